@@ -1,0 +1,195 @@
+"""The first seam: an adapter drives one system under test inside one guarded namespace.
+
+An adapter never times, hashes, reads files, retries, sleeps or prints, and it
+never names a result: those belong to the bench. It imports its driver inside
+:meth:`Adapter.open`, so that the catalogue works where the driver is absent.
+It translates driver errors once: what may pass if tried again on a fresh
+instance is :class:`~deduplab.errors.SystemUnavailable`, everything else
+:class:`~deduplab.errors.OperationFailed`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from deduplab.batch import Batch
+from deduplab.errors import NamespaceRefused
+from deduplab.model import NAMESPACE_PATTERN, Identity, Reading
+from deduplab.server import Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A named configuration of a system under test, with one line that says what it is."""
+
+    name: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a system offers; the matrix asks only for that.
+
+    Parameters
+    ----------
+    variants
+        Named configurations; the first is the default.
+    layouts
+        ``blob``, ``native``, or both.
+    durability
+        What an acknowledgement can mean: ``fsync`` (on stable storage),
+        ``interval`` (written, synced later), ``none``.
+    delete_modes
+        Of ``rowwise``, ``truncate``, ``drop``; the first is the default.
+    reclaim_modes
+        Explicit maintenance, mild to strong; empty where the system has none.
+    stores_data
+        False only for a system that discards what it gets (``null``).
+    background_work
+        Whether the system may change its files on its own after a flush. If
+        not, two equal sizes in a row are rest; else a stable window is.
+    """
+
+    variants: tuple[Variant, ...]
+    layouts: tuple[str, ...] = ("blob",)
+    durability: tuple[str, ...] = ("fsync",)
+    delete_modes: tuple[str, ...] = ("rowwise",)
+    reclaim_modes: tuple[str, ...] = ()
+    stores_data: bool = True
+    background_work: bool = True
+
+    def variant_names(self) -> tuple[str, ...]:
+        """Return the names of the variants, the default first."""
+        return tuple(variant.name for variant in self.variants)
+
+
+class Adapter(ABC):
+    """Drives one system under test.
+
+    The life of an adapter: ``open``, ``create``, any of the verbs, ``destroy``,
+    ``close``. Every verb returns when the system has acknowledged at the
+    durability that ``create`` declared, never when it has merely queued.
+
+    Attributes
+    ----------
+    capabilities
+        What the system offers.
+    file_components
+        Pairs of a glob over paths relative to the data directory (``*`` also
+        matches ``/``) and the component the file belongs to; the first match
+        wins, and what matches none is ``data``.
+    """
+
+    capabilities: ClassVar[Capabilities]
+    file_components: ClassVar[tuple[tuple[str, str], ...]] = ()
+
+    @abstractmethod
+    def open(self, endpoint: Endpoint) -> None:
+        """Connect to (or open) the system.
+
+        Raises
+        ------
+        SystemUnavailable
+            If the driver is not installed or the system does not answer.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Disconnect; safe to call twice, and after a failed ``open``."""
+
+    @abstractmethod
+    def create(self, namespace: str, *, layout: str, variant: str, durability: str) -> None:
+        """Create the namespace with our marker and enter it, empty.
+
+        A namespace that exists with our marker is emptied.
+
+        Raises
+        ------
+        NamespaceRefused
+            If it exists without our marker, or its name is not allowed.
+        Unsupported
+            If the layout, variant or durability is not offered.
+        """
+
+    @abstractmethod
+    def destroy(self) -> None:
+        """Drop the namespace that was entered; refuse if the marker is gone."""
+
+    @abstractmethod
+    def put(self, key: str, payload: bytes) -> None:
+        """Store one object; an existing key is an error."""
+
+    @abstractmethod
+    def put_many(self, batch: Batch) -> int:
+        """Store a batch by the system's own fast path; return the number acknowledged."""
+
+    @abstractmethod
+    def get(self, key: str) -> bytes | None:
+        """Return the payload of a key, or None if there is no such object."""
+
+    @abstractmethod
+    def delete(self, keys: Sequence[str]) -> int:
+        """Delete these objects in one request (mode ``rowwise``); return how many were asked for
+        and are acknowledged as gone."""
+
+    @abstractmethod
+    def empty(self, mode: str) -> None:
+        """Delete all objects at once: ``truncate`` or ``drop`` (and create anew).
+
+        Raises
+        ------
+        Unsupported
+            If the mode is not in the capabilities.
+        """
+
+    @abstractmethod
+    def count(self) -> int:
+        """Return the number of objects that a client can see now, counted by the system."""
+
+    @abstractmethod
+    def flush(self) -> None:
+        """Persist everything acknowledged, and trim logs as a user would; no maintenance."""
+
+    @abstractmethod
+    def reclaim(self, mode: str) -> None:
+        """Run the system's explicit maintenance and return when it is done."""
+
+    @abstractmethod
+    def engine_reading(self) -> Reading:
+        """Return what the system says of its own size (layer ENGINE), by component.
+
+        Raises
+        ------
+        ProbeError
+            If the system does not tell.
+        """
+
+    @abstractmethod
+    def idle_signals(self) -> Mapping[str, int]:
+        """Return counts of work in the background (merges, vacuums, pending writes); all 0 = idle."""
+
+    @abstractmethod
+    def counters(self) -> Mapping[str, int]:
+        """Return cheap counters for the trace; empty where the system has none."""
+
+    @abstractmethod
+    def identity(self) -> Identity:
+        """Return the product, its version, this instance's identity, and its configuration."""
+
+
+def checked_namespace(namespace: str) -> str:
+    """Return the name if it is allowed, so that nothing else reaches a system as an identifier.
+
+    Raises
+    ------
+    NamespaceRefused
+        If the name does not match ``[a-z][a-z0-9_-]{2,62}``.
+    """
+    if not NAMESPACE_PATTERN.match(namespace):
+        raise NamespaceRefused(
+            f"namespace {namespace!r} is not allowed: 3 to 63 of a-z, 0-9, _ and -, a letter first"
+        )
+    return namespace

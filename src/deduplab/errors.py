@@ -1,0 +1,95 @@
+"""The errors of deduplab, one exit code for each kind.
+
+::
+
+    DeduplabError                 1   anything below; never raised itself
+      PlanError                   2   a plan, a name or an argument is wrong; nothing was started
+      SystemUnavailable           3   a system can't be brought up or reached; the cell may be retried
+      DiskSpaceError              4   the disk is too small for the plan; said before the start
+      StoreError                  5   results can't be read or written
+      CalibrationError            6   a reference store did not come out as it must
+      OperationFailed             7   a system refused or failed an operation
+      Unsupported                 7   a system has no such operation
+      NamespaceRefused            8   a namespace exists without our marker, or bears a foreign one
+      DatasetError                9   data does not match its manifest, or a source is not usable
+      ProbeError                 10   a layer could not be read; becomes Missing(reason)
+      Interrupted               130   Ctrl-C or SIGTERM
+
+A message says what is wrong, where, and what to do about it.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class DeduplabError(Exception):
+    """Base of all errors that deduplab raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class PlanError(DeduplabError):
+    """A plan file, a name or an argument is wrong; nothing was started."""
+
+    exit_code = 2
+
+
+class SystemUnavailable(DeduplabError):
+    """A system can't be brought up or reached. The only error that a cell is retried for."""
+
+    exit_code = 3
+
+
+class DiskSpaceError(DeduplabError):
+    """The disk has less free space than the plan needs."""
+
+    exit_code = 4
+
+
+class StoreError(DeduplabError):
+    """The result store can't be read or written, or has another format version."""
+
+    exit_code = 5
+
+
+class CalibrationError(DeduplabError):
+    """A reference store did not come out as it must."""
+
+    exit_code = 6
+
+
+class OperationFailed(DeduplabError):
+    """A system failed or refused an operation; what it was asked to store does not count."""
+
+    exit_code = 7
+
+
+class Unsupported(DeduplabError):
+    """A system has no such operation, mode or layout."""
+
+    exit_code = 7
+
+
+class NamespaceRefused(DeduplabError):
+    """A namespace exists without our marker; it is neither used nor dropped."""
+
+    exit_code = 8
+
+
+class DatasetError(DeduplabError):
+    """Data does not match its manifest, or a source of data can't be used."""
+
+    exit_code = 9
+
+
+class ProbeError(DeduplabError):
+    """A layer could not be read; the caller records it as missing, with this reason."""
+
+    exit_code = 10
+
+
+class Interrupted(DeduplabError):
+    """The run was interrupted; the cell in hand was given up, all committed cells stay."""
+
+    exit_code = 130

@@ -1,0 +1,333 @@
+"""The words of the method as types: frozen, slotted, standard library only.
+
+What is measured is stored in these types; ratios (data reduction, costs,
+efficiency, intervals) are derived from them by ``deduplab.analysis`` and never
+stored. A quantity that could not be read is :class:`Missing`, with the reason.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+NAMESPACE_PATTERN: Final = re.compile(r"^[a-z][a-z0-9_-]{2,62}$")
+
+
+class Layer(StrEnum):
+    """Where bytes are counted, from the client down to all physical copies."""
+
+    CLIENT = "CLIENT"
+    ENGINE = "ENGINE"
+    FILES = "FILES"
+    VOLUME = "VOLUME"
+    REPLICAS = "REPLICAS"
+
+
+class Ruler(StrEnum):
+    """How a layer's bytes were counted.
+
+    ``allocated`` is ``st_blocks * 512``, ``apparent`` is ``st_size``;
+    ``reported`` is what a client or an engine says of itself.
+    """
+
+    ALLOCATED = "allocated"
+    APPARENT = "apparent"
+    REPORTED = "reported"
+
+
+class Stage(StrEnum):
+    """What is done to a system, and timed."""
+
+    BULK = "bulk"
+    INSERT = "insert"
+    READ = "read"
+    DELETE = "delete"
+    RECLAIM = "reclaim"
+    REFILL = "refill"
+
+
+class OutcomeKind(StrEnum):
+    """How a measurement or a cell ended; only ``OK`` counts in figures."""
+
+    OK = "OK"
+    UNSUPPORTED = "UNSUPPORTED"
+    INVALID = "INVALID"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How it ended, and why; ``reason`` is empty only for ``OK``."""
+
+    kind: OutcomeKind
+    reason: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the measurement counts."""
+        return self.kind is OutcomeKind.OK
+
+
+OK: Final = Outcome(OutcomeKind.OK)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One layer's bytes by one ruler, with its source and time.
+
+    ``components`` split ``total_bytes`` (data, index, wal, free, temporary,
+    metadata, ...) as far as the source can tell; they add up to the total.
+    """
+
+    layer: Layer
+    ruler: Ruler
+    total_bytes: int
+    source: str
+    at_unix_ns: int
+    components: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A layer that could not be read, and why; never 0 and never another layer's number."""
+
+    layer: Layer
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """The readings of all layers at one moment."""
+
+    readings: tuple[Reading, ...]
+    missing: tuple[Missing, ...] = ()
+
+    def reading(self, layer: Layer, ruler: Ruler | None = None) -> Reading | None:
+        """Return the reading of a layer (by a ruler, else its first), or None if it is missing."""
+        for reading in self.readings:
+            if reading.layer is layer and ruler in (None, reading.ruler):
+                return reading
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """How a system came to rest, or did not by the deadline (``settled`` false: censored).
+
+    ``curve`` holds pairs of nanoseconds since the wait began and allocated
+    bytes of the system's files; ``busy`` names the idle signals that were not
+    zero when the wait ended.
+    """
+
+    settled: bool
+    waited_ns: int
+    curve: tuple[tuple[int, int], ...] = ()
+    busy: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A footprint with its name: ``baseline``, ``flush``, ``rest`` or ``reclaim``.
+
+    ``flush`` is taken as soon as the system persisted what it acknowledged,
+    ``rest`` when it has come to rest, ``reclaim`` at rest after explicit
+    maintenance. ``rest`` (the attribute) tells how rest was reached; it is
+    None for ``flush``.
+    """
+
+    name: str
+    footprint: Footprint
+    rest: Rest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetSpec:
+    """What is to be stored; everything the bytes depend on, and nothing else.
+
+    Parameters
+    ----------
+    payload
+        Payload family, as ``random_binary`` or ``text_document``.
+    logical_bytes, object_bytes
+        Total to store and the size of one object, in bytes. Whole objects
+        only: the achieved total is the largest multiple not above the asked one.
+    grade_percent
+        Asked share of logical bytes that are duplicates, 0 to 99.
+    distance
+        ``none`` (grade 0), ``adjacent``, ``shuffled``, or an exact number of
+        logical bytes that lie between a copy and the copy before it.
+    placement
+        ``within`` one container.
+    seed
+        One seed gives the same bytes on every machine.
+    key_prefix
+        First letters of every key, so that two datasets share no key.
+    source
+        A folder or file with the user's own data, for the family ``files``.
+    """
+
+    payload: str
+    logical_bytes: int
+    object_bytes: int
+    grade_percent: int
+    distance: str | int
+    placement: str = "within"
+    seed: int = 1
+    key_prefix: str = "o"
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Ground truth of a dataset, counted from its bytes and not from its specification.
+
+    ``unique_bytes`` counts the first copy of every payload.
+    ``grain_unique_bytes`` gives the unique bytes at chunk grains (``fixed-4096``,
+    ``cdc-4096``, ...), each object cut on its own. ``distance_bytes`` is the
+    least, median and greatest number of logical bytes between a copy and the
+    previous copy of the same payload; None without copies. ``digest`` is a
+    BLAKE3 over every object's length and payload, in insertion order.
+    """
+
+    spec: DatasetSpec
+    objects: int
+    logical_bytes: int
+    unique_objects: int
+    unique_bytes: int
+    grain_unique_bytes: dict[str, int]
+    distance_bytes: tuple[int, int, int] | None
+    digest: str
+
+    @property
+    def duplicate_bytes(self) -> int:
+        """Logical bytes whose payload was stored before."""
+        return self.logical_bytes - self.unique_bytes
+
+    @property
+    def grade_achieved(self) -> float:
+        """Share of logical bytes that are duplicates, 0 to 1."""
+        return self.duplicate_bytes / self.logical_bytes if self.logical_bytes else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RestSettings:
+    """When a size counts as settled: stable over a window, idle, by a deadline (seconds)."""
+
+    window_s: float = 1.0
+    interval_s: float = 0.1
+    deadline_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One point of the experiment; ``cell_id`` is a hash of every declared input.
+
+    ``bulk`` is the dataset of the stages bulk and refill, ``insert`` that of
+    the stage insert (None without it). ``read_objects`` is how many objects
+    the read stage asks for, in a seeded order. ``reclaim_modes`` are the
+    system's own maintenance flavours, mild to strong.
+    """
+
+    system: str
+    variant: str
+    layout: str
+    durability: str
+    stages: tuple[Stage, ...]
+    bulk: DatasetSpec
+    insert: DatasetSpec | None
+    repetition: int
+    batch_bytes: int
+    read_objects: int
+    delete_mode: str
+    reclaim_modes: tuple[str, ...]
+    cache: str
+    rest: RestSettings
+    deadline_s: float = 600.0
+
+    @property
+    def cell_id(self) -> str:
+        """Return 20 hexadecimal digits; another input gives another identity."""
+        return hash_of(dataclasses.asdict(self))[:20]
+
+    @property
+    def label(self) -> str:
+        """Return a short name for people."""
+        spec = self.bulk
+        distance = f"{spec.distance}" if spec.grade_percent else "unique"
+        system = self.system if self.variant == "default" else f"{self.system}/{self.variant}"
+        return f"{system} {spec.payload} U{spec.grade_percent} {distance} #{self.repetition}"
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One stage of one cell, as it was measured.
+
+    ``duration_ns`` is the sum of the timed regions alone (data is in memory
+    before the clock starts), ``flush_ns`` what the flush after them took.
+    Each timed operation has one raw latency, kept by the store: a batch in
+    bulk and refill, one object in insert and read, a batch of keys in delete.
+    ``filled`` tells whether the container held data when the stage began.
+    ``storage_write_bytes`` is what the system's processes caused to be written
+    to storage during stage and flush, as the kernel counted it; None where it
+    could not be read.
+    """
+
+    stage: Stage
+    position: int
+    mode: str
+    filled: bool
+    objects: int
+    acknowledged: int
+    logical_bytes: int
+    unique_bytes: int
+    operations: int
+    duration_ns: int
+    flush_ns: int
+    storage_write_bytes: int | None
+    moments: tuple[Moment, ...]
+    outcome: Outcome = OK
+
+    def moment(self, name: str) -> Moment | None:
+        """Return the moment of that name, or None."""
+        return next((moment for moment in self.moments if moment.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which instance of which product answered: compared at the start and the end of a cell."""
+
+    product: str
+    version: str
+    instance: str
+    configuration: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CellResult:
+    """Everything that one cell gave; raw latencies lie beside it in the store."""
+
+    cell: Cell
+    outcome: Outcome
+    identity: Identity | None
+    bulk_manifest: Manifest | None
+    insert_manifest: Manifest | None
+    baseline: Moment | None
+    measurements: tuple[Measurement, ...]
+    started_unix_ns: int
+    finished_unix_ns: int
+    attempts: int = 1
+
+
+def canonical_json(value: Any) -> str:
+    """Write JSON with sorted keys and no spaces, so that equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def hash_of(value: Any) -> str:
+    """Return the SHA-256 of a JSON value in canonical form, as hexadecimal digits."""
+    return hashlib.sha256(canonical_json(value).encode("ascii")).hexdigest()

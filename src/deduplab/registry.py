@@ -1,0 +1,183 @@
+"""The registry: names to classes, imported late, so that a missing driver costs one system only.
+
+Third parties add a system by an entry point in the group ``deduplab.systems``
+whose value is a :class:`SystemEntry`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Final, cast
+
+from deduplab.adapter import Adapter, Capabilities
+from deduplab.errors import PlanError, SystemUnavailable
+from deduplab.server import Server
+
+ENTRY_POINT_GROUP: Final = "deduplab.systems"
+
+
+@dataclass(frozen=True, slots=True)
+class SystemEntry:
+    """Where a system's parts are found.
+
+    ``kind`` is ``reference`` (known answer), ``embedded`` (in process) or
+    ``server``. ``driver`` is the module that must be importable, ``extra`` the
+    extra of deduplab that installs it; both empty where nothing is needed.
+    """
+
+    name: str
+    kind: str
+    adapter: str
+    server: str
+    summary: str
+    driver: str = ""
+    extra: str = ""
+
+    def adapter_class(self) -> type[Adapter]:
+        """Import and return the adapter's class (not its driver)."""
+        return cast("type[Adapter]", _load(self.adapter))
+
+    def server_class(self) -> type[Server]:
+        """Import and return the server's class."""
+        return cast("type[Server]", _load(self.server))
+
+    def capabilities(self) -> Capabilities:
+        """Return what the system offers, without its driver."""
+        return self.adapter_class().capabilities
+
+
+_EMBEDDED: Final = "deduplab.servers.embedded:EmbeddedServer"
+
+_BUILT_IN: Final = (
+    SystemEntry(
+        "plain",
+        "reference",
+        "deduplab.adapters.plain:PlainAdapter",
+        _EMBEDDED,
+        "one file per object: a copy costs what the first cost",
+    ),
+    SystemEntry(
+        "single_instance",
+        "reference",
+        "deduplab.adapters.single_instance:SingleInstanceAdapter",
+        _EMBEDDED,
+        "content-addressed whole objects: a copy costs nothing",
+    ),
+    SystemEntry(
+        "chunked",
+        "reference",
+        "deduplab.adapters.chunked:ChunkedAdapter",
+        _EMBEDDED,
+        "content-defined chunks: finds near duplicates too",
+    ),
+    SystemEntry(
+        "compressed",
+        "reference",
+        "deduplab.adapters.compressed:CompressedAdapter",
+        _EMBEDDED,
+        "each object compressed alone: smaller, but a copy costs the same",
+    ),
+    SystemEntry(
+        "null",
+        "reference",
+        "deduplab.adapters.null:NullAdapter",
+        _EMBEDDED,
+        "discards everything: measures the harness itself",
+    ),
+    SystemEntry(
+        "sqlite",
+        "embedded",
+        "deduplab.adapters.sqlite:SqliteAdapter",
+        _EMBEDDED,
+        "SQLite, a B-tree in one file",
+    ),
+    SystemEntry(
+        "duckdb",
+        "embedded",
+        "deduplab.adapters.duckdb:DuckdbAdapter",
+        _EMBEDDED,
+        "DuckDB, columns in one file",
+        driver="duckdb",
+        extra="duckdb",
+    ),
+    SystemEntry(
+        "rocksdb",
+        "embedded",
+        "deduplab.adapters.rocksdb:RocksdbAdapter",
+        _EMBEDDED,
+        "RocksDB, a log-structured merge tree",
+        driver="rocksdict",
+        extra="rocksdb",
+    ),
+    SystemEntry(
+        "clickhouse",
+        "embedded",
+        "deduplab.adapters.clickhouse:ClickhouseAdapter",
+        _EMBEDDED,
+        "ClickHouse in process (chdb), MergeTree family",
+        driver="chdb",
+        extra="clickhouse",
+    ),
+    SystemEntry(
+        "postgresql",
+        "server",
+        "deduplab.adapters.postgresql:PostgresqlAdapter",
+        "deduplab.servers.postgresql:PostgresqlServer",
+        "PostgreSQL, a private server; heap, TOAST and B-tree",
+        driver="psycopg",
+        extra="postgresql",
+    ),
+)
+
+
+@cache
+def systems() -> dict[str, SystemEntry]:
+    """Return all systems by name: built in first, then those of entry points."""
+    found = {entry.name: entry for entry in _BUILT_IN}
+    for point in entry_points(group=ENTRY_POINT_GROUP):
+        entry = point.load()
+        if not isinstance(entry, SystemEntry) or entry.name in found:
+            raise PlanError(
+                f"entry point {point.name!r} in {ENTRY_POINT_GROUP} is not a SystemEntry "
+                "or takes a name that exists"
+            )
+        found[entry.name] = entry
+    return found
+
+
+def system(name: str) -> SystemEntry:
+    """Return the entry of a system.
+
+    Raises
+    ------
+    PlanError
+        If there is no such system; the message names the nearest one.
+    """
+    known = systems()
+    if name not in known:
+        raise PlanError(unknown_name("system", name, tuple(known)))
+    return known[name]
+
+
+def unknown_name(what: str, name: str, known: tuple[str, ...]) -> str:
+    """Word the refusal of an unknown name: what was meant, or else what there is."""
+    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(known)}"
+    return f"unknown {what} {name!r}; {hint}"
+
+
+def driver_missing(entry: SystemEntry, error: ImportError) -> SystemUnavailable:
+    """Word the error of a driver that can't be imported."""
+    return SystemUnavailable(
+        f"{entry.name}: its driver {entry.driver!r} can't be imported ({error}); "
+        f"install it with: pip install 'deduplab[{entry.extra}]'"
+    )
+
+
+def _load(path: str) -> object:
+    module_name, _, attribute = path.partition(":")
+    return getattr(importlib.import_module(module_name), attribute)
