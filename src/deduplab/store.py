@@ -1,0 +1,246 @@
+"""The result store: one directory a run, one directory a cell, never a half-written one.
+
+::
+
+    RUN/
+      run.json                      header: plan, scale, planned cells, environment; format version
+      plan.toml                     the plan as it was read
+      lock                          held by the runner while it runs
+      cells/<cell_id>/cell.json     a CellResult
+      cells/<cell_id>/latency-<position>.npy   raw nanoseconds, int64, one per timed operation
+
+A cell is written aside, synced, and renamed into place: what is there is
+whole, and a committed cell is the checkpoint that a resumed run skips.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from deduplab.errors import StoreError
+from deduplab.model import CellResult
+
+FORMAT_VERSION: Final = 1
+_STAGING_PREFIX: Final = ".staging-"
+
+
+@dataclass(frozen=True, slots=True)
+class RunHeader:
+    """What a run is: written once, before its first cell.
+
+    ``plan_digest`` identifies the resolved plan with its scale; ``cell_ids``
+    are the planned cells in execution order; ``environment`` is what
+    ``bench.environment`` recorded of the host.
+    """
+
+    run_id: str
+    plan_name: str
+    plan_digest: str
+    scale: int
+    created_unix_ns: int
+    cell_ids: tuple[str, ...]
+    environment: dict[str, Any] = field(default_factory=dict)
+    format_version: int = FORMAT_VERSION
+
+
+class Run:
+    """One run's directory."""
+
+    def __init__(self, root: Path, header: RunHeader) -> None:
+        self.root = root
+        self.header = header
+        self._cells = root / "cells"
+
+    @classmethod
+    def create(cls, root: Path, header: RunHeader, plan_text: str) -> Run:
+        """Make the directory of a new run.
+
+        Raises
+        ------
+        StoreError
+            If something is there already or the directory can't be written.
+        """
+        try:
+            root.parent.mkdir(parents=True, exist_ok=True)
+            aside = root.with_name(f"{_STAGING_PREFIX}{root.name}-{os.getpid()}")
+            (aside / "cells").mkdir(parents=True)
+            _write_synced(aside / "plan.toml", plan_text.encode())
+            _write_synced(aside / "run.json", msgspec.json.format(msgspec.json.encode(header)))
+            aside.rename(root)
+            _sync_directory(root.parent)
+        except OSError as error:
+            raise StoreError(f"the run directory {root} can't be made: {error}") from error
+        return cls(root, header)
+
+    @classmethod
+    def open(cls, root: Path) -> Run:
+        """Open the directory of an existing run.
+
+        Raises
+        ------
+        StoreError
+            If it is not a run, or of another format version.
+        """
+        path = root / "run.json"
+        try:
+            raw = path.read_bytes()
+        except OSError as error:
+            raise StoreError(f"{root} is not a run: {error}") from error
+        try:
+            version = msgspec.json.decode(raw).get("format_version")
+        except (msgspec.DecodeError, AttributeError) as error:
+            raise StoreError(f"{path} can't be read: {error}") from error
+        if version != FORMAT_VERSION:
+            raise StoreError(
+                f"{path} has format version {version}, this deduplab reads {FORMAT_VERSION}; "
+                "use the deduplab that wrote it"
+            )
+        return cls(root, _decode(raw, RunHeader, path))
+
+    @property
+    def plan_text(self) -> str:
+        """The plan file as it was read when the run began."""
+        return (self.root / "plan.toml").read_text()
+
+    def committed_ids(self) -> frozenset[str]:
+        """Return the ids of all committed cells."""
+        return frozenset(
+            entry.name for entry in self._cells.iterdir() if not entry.name.startswith(".")
+        )
+
+    def cell(self, cell_id: str) -> CellResult:
+        """Return a committed cell.
+
+        Raises
+        ------
+        StoreError
+            If it is not committed or can't be read.
+        """
+        path = self._cells / cell_id / "cell.json"
+        try:
+            return _decode(path.read_bytes(), CellResult, path)
+        except OSError as error:
+            raise StoreError(f"cell {cell_id} can't be read: {error}") from error
+
+    def cells(self) -> Iterator[CellResult]:
+        """Yield all committed cells, ordered by id."""
+        for cell_id in sorted(self.committed_ids()):
+            yield self.cell(cell_id)
+
+    def latencies_ns(self, cell_id: str, position: int) -> npt.NDArray[np.int64]:
+        """Return raw latencies of one measurement in nanoseconds, in order of operation.
+
+        Empty where the stage timed no operation.
+        """
+        path = self._cells / cell_id / f"latency-{position}.npy"
+        if not path.exists():
+            return np.empty(0, dtype=np.int64)
+        loaded: npt.NDArray[np.int64] = np.load(path, allow_pickle=False)
+        return loaded
+
+    def commit(self, result: CellResult, latencies_ns: Mapping[int, npt.NDArray[np.int64]]) -> None:
+        """Write a cell aside, sync it, and rename it into place; a committed one is never replaced.
+
+        Raises
+        ------
+        StoreError
+            If the cell is committed already or can't be written.
+        """
+        cell_id = result.cell.cell_id
+        aside = self._cells / f"{_STAGING_PREFIX}{cell_id}-{os.getpid()}"
+        target = self._cells / cell_id
+        if target.exists():
+            raise StoreError(f"cell {cell_id} is committed already in {self.root}")
+        try:
+            aside.mkdir()
+            for position, values in latencies_ns.items():
+                with (aside / f"latency-{position}.npy").open("wb") as file:
+                    np.save(file, np.asarray(values, dtype=np.int64), allow_pickle=False)
+                    file.flush()
+                    os.fsync(file.fileno())
+            _write_synced(aside / "cell.json", msgspec.json.encode(result))
+            _sync_directory(aside)
+            aside.rename(target)
+            _sync_directory(self._cells)
+        except OSError as error:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise StoreError(f"cell {cell_id} can't be written to {self.root}: {error}") from error
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run for one runner, and clear away what a killed one left half-written.
+
+        Raises
+        ------
+        StoreError
+            If another process runs it now.
+        """
+        with (self.root / "lock").open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise StoreError(
+                    f"run {self.header.run_id} is being run by another process; wait for it"
+                ) from error
+            for left in self._cells.glob(f"{_STAGING_PREFIX}*"):
+                shutil.rmtree(left, ignore_errors=True)
+            yield
+
+
+def find_run(runs: Path, name: str) -> Run:
+    """Open a run by path, by id (or its unique beginning), or the ``latest``.
+
+    Raises
+    ------
+    StoreError
+        If there is none, or several begin so.
+    """
+    if (Path(name) / "run.json").is_file():
+        return Run.open(Path(name))
+    known = sorted(path.parent for path in runs.glob("*/run.json"))
+    if not known:
+        raise StoreError(f"no runs in {runs}; start one with: deduplab run plans/quick.toml")
+    if name == "latest":
+        return max(map(Run.open, known), key=lambda run: run.header.created_unix_ns)
+    matching = [path for path in known if path.name == name] or [
+        path for path in known if path.name.startswith(name)
+    ]
+    if len(matching) != 1:
+        found = ", ".join(path.name for path in (matching or known))
+        raise StoreError(
+            f"{'several runs begin' if matching else 'no run'} {name!r}; there: {found}"
+        )
+    return Run.open(matching[0])
+
+
+def _decode(raw: bytes, kind: type[Any], path: Path) -> Any:
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        raise StoreError(f"{path} can't be read: {error}") from error
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
