@@ -81,4 +81,4 @@ class Server(ABC):
 
     @abstractmethod
     def processes(self) -> tuple[int, ...]:
-        """Return the process ids that do the system's work now (this process for embedded engines)."""
+        """Return the ids of the processes that do the work now (this one for embedded engines)."""

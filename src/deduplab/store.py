@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 import numpy as np
@@ -32,6 +32,7 @@ from deduplab.errors import StoreError
 from deduplab.model import CellResult
 
 FORMAT_VERSION: Final = 1
+_T = TypeVar("_T")
 _STAGING_PREFIX: Final = ".staging-"
 
 
@@ -129,9 +130,10 @@ class Run:
         """
         path = self._cells / cell_id / "cell.json"
         try:
-            return _decode(path.read_bytes(), CellResult, path)
+            raw = path.read_bytes()
         except OSError as error:
             raise StoreError(f"cell {cell_id} can't be read: {error}") from error
+        return _decode(raw, CellResult, path)
 
     def cells(self) -> Iterator[CellResult]:
         """Yield all committed cells, ordered by id."""
@@ -224,7 +226,7 @@ def find_run(runs: Path, name: str) -> Run:
     return Run.open(matching[0])
 
 
-def _decode(raw: bytes, kind: type[Any], path: Path) -> Any:
+def _decode(raw: bytes, kind: type[_T], path: Path) -> _T:
     try:
         return msgspec.json.decode(raw, type=kind)
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
