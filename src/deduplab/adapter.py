@@ -132,8 +132,13 @@ class Adapter(ABC):
 
     @abstractmethod
     def delete(self, keys: Sequence[str]) -> int:
-        """Delete these objects in one request (mode ``rowwise``); return how many were asked for
-        and are acknowledged as gone."""
+        """Delete these objects in one request (mode ``rowwise``).
+
+        Returns
+        -------
+        int
+            How many of the keys are acknowledged as gone.
+        """
 
     @abstractmethod
     def empty(self, mode: str) -> None:
@@ -169,7 +174,7 @@ class Adapter(ABC):
 
     @abstractmethod
     def idle_signals(self) -> Mapping[str, int]:
-        """Return counts of work in the background (merges, vacuums, pending writes); all 0 = idle."""
+        """Return counts of work under way (merges, vacuums, pending writes); all 0 is idle."""
 
     @abstractmethod
     def counters(self) -> Mapping[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +43,5 @@ class Batch:
         if self._payloads is None:
             bounds = self.offsets.tolist()
             data = self.data
-            self._payloads = [
-                bytes(data[start:stop]) for start, stop in zip(bounds, bounds[1:], strict=False)
-            ]
+            self._payloads = [bytes(data[start:stop]) for start, stop in pairwise(bounds)]
         return self._payloads

@@ -4,7 +4,7 @@
 
     DeduplabError                 1   anything below; never raised itself
       PlanError                   2   a plan, a name or an argument is wrong; nothing was started
-      SystemUnavailable           3   a system can't be brought up or reached; the cell may be retried
+      SystemUnavailable           3   a system can't be reached; the cell may be retried
       DiskSpaceError              4   the disk is too small for the plan; said before the start
       StoreError                  5   results can't be read or written
       CalibrationError            6   a reference store did not come out as it must

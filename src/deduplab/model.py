@@ -273,7 +273,7 @@ class Measurement:
     bulk and refill, one object in insert and read, a batch of keys in delete.
     ``filled`` tells whether the container held data when the stage began.
     ``storage_write_bytes`` is what the system's processes caused to be written
-    to storage during stage and flush, as the kernel counted it; None where it
+    to storage from the stage's start until it came to rest, as the kernel counted it; None where it
     could not be read.
     """
 

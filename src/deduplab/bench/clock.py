@@ -1,0 +1,78 @@
+"""The timed regions: nothing but the clock and the operations is inside them."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from deduplab.batch import Batch
+
+
+@dataclass(slots=True)
+class Timing:
+    """What a stage's timed regions gave so far.
+
+    ``duration_ns`` is the sum of the regions, ``latencies_ns`` has one entry
+    per operation, ``acknowledged`` counts objects.
+    """
+
+    duration_ns: int = 0
+    acknowledged: int = 0
+    latencies_ns: list[int] = field(default_factory=list)
+
+    def batch(self, operation: Callable[[], int]) -> None:
+        """Time one operation on many objects; it returns how many were acknowledged."""
+        with _no_collection():
+            begin = time.perf_counter_ns()
+            acknowledged = operation()
+            elapsed = time.perf_counter_ns() - begin
+        self.duration_ns += elapsed
+        self.latencies_ns.append(elapsed)
+        self.acknowledged += acknowledged
+
+    def each_put(self, put: Callable[[str, bytes], None], batch: Batch) -> None:
+        """Time one operation per object; what returns without an error is acknowledged."""
+        keys, payloads = batch.keys, batch.payloads
+        clock = time.perf_counter_ns
+        append = self.latencies_ns.append
+        with _no_collection():
+            first = clock()
+            for key, payload in zip(keys, payloads, strict=True):
+                begin = clock()
+                put(key, payload)
+                append(clock() - begin)
+            self.duration_ns += clock() - first
+        self.acknowledged += len(keys)
+
+    def each_get(
+        self, get: Callable[[str], bytes | None], keys: Sequence[str]
+    ) -> list[bytes | None]:
+        """Time one read per key, and return what was read, to be verified outside the clock."""
+        found: list[bytes | None] = []
+        clock = time.perf_counter_ns
+        append = self.latencies_ns.append
+        keep = found.append
+        with _no_collection():
+            first = clock()
+            for key in keys:
+                begin = clock()
+                payload = get(key)
+                append(clock() - begin)
+                keep(payload)
+            self.duration_ns += clock() - first
+        return found
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep Python's cyclic garbage collector out of a timed region."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

@@ -1,0 +1,90 @@
+"""The environment record: on what the numbers of a run were measured."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import psutil
+
+import deduplab
+from deduplab.units import format_bytes
+
+_PACKAGES = ("numpy", "cryptography", "pyfastcdc", "zstandard", "blake3", "xxhash", "pyarrow")
+
+
+def record(workspace: Path, drivers: Iterable[str] = ()) -> dict[str, str]:
+    """Return what a reader needs to compare this host with another, as text by name.
+
+    Host names, user names and paths are left out on purpose.
+
+    Parameters
+    ----------
+    workspace
+        Where private instances keep their data; its file system is recorded.
+    drivers
+        Distribution names of drivers whose versions matter.
+    """
+    memory_bytes = psutil.virtual_memory().total
+    load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
+    found = {
+        "deduplab": deduplab.__version__,
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "operating system": _os_name(),
+        "kernel": platform.release(),
+        "machine": platform.machine(),
+        "cpu": _cpu_name(),
+        "cpus usable": str(len(os.sched_getaffinity(0))),
+        "memory": format_bytes(memory_bytes),
+        "workspace file system": _file_system(workspace),
+        "workspace free": format_bytes(psutil.disk_usage(str(workspace)).free),
+        "load average at start": load,
+        "virtualised": _virtualised(),
+    }
+    for name in sorted({*_PACKAGES, *drivers}):
+        try:
+            found[f"package {name}"] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _os_name() -> str:
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        return platform.system()
+
+
+def _cpu_name() -> str:
+    for line in _lines("/proc/cpuinfo"):
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor() or "unknown"
+
+
+def _virtualised() -> str:
+    flags = next((line for line in _lines("/proc/cpuinfo") if line.startswith("flags")), "")
+    return "yes" if "hypervisor" in flags.split() else "no"
+
+
+def _file_system(path: Path) -> str:
+    """Return type and options of the mount that holds a path, as ``ext4 (rw,relatime)``."""
+    resolved = path.resolve()
+    best = ("", "unknown", "")
+    for line in _lines("/proc/self/mounts"):
+        _, mount_point, kind, options, *_ = line.split(" ")
+        inside = resolved == Path(mount_point) or Path(mount_point) in resolved.parents
+        if inside and len(mount_point) >= len(best[0]):
+            best = (mount_point, kind, options)
+    return f"{best[1]} ({best[2]})"
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text().splitlines()
+    except OSError:
+        return []

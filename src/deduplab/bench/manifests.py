@@ -1,0 +1,43 @@
+"""Manifests of a campaign: each dataset is proven once, and its manifest kept by the run."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+
+import msgspec
+
+from deduplab.datasets import Dataset, prove
+from deduplab.errors import StoreError
+from deduplab.model import Manifest, hash_of
+
+
+class ManifestCache:
+    """Manifests by specification, in a directory of the run.
+
+    A kept manifest is still checked: the load re-derives its digest from the
+    bytes that it hands over.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def manifest(self, dataset: Dataset) -> Manifest:
+        """Return the dataset's manifest, proven from its bytes now or earlier in this run."""
+        path = self._directory / f"{hash_of(dataclasses.asdict(dataset.spec))[:20]}.json"
+        try:
+            kept: Manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+        except FileNotFoundError:
+            return self._prove(dataset, path)
+        except msgspec.MsgspecError as error:
+            raise StoreError(f"the manifest {path} can't be read: {error}; delete it") from error
+        return kept if kept.spec == dataset.spec else self._prove(dataset, path)
+
+    def _prove(self, dataset: Dataset, path: Path) -> Manifest:
+        manifest = prove(dataset)
+        path.parent.mkdir(exist_ok=True)
+        aside = path.with_suffix(f".{os.getpid()}.tmp")
+        aside.write_bytes(msgspec.json.encode(manifest))
+        aside.replace(path)
+        return manifest

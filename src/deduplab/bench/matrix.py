@@ -1,0 +1,86 @@
+"""The matrix: a plan unfolded into its cells, in a seeded random order."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator
+
+from deduplab.config import Plan, SystemPlan
+from deduplab.model import Cell, DatasetSpec, Stage
+
+# The insert stage stores payloads of its own, so that its copies are copies of each other and
+# never of what bulk stored: its grade is then as exact as that of bulk.
+_INSERT_SEED_OFFSET = 1_000_003
+
+
+def cells(plan: Plan) -> tuple[Cell, ...]:
+    """Return the cells of a plan, each once, in the order in which they run.
+
+    Grade U0 has no copies and so no distance: one control serves all distances.
+    """
+    unfolded = list(_unfold(plan))
+    random.Random(plan.seed).shuffle(unfolded)  # noqa: S311  (an order, not a secret)
+    return tuple(unfolded)
+
+
+def _unfold(plan: Plan) -> Iterator[Cell]:
+    for system in plan.systems:
+        for variant, layout, payload, placement, grade, repetition in itertools.product(
+            system.variants,
+            plan.layouts,
+            plan.payloads,
+            plan.placements,
+            plan.grades,
+            range(1, plan.repetitions + 1),
+        ):
+            for distance in plan.distances if grade else ("none",):
+                bulk = DatasetSpec(
+                    payload=payload,
+                    logical_bytes=plan.logical_bytes * plan.scale,
+                    object_bytes=plan.object_bytes,
+                    grade_percent=grade,
+                    distance=distance,
+                    placement=placement,
+                    seed=plan.seed,
+                    key_prefix="b",
+                    source=plan.source if payload == "files" else None,
+                )
+                yield _cell(plan, system, variant, layout, bulk, repetition)
+
+
+def _cell(
+    plan: Plan, system: SystemPlan, variant: str, layout: str, bulk: DatasetSpec, repetition: int
+) -> Cell:
+    return Cell(
+        system=system.name,
+        variant=variant,
+        layout=layout,
+        durability=plan.durability,
+        stages=plan.stages,
+        bulk=bulk,
+        insert=_insert_part(plan, bulk) if Stage.INSERT in plan.stages else None,
+        repetition=repetition,
+        batch_bytes=plan.batch_bytes,
+        read_objects=plan.read_objects,
+        delete_mode=system.delete_mode,
+        reclaim_modes=system.reclaim_modes,
+        cache=plan.cache,
+        rest=plan.rest,
+        deadline_s=plan.cell_deadline_s,
+    )
+
+
+def _insert_part(plan: Plan, bulk: DatasetSpec) -> DatasetSpec:
+    share_bytes = bulk.logical_bytes * plan.insert_percent // 100
+    return DatasetSpec(
+        payload=bulk.payload,
+        logical_bytes=max(share_bytes, bulk.object_bytes),
+        object_bytes=bulk.object_bytes,
+        grade_percent=bulk.grade_percent,
+        distance=bulk.distance,
+        placement=bulk.placement,
+        seed=bulk.seed + _INSERT_SEED_OFFSET,
+        key_prefix="i",
+        source=bulk.source,
+    )

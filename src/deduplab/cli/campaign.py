@@ -1,0 +1,94 @@
+"""Doing what ``run`` and ``calibrate`` ask for: a plan, from its cells to a finished run."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from deduplab import registry
+from deduplab.bench import environment, matrix
+from deduplab.bench.estimate import estimate
+from deduplab.bench.runner import Tally, run_campaign
+from deduplab.cli.progress import ConsoleProgress
+from deduplab.config import Plan
+from deduplab.errors import StoreError
+from deduplab.executors.local import LocalExecutor
+from deduplab.executors.workspace import check_space, sweep
+from deduplab.model import Cell
+from deduplab.store import Run, RunHeader
+
+
+def unfinished_run(runs: Path, plan: Plan) -> Run | None:
+    """Return the newest run of exactly this plan and scale that has cells left, or None."""
+    found = []
+    for path in runs.glob("*/run.json"):
+        try:
+            run = Run.open(path.parent)
+        except StoreError:
+            continue  # written by another version: not ours to go on with
+        if run.header.plan_digest == plan.digest and not is_complete(run):
+            found.append(run)
+    return max(found, key=lambda run: run.header.created_unix_ns, default=None)
+
+
+def is_complete(run: Run) -> bool:
+    """Return whether every planned cell is committed."""
+    return set(run.header.cell_ids) <= run.committed_ids()
+
+
+def new_run(runs: Path, plan: Plan, workspace: Path) -> Run:
+    """Make the directory of a new run, with the environment as it is now."""
+    now = time.time_ns()
+    stamp = datetime.fromtimestamp(now / 1e9, UTC).strftime("%Y%m%dT%H%M%S")
+    run_id = f"{plan.name}-{stamp}-{plan.digest[:6]}"
+    root = runs / run_id
+    suffix = 1
+    while root.exists():
+        suffix += 1
+        root = runs / f"{run_id}-{suffix}"
+    header = RunHeader(
+        run_id=root.name,
+        plan_name=plan.name,
+        plan_digest=plan.digest,
+        scale=plan.scale,
+        created_unix_ns=now,
+        cell_ids=tuple(cell.cell_id for cell in matrix.cells(plan)),
+        environment=environment.record(
+            workspace, [registry.system(system.name).driver for system in plan.systems]
+        ),
+    )
+    return Run.create(root, header, plan.text)
+
+
+def perform(run: Run, plan: Plan, workspace: Path, console: Console) -> Tally:
+    """Run what is left of a run: sweep, check the disk, and execute with live progress.
+
+    Raises
+    ------
+    DiskSpaceError
+        If the workspace or the results' disk is too small; nothing was started.
+    StoreError
+        If another process runs it.
+    """
+    cells = matrix.cells(plan)
+    expected = estimate(plan, cells)
+    check_space(workspace, expected.disk_bytes)
+    with run.locked():
+        ended, removed = sweep(workspace)
+        if removed:
+            console.print(
+                f"swept what a killed run left: {removed} instances, {ended} processes",
+                highlight=False,
+            )
+        committed = run.committed_ids()
+        waiting: tuple[Cell, ...] = tuple(c for c in cells if c.cell_id not in committed)
+        executor = LocalExecutor(run, workspace, tuple(system.name for system in plan.systems))
+        guess_s = expected.duration_s / max(1, expected.cells)
+        with ConsoleProgress(
+            console, waiting, len(cells) - len(waiting), len(cells), guess_s
+        ) as progress:
+            return run_campaign(run, cells, executor, progress)
+

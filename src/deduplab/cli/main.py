@@ -1,0 +1,80 @@
+"""The command ``deduplab``: commands are imported when they are called, errors become exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import sys
+from types import FrameType
+from typing import Final
+
+import click
+
+import deduplab
+from deduplab.errors import DeduplabError, Interrupted
+
+# command -> one line of help, so that ``deduplab --help`` imports nothing else
+COMMANDS: Final = {
+    "run": "Run a plan, or go on where it stopped, and write the report.",
+    "plan": "Show the cells, bytes, disk and time of a plan; start nothing.",
+    "report": "Write the report of a run, or print its figures as rows.",
+    "list": "List systems, variants, payloads, plans or runs.",
+    "doctor": "Check, system by system, what works on this machine.",
+    "calibrate": "Measure the reference stores, whose answers are known.",
+    "clean": "Remove what killed runs left behind, and old runs on demand.",
+}
+
+
+class _LazyGroup(click.Group):
+    """Imports a command's module when it is called for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"deduplab.cli.{cmd_name}_command")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with: deduplab run plans/quick.toml",
+)
+@click.version_option(deduplab.__version__, prog_name="deduplab")
+def cli() -> None:
+    """Measure where redundant bytes go in systems that hold data, and what a copy costs."""
+
+
+def main() -> None:
+    """Run the command line and exit with the code of the error's kind."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        code = cli(standalone_mode=False)
+    except click.exceptions.Exit as error:
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("deduplab: interrupted", err=True)
+        code = Interrupted.exit_code
+    except DeduplabError as error:
+        click.echo(f"deduplab: {error}", err=True)
+        code = error.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _terminated(signal_number: int, frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Interrupted("terminated; the cell in hand was given up, all committed cells stay")

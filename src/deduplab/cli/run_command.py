@@ -1,0 +1,110 @@
+"""``deduplab run``."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from deduplab import config
+from deduplab.cli import campaign
+from deduplab.cli.findings import print_findings, write_report
+from deduplab.cli.options import plan_argument, runs_option, split_only, workspace_option
+from deduplab.errors import PlanError
+from deduplab.executors.workspace import prepared
+from deduplab.model import OutcomeKind
+from deduplab.store import Run, find_run
+from deduplab.units import format_seconds
+
+
+@click.command(
+    "run",
+    short_help="Run a plan.",
+    epilog="Examples:\n\n"
+    "\b\n"
+    "  deduplab run plans/quick.toml                 the first run, under five minutes\n"
+    "  deduplab run plans/quick.toml --scale 10      the same, ten times larger\n"
+    "  deduplab run plans/quick.toml --only sqlite   one system of the plan\n"
+    "  deduplab run plans/quick.toml --resume latest go on with a run by name",
+)
+@plan_argument
+@runs_option
+@workspace_option
+@click.option("--fresh", is_flag=True, help="Start anew, even if a run of this plan is unfinished.")
+@click.option("--resume", metavar="RUN", help="Go on with this run: a path, an id, or 'latest'.")
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON, nothing else.")
+def command(
+    plan_path: Path,
+    scale: int,
+    only: str,
+    runs: Path,
+    workspace: Path,
+    fresh: bool,
+    resume: str | None,
+    as_json: bool,
+) -> None:
+    """Run the cells of PLAN, each on a fresh private instance, and write the report.
+
+    A run that was interrupted or killed is gone on with: the same command
+    again runs only the cells that are not committed yet.
+    """
+    if fresh and resume:
+        raise PlanError("--fresh and --resume exclude each other")
+    console = Console(stderr=as_json)
+    plan = config.load(plan_path, scale=scale, only=split_only(only))
+    workspace = prepared(workspace)
+    run = _chosen_run(plan, runs, workspace, fresh, resume, console)
+    began = time.monotonic()
+    tally = campaign.perform(run, plan, workspace, console)
+    taken = format_seconds(time.monotonic() - began)
+    counts = ", ".join(f"{count} {kind.value}" for kind, count in sorted(tally.ended.items()))
+    console.print(
+        f"{sum(tally.ended.values())} cells in {taken}: {counts or 'none were left to run'}",
+        highlight=False,
+    )
+    report = write_report(run)
+    if as_json:
+        click.echo(
+            json.dumps(
+                {
+                    "run": run.header.run_id,
+                    "directory": str(run.root),
+                    "report": str(report),
+                    "resumed_cells": tally.resumed,
+                    "cells": {kind.value: tally.ended.get(kind, 0) for kind in OutcomeKind},
+                }
+            )
+        )
+        return
+    print_findings(run, console)
+    console.print(f"\nreport: {report}", soft_wrap=True, highlight=False)
+
+
+def _chosen_run(
+    plan: config.Plan, runs: Path, workspace: Path, fresh: bool, resume: str | None, console: Console
+) -> Run:
+    if resume:
+        run = find_run(runs, resume)
+        if run.header.plan_digest != plan.digest:
+            raise PlanError(
+                f"run {run.header.run_id} was made from another plan, scale or --only; "
+                "its cells would not be comparable. Name the plan it was made from, or drop --resume"
+            )
+        return run
+    unfinished = None if fresh else campaign.unfinished_run(runs, plan)
+    if unfinished is None:
+        run = campaign.new_run(runs, plan, workspace)
+        console.print(
+            f"run {run.header.run_id}: {len(run.header.cell_ids)} cells", highlight=False
+        )
+        return run
+    committed = len(unfinished.committed_ids())
+    console.print(
+        f"going on with {unfinished.header.run_id}: {committed} of "
+        f"{len(unfinished.header.cell_ids)} cells are committed (--fresh starts anew)",
+        highlight=False,
+    )
+    return unfinished

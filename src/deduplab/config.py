@@ -1,0 +1,372 @@
+"""Plans: TOML in, a validated plan out; an unknown name or key is an error with its line.
+
+A plan names everything that a campaign varies. Nothing is started before the
+whole plan is known to be valid.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from deduplab import registry
+from deduplab.datasets import PAYLOADS
+from deduplab.errors import DeduplabError, PlanError
+from deduplab.model import RestSettings, Stage, hash_of
+from deduplab.registry import unknown_name
+from deduplab.units import parse_bytes, parse_percent
+
+GRADES: Final = {"U0": 0, "U50": 50, "U90": 90, "U95": 95, "U99": 99}
+DISTANCES: Final = ("adjacent", "shuffled")
+PLACEMENTS: Final = ("within",)
+CACHES: Final = ("warm",)
+DEFAULT_STAGES: Final = ("bulk", "read", "reclaim", "insert", "delete", "reclaim", "refill")
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class SystemPlan:
+    """One system of a plan: which variants, how to delete, and which maintenance to run."""
+
+    name: str
+    variants: tuple[str, ...]
+    delete_mode: str
+    reclaim_modes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A validated plan; ``digest`` identifies it together with its scale.
+
+    Sizes are in bytes, before scaling; ``scale`` multiplies ``logical_bytes``.
+    """
+
+    name: str
+    seed: int
+    repetitions: int
+    stages: tuple[Stage, ...]
+    layouts: tuple[str, ...]
+    durability: str
+    cache: str
+    cell_deadline_s: float
+    payloads: tuple[str, ...]
+    grades: tuple[int, ...]
+    distances: tuple[str | int, ...]
+    placements: tuple[str, ...]
+    logical_bytes: int
+    object_bytes: int
+    batch_bytes: int
+    insert_percent: int
+    read_objects: int
+    source: str | None
+    rest: RestSettings
+    systems: tuple[SystemPlan, ...]
+    scale: int = 1
+    text: str = field(default="", compare=False)
+
+    @property
+    def digest(self) -> str:
+        """Return 16 hexadecimal digits over everything the plan declares."""
+        declared = dataclasses.asdict(self)
+        del declared["text"]
+        return hash_of(declared)[:16]
+
+
+def load(path: Path, *, scale: int = 1, only: tuple[str, ...] = ()) -> Plan:
+    """Read and validate a plan file.
+
+    Parameters
+    ----------
+    path
+        A TOML file; ``quick`` alone means ``plans/quick.toml``.
+    scale
+        Factor on the logical size, at least 1.
+    only
+        Systems to keep (``postgresql`` or ``clickhouse/mergetree``); all if empty.
+
+    Raises
+    ------
+    PlanError
+        With file, line, and the nearest valid name.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PlanError(f"the plan {path} can't be read: {error}") from error
+    return parse(text, origin=str(path), scale=scale, only=only)
+
+
+def parse(text: str, *, origin: str, scale: int = 1, only: tuple[str, ...] = ()) -> Plan:
+    """Validate a plan given as text; ``origin`` names it in messages. See :func:`load`."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PlanError(f"{origin}: not valid TOML: {error}") from error
+    if scale < 1:
+        raise PlanError(f"the scale is a whole number from 1, not {scale}")
+    root = _Table(document, (), text, origin)
+    data = root.table("data")
+    rest = root.table("rest", optional=True)
+    systems = root.table("systems")
+    plan = Plan(
+        name=root.take("name", _name),
+        seed=root.take("seed", _integer(0), default=1),
+        repetitions=root.take("repetitions", _integer(1), default=3),
+        stages=root.take_list("stages", _choice("stage", tuple(Stage)), default=DEFAULT_STAGES),
+        layouts=root.take_list("layouts", _choice("layout", ("blob", "native")), default=("blob",)),
+        durability=root.take(
+            "durability", _choice("durability", ("fsync", "interval", "none")), default="fsync"
+        ),
+        cache=root.take("cache", _choice("cache state", CACHES), default="warm"),
+        cell_deadline_s=root.take("cell_deadline_s", _seconds, default=600.0),
+        payloads=data.take_list("payloads", _choice("payload", tuple(PAYLOADS))),
+        grades=data.take_list("grades", _grade),
+        distances=data.take_list("distances", _distance, default=("shuffled",)),
+        placements=data.take_list(
+            "placements", _choice("placement", PLACEMENTS), default=("within",)
+        ),
+        logical_bytes=data.take("logical_size", parse_bytes),
+        object_bytes=data.take("object_size", parse_bytes),
+        batch_bytes=data.take("batch_size", parse_bytes, default=16 * 1024 * 1024),
+        insert_percent=data.take("insert_share", parse_percent, default=10),
+        read_objects=data.take("read_objects", _integer(1), default=1000),
+        source=data.take("source", _string, default=None),
+        rest=RestSettings(
+            window_s=rest.take("window_s", _seconds, default=1.0),
+            interval_s=rest.take("interval_s", _seconds, default=0.1),
+            deadline_s=rest.take("deadline_s", _seconds, default=60.0),
+        ),
+        systems=_systems(systems),
+        scale=scale,
+        text=text,
+    )
+    for table in (root, data, rest, systems):
+        table.finish()
+    _check_together(plan, root, data)
+    return _keep_only(plan, only)
+
+
+def _systems(table: _Table) -> tuple[SystemPlan, ...]:
+    plans = []
+    for name in table.names():
+        try:
+            offers = registry.system(name).capabilities()
+        except PlanError as error:
+            raise table.error(name, str(error)) from error
+        own = table.table(name)
+        plans.append(
+            SystemPlan(
+                name=name,
+                variants=own.take_list(
+                    "variants",
+                    _choice(f"variant of {name}", offers.variant_names()),
+                    default=offers.variant_names()[:1],
+                ),
+                delete_mode=own.take(
+                    "delete",
+                    _choice(f"delete mode of {name}", offers.delete_modes),
+                    default=offers.delete_modes[0],
+                ),
+                reclaim_modes=own.take_list(
+                    "reclaim",
+                    _choice(f"reclaim mode of {name}", offers.reclaim_modes),
+                    default=offers.reclaim_modes,
+                ),
+            )
+        )
+        own.finish()
+    if not plans:
+        raise PlanError(f"{table.origin}: [systems] names no system")
+    return tuple(plans)
+
+
+def _check_together(plan: Plan, root: _Table, data: _Table) -> None:
+    """Check what only several keys together can get wrong."""
+    if plan.object_bytes < 1 or plan.logical_bytes * plan.scale < plan.object_bytes:
+        raise data.error("logical_size", "the logical size is smaller than one object")
+    if plan.stages[0] is not Stage.BULK:
+        raise root.error("stages", "the first stage is 'bulk': the others need what it stores")
+    if Stage.REFILL in plan.stages:
+        before = plan.stages[: plan.stages.index(Stage.REFILL)]
+        if Stage.DELETE not in before:
+            raise root.error("stages", "'refill' needs a 'delete' before it")
+    for stage in (Stage.BULK, Stage.INSERT, Stage.REFILL, Stage.DELETE):
+        if plan.stages.count(stage) > 1:
+            raise root.error("stages", f"'{stage}' may stand once in a chain")
+    if plan.source is None and "files" in plan.payloads:
+        raise data.error("payloads", "payload 'files' needs 'source = \"FOLDER\"' in [data]")
+    for system in plan.systems:
+        offers = registry.system(system.name).capabilities()
+        if offers.stores_data and plan.durability not in offers.durability:
+            raise root.error(
+                "durability",
+                f"{system.name} offers {', '.join(offers.durability)}, not {plan.durability!r}; "
+                "durability is equal across the systems of a campaign",
+            )
+
+
+def _keep_only(plan: Plan, only: tuple[str, ...]) -> Plan:
+    if not only:
+        return plan
+    kept = []
+    known = tuple(f"{s.name}/{v}" for s in plan.systems for v in s.variants)
+    for wanted in only:
+        if wanted not in known and wanted not in {s.name for s in plan.systems}:
+            names = tuple(s.name for s in plan.systems) + known
+            raise PlanError("--only: " + unknown_name("system of this plan", wanted, names))
+    for system in plan.systems:
+        variants = tuple(
+            v for v in system.variants if system.name in only or f"{system.name}/{v}" in only
+        )
+        if variants:
+            kept.append(dataclasses.replace(system, variants=variants))
+    return dataclasses.replace(plan, systems=tuple(kept))
+
+
+class _Table:
+    """One table of the document: takes keys, remembers which, and places errors at their line."""
+
+    def __init__(
+        self, values: Mapping[str, Any], path: tuple[str, ...], text: str, origin: str
+    ) -> None:
+        self._values = values
+        self._path = path
+        self._text = text
+        self._taken: set[str] = set()
+        self.origin = origin
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._values)
+
+    def table(self, key: str, *, optional: bool = False) -> _Table:
+        self._taken.add(key)
+        value = self._values.get(key, {} if optional else None)
+        if value is None:
+            where = ".".join((*self._path, key))
+            raise PlanError(f"{self.origin}: the table [{where}] is missing")
+        if not isinstance(value, dict):
+            raise self.error(key, f"{key!r} must be a table")
+        return _Table(value, (*self._path, key), self._text, self.origin)
+
+    def take(self, key: str, convert: Callable[[Any], _T], default: Any = ...) -> _T:
+        self._taken.add(key)
+        if key not in self._values:
+            if default is ...:
+                where = f"[{'.'.join(self._path)}] " if self._path else ""
+                raise PlanError(f"{self.origin}: {where}{key!r} is missing")
+            return default  # type: ignore[no-any-return]
+        return self._converted(key, self._values[key], convert)
+
+    def take_list(
+        self, key: str, convert: Callable[[Any], _T], default: Any = ...
+    ) -> tuple[_T, ...]:
+        self._taken.add(key)
+        if key not in self._values and default is not ...:
+            return tuple(convert(value) for value in default)
+        values = self.take(key, lambda value: value)
+        if not isinstance(values, list) or (not values and key != "reclaim"):
+            raise self.error(key, f"{key!r} must be a list with at least one entry")
+        converted = [self._converted(key, value, convert) for value in values]
+        if key != "stages" and len(set(converted)) != len(converted):
+            raise self.error(key, f"{key!r} names something twice")
+        return tuple(converted)
+
+    def finish(self) -> None:
+        """Refuse keys that nobody took."""
+        for key in self._values:
+            if key not in self._taken:
+                raise self.error(key, unknown_name("key", key, tuple(sorted(self._taken))))
+
+    def error(self, key: str, message: str, value: object = None) -> PlanError:
+        return PlanError(f"{self.origin}:{self._line(key, value)}: {message}")
+
+    def _converted(self, key: str, value: Any, convert: Callable[[Any], _T]) -> _T:
+        try:
+            return convert(value)
+        except DeduplabError as error:
+            raise self.error(key, f"{key}: {error}", value) from error
+
+    def _line(self, key: str, value: object) -> int:
+        """Find the line of a key (or of a value in its list); the parser keeps no positions."""
+        wanted = ".".join(self._path)
+        current = ""
+        found = 0
+        key_pattern = re.compile(rf"""^\s*["']?{re.escape(key)}["']?\s*=""")
+        header = re.compile(r"^\s*\[([^\[\]]+)\]")
+        for number, line in enumerate(self._text.splitlines(), start=1):
+            if match := header.match(line):
+                if found:
+                    break
+                current = match.group(1).replace('"', "").replace(" ", "")
+                if current == ".".join((*self._path, key)):
+                    return number
+            elif not found and current == wanted and key_pattern.match(line):
+                found = number
+            if (
+                found
+                and isinstance(value, str)
+                and re.search(rf"""["']{re.escape(value)}["']""", line)
+            ):
+                return number
+        return found or 1
+
+
+def _name(value: Any) -> str:
+    text = _string(value)
+    if not re.fullmatch(r"[a-z][a-z0-9_-]{0,40}", text):
+        raise PlanError(f"{text!r} is not a plan name: a-z, 0-9, _ and -, a letter first")
+    return text
+
+
+def _string(value: Any) -> str:
+    if not isinstance(value, str):
+        raise PlanError(f"must be text, not {value!r}")
+    return value
+
+
+def _integer(least: int) -> Callable[[Any], int]:
+    def convert(value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise PlanError(f"must be a whole number from {least}, not {value!r}")
+        return value
+
+    return convert
+
+
+def _seconds(value: Any) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
+        raise PlanError(f"must be a number of seconds above 0, not {value!r}")
+    return float(value)
+
+
+def _choice(what: str, known: tuple[_T, ...]) -> Callable[[Any], _T]:
+    def convert(value: Any) -> _T:
+        for candidate in known:
+            if candidate == value:
+                return candidate
+        raise PlanError(unknown_name(what, str(value), tuple(str(name) for name in known)))
+
+    return convert
+
+
+def _grade(value: Any) -> int:
+    if value not in GRADES:
+        raise PlanError(unknown_name("grade", str(value), tuple(GRADES)))
+    return GRADES[value]
+
+
+def _distance(value: Any) -> str | int:
+    if value in DISTANCES:
+        return str(value)
+    try:
+        return parse_bytes(value)
+    except DeduplabError as error:
+        raise PlanError(
+            f"unknown distance {value!r}; known: adjacent, shuffled, or bytes such as '1 MiB'"
+        ) from error

@@ -1,0 +1,178 @@
+"""The local executor: one cell at a time, each in a fresh process on this machine.
+
+A process of its own gives every cell fresh engine state, survives an engine
+that crashes, and lets a deadline be kept. It comes from a fork server that has
+the drivers imported already, so it starts within milliseconds.
+
+A run that is killed leaves nothing: the fork server ends when its pipe to the
+run closes, the kernel ends the cell's process with the fork server
+(PR_SET_PDEATHSIG), and a server product with the cell's process.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import multiprocessing
+import os
+import signal
+import time
+import traceback
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from deduplab import registry
+from deduplab.bench.lifecycle import run_cell
+from deduplab.bench.manifests import ManifestCache
+from deduplab.bench.runner import Progress, without_measurements
+from deduplab.errors import DeduplabError, Interrupted, StoreError, SystemUnavailable
+from deduplab.executors.workspace import instance_directory
+from deduplab.model import Cell, Outcome, OutcomeKind, Stage
+from deduplab.store import Run
+
+_PR_SET_PDEATHSIG: Final = 1  # <linux/prctl.h>
+_TEARDOWN_DEADLINE_S: Final = 20.0
+
+_Message = tuple[str, object, object]
+
+
+class LocalExecutor:
+    """Runs cells of one run in fresh processes below one workspace.
+
+    Parameters
+    ----------
+    run
+        Where cells are committed.
+    workspace
+        Where instances live while they are measured.
+    systems
+        Names of the systems whose drivers the fork server imports.
+    """
+
+    def __init__(self, run: Run, workspace: Path, systems: tuple[str, ...]) -> None:
+        self._run = run
+        self._workspace = workspace
+        self._context = multiprocessing.get_context("forkserver")
+        drivers = [registry.system(name).driver for name in systems]
+        modules = [registry.system(name).adapter.partition(":")[0] for name in systems]
+        self._context.set_forkserver_preload(
+            [__name__, *modules, *(driver for driver in drivers if driver)]
+        )
+
+    def execute(self, cell: Cell, attempt: int, progress: Progress) -> Outcome:
+        """Run one cell in a fresh process; commit it here if that process could not.
+
+        Raises
+        ------
+        SystemUnavailable
+            If the system could not be reached.
+        Interrupted
+            If the run is interrupted; the cell's process has been ended.
+        """
+        started = time.time_ns()
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(
+            target=_work, args=(cell, attempt, self._run.root, self._workspace, theirs)
+        )
+        process.start()
+        theirs.close()
+        try:
+            kind, detail = self._follow(process, ours, cell, progress)
+        except BaseException:
+            _end(process)
+            raise
+        finally:
+            ours.close()
+        process.join()
+        if kind == "committed":
+            assert isinstance(detail, Outcome)
+            return detail
+        if kind == "unavailable":
+            raise SystemUnavailable(str(detail))
+        if kind == "store":
+            raise StoreError(str(detail))
+        outcome = Outcome(OutcomeKind.FAILED, str(detail))
+        self._run.commit(without_measurements(cell, outcome, started, attempt), {})
+        return outcome
+
+    def _follow(
+        self, process: ForkServerProcess, ours: Connection, cell: Cell, progress: Progress
+    ) -> tuple[str, object]:
+        """Pass stage marks on until the process says how it ended, dies, or is out of time."""
+        deadline = time.monotonic() + cell.deadline_s
+        while True:
+            ready = wait([ours, process.sentinel], timeout=max(0.0, deadline - time.monotonic()))
+            if ours in ready:
+                try:
+                    message: _Message = ours.recv()
+                except EOFError:
+                    process.join()
+                    return "died", f"the cell's process died (exit code {process.exitcode})"
+                kind, first, second = message
+                if kind != "stage":
+                    return kind, first
+                assert isinstance(first, int)
+                progress.stage_began(first, Stage(str(second)))
+            elif process.sentinel in ready:
+                process.join()
+                return "died", f"the cell's process died (exit code {process.exitcode})"
+            else:
+                _end(process)
+                return "late", f"not done within {cell.deadline_s:.0f} s; the cell was ended"
+
+
+def _end(process: ForkServerProcess) -> None:
+    """Ask the cell's process to take everything down, then make it."""
+    if process.is_alive():
+        process.terminate()
+        process.join(_TEARDOWN_DEADLINE_S)
+    if process.is_alive():
+        process.kill()
+        process.join()
+
+
+def _work(
+    cell: Cell, attempt: int, run_root: Path, workspace: Path, connection: Connection
+) -> None:
+    """Be the cell's process: run, commit, and say how it ended."""
+    die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run decides; it sends SIGTERM
+    signal.signal(signal.SIGTERM, _interrupted)
+    try:
+        run = Run.open(run_root)
+        with instance_directory(workspace) as directory:
+            result, latencies_ns = run_cell(
+                cell,
+                directory,
+                ManifestCache(run_root / "manifests"),
+                lambda position, stage: connection.send(("stage", position, stage.value)),
+            )
+        run.commit(dataclasses.replace(result, attempts=attempt), latencies_ns)
+        connection.send(("committed", result.outcome, None))
+    except SystemUnavailable as error:
+        connection.send(("unavailable", str(error), None))
+    except Interrupted:
+        return
+    except StoreError as error:
+        connection.send(("store", str(error), None))
+    except DeduplabError as error:
+        connection.send(("failed", f"{type(error).__name__}: {error}", None))
+    except Exception:  # an engine's own error must cost one cell, not the campaign
+        connection.send(("failed", traceback.format_exc(limit=-4), None))
+
+
+def die_with_parent(signal_number: int = signal.SIGKILL) -> None:
+    """Have the kernel end this process when its parent dies, however that happens (prctl(2))."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_PDEATHSIG, signal_number) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
+    if os.getppid() == 1:
+        os._exit(1)
+
+
+def _interrupted(signal_number: int, frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Interrupted("the run was interrupted")

@@ -1,0 +1,138 @@
+"""The workspace: where private instances live, and how those of a dead owner are swept.
+
+Every instance is a directory of ours with an ``owner.json`` that names the
+process which made it. The directory goes when its cell ends; if the owner was
+killed, the next run finds it, ends what still runs inside it, and removes it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from deduplab.errors import DiskSpaceError, PlanError
+from deduplab.units import format_bytes
+
+WORKSPACE_VARIABLE: Final = "DEDUPLAB_WORKSPACE"
+_OWNER_FILE: Final = "owner.json"
+_END_DEADLINE_S: Final = 10.0
+
+
+def default_workspace() -> Path:
+    """Return ``$DEDUPLAB_WORKSPACE``, or a directory of this user's on local disk.
+
+    It lies below ``/var/tmp`` because server products that refuse to run as
+    root are started as another account, which must be able to reach it.
+    """
+    named = os.environ.get(WORKSPACE_VARIABLE)
+    return Path(named) if named else Path("/var/tmp") / f"deduplab-{os.getuid()}"  # noqa: S108
+
+
+def prepared(workspace: Path) -> Path:
+    """Make the workspace if need be, passable but not listable for others.
+
+    Raises
+    ------
+    PlanError
+        If it can't be made or belongs to somebody else.
+    """
+    try:
+        workspace.mkdir(parents=True, exist_ok=True)
+        if workspace.stat().st_uid != os.getuid():
+            raise PlanError(f"the workspace {workspace} belongs to another user; name another one")
+        workspace.chmod(0o711)
+    except OSError as error:
+        raise PlanError(
+            f"the workspace {workspace} can't be used: {error}; "
+            f"name another one with --workspace or ${WORKSPACE_VARIABLE}"
+        ) from error
+    return workspace.resolve()
+
+
+def check_space(workspace: Path, needed_bytes: int) -> None:
+    """Refuse a plan that the workspace has no room for.
+
+    Raises
+    ------
+    DiskSpaceError
+        With what is needed, what is free, and what to do.
+    """
+    free_bytes = shutil.disk_usage(workspace).free
+    if free_bytes < needed_bytes:
+        raise DiskSpaceError(
+            f"the plan needs about {format_bytes(needed_bytes)} in {workspace}, "
+            f"{format_bytes(free_bytes)} are free; free some, lower --scale, "
+            f"or name another disk with --workspace"
+        )
+
+
+@contextmanager
+def instance_directory(workspace: Path) -> Iterator[Path]:
+    """Give an empty directory for one instance, and remove it at the end."""
+    directory = workspace / f"instance-{uuid.uuid4().hex[:12]}"
+    directory.mkdir(mode=0o711)
+    owner = psutil.Process()
+    (directory / _OWNER_FILE).write_text(
+        json.dumps({"pid": owner.pid, "created": owner.create_time()})
+    )
+    inner = directory / "instance"
+    inner.mkdir(mode=0o711)
+    try:
+        yield inner
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def sweep(workspace: Path) -> tuple[int, int]:
+    """End and remove what dead owners left; return (processes ended, directories removed).
+
+    Only directories with our owner file are touched, only if that owner no
+    longer lives, and only processes that work inside such a directory.
+    """
+    orphaned = [
+        path.parent
+        for path in workspace.glob(f"instance-*/{_OWNER_FILE}")
+        if not _owner_lives(path)
+    ]
+    ended = _end_processes_inside(orphaned) if orphaned else 0
+    for directory in orphaned:
+        shutil.rmtree(directory, ignore_errors=True)
+    return ended, len(orphaned)
+
+
+def _owner_lives(owner_file: Path) -> bool:
+    try:
+        owner = json.loads(owner_file.read_text())
+        process = psutil.Process(owner["pid"])
+        return bool(abs(process.create_time() - owner["created"]) < 1.0)
+    except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
+        return False
+
+
+def _end_processes_inside(directories: list[Path]) -> int:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            inside = Path(process.cwd())
+        except (psutil.Error, OSError):
+            continue
+        if any(inside.is_relative_to(directory) for directory in directories):
+            found.append(process)
+    for process in found:
+        try:
+            process.terminate()
+        except psutil.NoSuchProcess:
+            continue
+    _, alive = psutil.wait_procs(found, timeout=_END_DEADLINE_S)
+    for process in alive:
+        process.kill()
+    psutil.wait_procs(alive, timeout=_END_DEADLINE_S)
+    return len(found)

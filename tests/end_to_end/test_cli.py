@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from deduplab.cli.main import COMMANDS
+from deduplab.store import find_run
+from tests.end_to_end.conftest import Cli, command, environment, processes_inside, write_plan
+
+READY_DEADLINE_S = 60.0
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_help_of_each_command_has_an_example(name: str, cli: Cli) -> None:
+    shown = cli(name, "--help")
+    assert shown.returncode == 0
+    assert f"deduplab {name}" in shown.stdout.split("Example")[1]
+
+
+def test_a_run_ends_in_findings_and_a_report(tmp_path: Path, cli: Cli) -> None:
+    plan = write_plan(tmp_path / "p.toml", ["plain", "single_instance", "sqlite"], repetitions=2)
+    done = cli("run", plan)
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = Path(done.stdout.strip().splitlines()[-1].removeprefix("report: "))
+    assert "sqlite" in report.read_text()
+
+    rows = json.loads(cli("report", "latest", "--json").stdout)
+    eta = {
+        row["system"]: row["value"]
+        for row in rows
+        if row["metric"] == "dedup_efficiency"
+        and (row["stage"], row["moment"], row["layer"]) == ("bulk", "rest", "FILES")
+        and (row["grade_asked"], row["distance"]) == ("U50", "shuffled")
+        and row["ruler"] == "allocated"
+    }
+    assert eta["plain"] == pytest.approx(0, abs=0.01)
+    assert eta["single_instance"] > 0.9
+
+
+def test_a_finished_run_is_not_gone_on_with(tmp_path: Path, cli: Cli) -> None:
+    plan = write_plan(tmp_path / "p.toml", ["null"])
+    outcomes = [json.loads(cli("run", plan, "--json").stdout) for _ in range(2)]
+    assert outcomes[0]["run"] != outcomes[1]["run"]
+    assert outcomes[1]["resumed_cells"] == 0
+    assert outcomes[0]["cells"]["OK"] == 3
+    again = json.loads(cli("run", plan, "--resume", outcomes[0]["run"], "--json").stdout)
+    assert again["resumed_cells"] == 3
+
+
+def test_an_unknown_system_starts_nothing(tmp_path: Path, cli: Cli) -> None:
+    plan = write_plan(tmp_path / "p.toml", ["sqlit"])
+    refused = cli("run", plan)
+    assert refused.returncode == 2
+    assert "p.toml:20: unknown system 'sqlit'; did you mean 'sqlite'?" in refused.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_too_small_a_disk_is_said_before_the_start(tmp_path: Path, cli: Cli) -> None:
+    plan = write_plan(tmp_path / "p.toml", ["plain"])
+    refused = cli("run", plan, "--scale", "100000000")
+    assert refused.returncode == 4
+    assert "are free" in refused.stderr
+    assert not list((tmp_path / "runs").glob("*/cells/*")) if (tmp_path / "runs").exists() else True
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_goes_down_cleanly(
+    number: signal.Signals, tmp_path: Path, cli: Cli, workspace: Path
+) -> None:
+    plan = write_plan(tmp_path / "p.toml", ["postgresql"], repetitions=20)
+    process = subprocess.Popen(
+        command("run", plan),
+        env=environment(tmp_path),
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + READY_DEADLINE_S
+    while not _one_committed_and_one_up(tmp_path, workspace):
+        assert time.monotonic() < deadline, "no cell was committed in time"
+        assert process.poll() is None
+    psutil.Process(process.pid).send_signal(number)
+    _, errors = process.communicate(timeout=READY_DEADLINE_S)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert not processes_inside(workspace)
+    committed = find_run(tmp_path / "runs", "latest").committed_ids()
+    assert committed
+    resumed = cli("plan", plan)
+    assert resumed.returncode == 0
+
+
+def _one_committed_and_one_up(tmp_path: Path, workspace: Path) -> bool:
+    time.sleep(0.05)
+    cells = list((tmp_path / "runs").glob("*/cells/[!.]*"))
+    return bool(cells) and bool(processes_inside(workspace))
+
+
+def test_what_there_is_can_be_listed(tmp_path: Path, cli: Cli) -> None:
+    found = json.loads(cli("list", "--json").stdout)
+    assert {row["system"] for row in found["systems"]} >= {"plain", "postgresql", "clickhouse"}
+    assert {"system": "clickhouse", "variant": "replacing-by-hash"}.items() <= next(
+        row for row in found["variants"] if row["variant"] == "replacing-by-hash"
+    ).items()
+    assert {row["payload"] for row in found["payloads"]} >= {"random_binary", "text_document"}
+
+
+def test_the_doctor_finds_what_needs_no_server_ready(cli: Cli) -> None:
+    rows = json.loads(cli("doctor", "plain,sqlite,null", "--json").stdout)
+    assert {row["system"]: row["status"] for row in rows} == {
+        "plain": "ready",
+        "sqlite": "ready",
+        "null": "ready",
+    }
+
+
+def test_an_unknown_run_is_a_clear_error(cli: Cli) -> None:
+    refused = cli("report", "latest")
+    assert refused.returncode == 5
+    assert "start one with" in refused.stderr

@@ -1,0 +1,112 @@
+from pathlib import Path
+
+import pytest
+
+from deduplab import config
+from deduplab.bench import matrix
+from deduplab.errors import PlanError
+
+QUICK = (Path(__file__).parents[2] / "plans" / "quick.toml").read_text()
+
+SMALL = """\
+name = "small"
+stages = ["bulk", "delete"]
+
+[data]
+payloads = ["random_binary"]
+grades = ["U0", "U50"]
+distances = ["adjacent", "64 KiB"]
+logical_size = "1 MiB"
+object_size = "8 KiB"
+
+[systems.plain]
+[systems.sqlite]
+"""
+
+
+def parse(text: str, **options: object) -> config.Plan:
+    return config.parse(text, origin="small.toml", **options)  # type: ignore[arg-type]
+
+
+def test_the_quick_plan_is_valid_and_has_every_cell_once() -> None:
+    plan = config.parse(QUICK, origin="quick.toml")
+    cells = matrix.cells(plan)
+    per_payload = 1 + 2 * 2  # U0 has no distance; U50 and U90 have two
+    assert len(cells) == 11 * 2 * per_payload * plan.repetitions
+    assert len({cell.cell_id for cell in cells}) == len(cells)
+    assert {cell.system for cell in cells} >= {"null", "postgresql", "clickhouse"}
+
+
+def test_cells_come_in_a_seeded_random_order() -> None:
+    first, second = (matrix.cells(parse(SMALL)) for _ in range(2))
+    assert first == second
+    other = matrix.cells(parse(SMALL.replace('"small"', '"small"\nseed = 2')))
+    assert [(c.system, c.bulk.grade_percent, c.bulk.distance, c.repetition) for c in first] != [
+        (c.system, c.bulk.grade_percent, c.bulk.distance, c.repetition) for c in other
+    ]
+
+
+def test_any_changed_input_changes_every_identity() -> None:
+    ids = {cell.cell_id for cell in matrix.cells(parse(SMALL))}
+    for change in (
+        ("1 MiB", "2 MiB"),
+        ("8 KiB", "4 KiB"),
+        ('"small"', '"small"\nseed = 2'),
+        ('["bulk", "delete"]', '["bulk", "read", "delete"]'),
+        ('"small"', '"small"\ncell_deadline_s = 5'),
+    ):
+        assert ids.isdisjoint(cell.cell_id for cell in matrix.cells(parse(SMALL.replace(*change))))
+
+
+def test_scale_multiplies_the_data_and_changes_the_digest() -> None:
+    plan, larger = parse(SMALL), parse(SMALL, scale=10)
+    assert plan.digest != larger.digest
+    assert {c.bulk.logical_bytes for c in matrix.cells(larger)} == {10 * 1024**2}
+
+
+def test_only_keeps_systems_and_variants() -> None:
+    plan = config.parse(QUICK, origin="quick.toml", only=("sqlite", "clickhouse/mergetree"))
+    assert [(s.name, s.variants) for s in plan.systems] == [
+        ("sqlite", ("default",)),
+        ("clickhouse", ("mergetree",)),
+    ]
+    with pytest.raises(PlanError, match="did you mean 'sqlite'"):
+        parse(SMALL, only=("sqlit",))
+
+
+@pytest.mark.parametrize(
+    ("change", "line", "message"),
+    [
+        (("[systems.sqlite]", "[systems.sqlit]"), 12, "unknown system 'sqlit'; did you mean 'sqlite'"),
+        (("random_binary", "random_binery"), 5, "did you mean 'random_binary'"),
+        (("object_size", "objekt_size"), None, "'object_size' is missing"),
+        (("logical_size", "grdes = []\nlogical_size"), 8, "unknown key 'grdes'; did you mean 'grades'"),
+        (('"U50"', '"U51"'), 6, "unknown grade 'U51'"),
+        (('"delete"', '"delet"'), 2, "unknown stage 'delet'; did you mean 'delete'"),
+        (('"64 KiB"', '"near"'), 7, "unknown distance 'near'"),
+        (("8 KiB", "8 Kibble"), 9, "not a number of bytes"),
+        (("8 KiB", "2 MiB"), 8, "smaller than one object"),
+        (('["bulk", "delete"]', '["read"]'), 2, "the first stage is 'bulk'"),
+        (('["bulk", "delete"]', '["bulk", "refill"]'), 2, "needs a 'delete' before"),
+        (("[systems.plain]", '[systems.plain]\nvariants = ["fast"]'), 12, "unknown variant of plain"),
+        (('"adjacent", ', '"adjacent", "adjacent", '), 7, "twice"),
+        (('"small"', "3"), 1, "must be text"),
+        (('"small"', '"small"\nrepetitions = 0'), 2, "whole number from 1"),
+        (('"random_binary"', '"files"'), 5, "needs 'source"),
+        (('"small"', '"small'), None, "not valid TOML"),
+        (("[systems.plain]\n[systems.sqlite]", "[systems]"), None, "names no system"),
+    ],
+)
+def test_a_wrong_plan_is_refused_at_its_line(
+    change: tuple[str, str], line: int | None, message: str
+) -> None:
+    with pytest.raises(PlanError) as refusal:
+        parse(SMALL.replace(*change))
+    assert message in str(refusal.value)
+    assert refusal.value.exit_code == 2
+    assert str(refusal.value).startswith("small.toml:" if line is None else f"small.toml:{line}:")
+
+
+def test_a_plan_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PlanError, match="can't be read"):
+        config.load(tmp_path / "none.toml")

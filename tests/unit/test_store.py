@@ -1,0 +1,102 @@
+import dataclasses
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deduplab import config
+from deduplab.bench import matrix
+from deduplab.errors import StoreError
+from deduplab.model import OK, CellResult
+from deduplab.store import Run, RunHeader, find_run
+
+CELL = matrix.cells(
+    config.parse(
+        'name = "t"\nstages = ["bulk"]\n[data]\npayloads = ["random_binary"]\ngrades = ["U0"]\n'
+        'logical_size = "1 MiB"\nobject_size = "8 KiB"\n[systems.plain]\n',
+        origin="t.toml",
+    )
+)[0]
+RESULT = CellResult(CELL, OK, None, None, None, None, (), 1, 2)
+
+
+def new_run(root: Path, created_unix_ns: int = 1) -> Run:
+    header = RunHeader(root.name, "t", "digest", 1, created_unix_ns, (CELL.cell_id,), {"cpu": "x"})
+    return Run.create(root, header, "the plan")
+
+
+def test_a_cell_comes_back_as_it_was_committed(tmp_path: Path) -> None:
+    run = new_run(tmp_path / "r")
+    run.commit(RESULT, {0: np.array([3, 1, 2])})
+    again = Run.open(tmp_path / "r")
+    assert again.header == run.header
+    assert again.plan_text == "the plan"
+    assert list(again.cells()) == [RESULT]
+    assert again.latencies_ns(CELL.cell_id, 0).tolist() == [3, 1, 2]
+    assert again.latencies_ns(CELL.cell_id, 1).size == 0
+
+
+def test_a_committed_cell_is_never_replaced(tmp_path: Path) -> None:
+    run = new_run(tmp_path / "r")
+    run.commit(RESULT, {})
+    with pytest.raises(StoreError, match="committed already"):
+        run.commit(dataclasses.replace(RESULT, attempts=2), {})
+    assert run.cell(CELL.cell_id).attempts == 1
+
+
+def test_what_a_killed_runner_left_half_written_is_not_a_cell(tmp_path: Path) -> None:
+    run = new_run(tmp_path / "r")
+    half = tmp_path / "r" / "cells" / f".staging-{CELL.cell_id}-123"
+    half.mkdir()
+    (half / "cell.json").write_text("{")
+    assert run.committed_ids() == frozenset()
+    with run.locked():
+        assert not half.exists()
+
+
+def test_a_run_is_held_by_one_runner(tmp_path: Path) -> None:
+    run = new_run(tmp_path / "r")
+    with (
+        run.locked(),
+        pytest.raises(StoreError, match="another process"),
+        Run.open(tmp_path / "r").locked(),
+    ):
+        pass
+
+
+def test_another_format_version_is_refused(tmp_path: Path) -> None:
+    run = new_run(tmp_path / "r")
+    path = run.root / "run.json"
+    path.write_text(path.read_text().replace('"format_version": 1', '"format_version": 99'))
+    with pytest.raises(StoreError, match="format version 99"):
+        Run.open(run.root)
+
+
+def test_a_damaged_cell_is_an_error_that_names_the_file(tmp_path: Path) -> None:
+    run = new_run(tmp_path / "r")
+    run.commit(RESULT, {})
+    (run.root / "cells" / CELL.cell_id / "cell.json").write_text("{")
+    with pytest.raises(StoreError, match=r"cell\.json"):
+        list(run.cells())
+
+
+def test_runs_are_found_by_path_id_beginning_and_age(tmp_path: Path) -> None:
+    new_run(tmp_path / "quick-1", created_unix_ns=5)
+    new_run(tmp_path / "quick-2", created_unix_ns=4)
+    assert find_run(tmp_path, "latest").header.run_id == "quick-1"
+    assert find_run(tmp_path, "quick-2").header.run_id == "quick-2"
+    assert find_run(tmp_path, str(tmp_path / "quick-2")).header.run_id == "quick-2"
+    with pytest.raises(StoreError, match="several runs begin"):
+        find_run(tmp_path, "quick")
+    with pytest.raises(StoreError, match="no run 'slow'"):
+        find_run(tmp_path, "slow")
+    with pytest.raises(StoreError, match="no runs in"):
+        find_run(tmp_path / "empty", "latest")
+
+
+def test_an_unwritable_place_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="can't be made"):
+        new_run(tmp_path / "file" / "r")
+    assert os.listdir(tmp_path) == ["file"]
