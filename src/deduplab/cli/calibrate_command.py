@@ -10,8 +10,9 @@ import click
 from rich.console import Console
 
 from deduplab import config
+from deduplab.analysis import calibrate
 from deduplab.cli import campaign
-from deduplab.cli.findings import calibration_as_dict, calibration_table, calibration_verdict
+from deduplab.cli.findings import calibration_as_dict, calibration_table
 from deduplab.cli.options import runs_option, workspace_option
 from deduplab.errors import CalibrationError
 from deduplab.executors.workspace import prepared
@@ -37,12 +38,11 @@ def command(runs: Path, workspace: Path, scale: int, as_json: bool) -> None:
     workspace = prepared(workspace)
     run = campaign.new_run(runs, plan, workspace)
     campaign.perform(run, plan, workspace, console)
+    calibration = calibrate(run)
     if as_json:
-        click.echo(json.dumps(calibration_as_dict(run), indent=2))
+        click.echo(json.dumps(calibration_as_dict(calibration), indent=2))
     else:
-        console.print(calibration_table(run))
-    verdict, sentence = calibration_verdict(run)
-    if verdict != "passed":
-        raise CalibrationError(f"calibration {verdict}: {sentence}")
-    if not as_json:
-        console.print(sentence, highlight=False)
+        console.print(calibration_table(calibration))
+    if not calibration.passed:
+        raise CalibrationError(calibration.summary)
+    console.print(calibration.summary, style="green", soft_wrap=True)

@@ -91,4 +91,3 @@ def perform(run: Run, plan: Plan, workspace: Path, console: Console) -> Tally:
             console, waiting, len(cells) - len(waiting), len(cells), guess_s
         ) as progress:
             return run_campaign(run, cells, executor, progress)
-

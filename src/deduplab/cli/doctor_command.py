@@ -168,10 +168,10 @@ def _table(rows: list[Checkup]) -> Table:
     table.add_column("what is wrong, and what to do", overflow="fold")
     for row in rows:
         colour = {"ready": "green", "unavailable": "yellow"}.get(row.status, "red")
-        marks = ("yes" if done else "no" for done in (row.written, row.read, row.measured, row.deleted))
+        marks = (
+            "yes" if done else "no" for done in (row.written, row.read, row.measured, row.deleted)
+        )
         table.add_row(
             row.system, f"[{colour}]{row.status}[/]", row.version, row.source, *marks, row.reason
         )
     return table
-
-

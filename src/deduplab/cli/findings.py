@@ -1,15 +1,77 @@
-"""What a run found, on the console: calibration, findings, and where the report lies."""
+"""What a run found, drawn on the console: calibration, findings, and where the report lies."""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from deduplab import analysis
-from deduplab.analysis.calibration import Calibration, calibrate
-from deduplab.analysis.tables import findings
+from deduplab.analysis import Calibration, calibrate, findings, rows
 from deduplab.report import html
 from deduplab.store import Run
+
+_STYLES = {"passed": "green", "failed": "bold red", "incomplete": "yellow", "reported": "dim"}
+
+
+def write_report(run: Run) -> Path:
+    """Write the report beside the run's results, and return its path."""
+    return html.write(run, run.root / "report.html")
+
+
+def print_findings(run: Run, console: Console) -> None:
+    """Print the table of findings, and the calibration verdict below it."""
+    found = findings(rows(run))
+    table = Table(title=found.title, title_justify="left", caption=found.note, show_lines=False)
+    table.caption_justify = "left"
+    last = found.headers[-1]
+    for header in found.headers:
+        table.add_column(
+            header.title,
+            justify="right" if header.align == "right" else "left",
+            overflow="fold",
+            no_wrap=header is not last,
+        )
+    for line in found.lines:
+        table.add_row(*line)
+    if not console.is_terminal and console.width < 200:
+        console.print(found.to_text(), highlight=False, soft_wrap=True, markup=False)
+    else:
+        console.print(table)
+    calibration = calibrate(run)
+    console.print(calibration.summary, style=_STYLES[calibration.verdict], soft_wrap=True)
+
+
+def calibration_table(calibration: Calibration) -> Table:
+    """Draw every check with what was expected and what came out."""
+    table = Table(title="Calibration", title_justify="left")
+    for heading in ("store", "known answer", "payload"):
+        table.add_column(heading)
+    for heading in ("expected", "measured", "tolerance"):
+        table.add_column(heading, justify="right")
+    for heading in ("unit", "verdict", "detail"):
+        table.add_column(heading, overflow="fold")
+    for check in calibration.checks:
+        numbers = (check.expected, check.measured, check.tolerance)
+        table.add_row(
+            check.store,
+            check.what,
+            check.payload,
+            *("–" if value is None else f"{value:.4g}" for value in numbers),
+            check.unit,
+            f"[{_STYLES[check.status]}]{check.status}[/]",
+            check.detail,
+        )
+    return table
+
+
+def calibration_as_dict(calibration: Calibration) -> dict[str, Any]:
+    """Return the verdict with every check, for JSON."""
+    return {
+        "verdict": calibration.verdict,
+        "summary": calibration.summary,
+        "missing": list(calibration.missing),
+        "checks": [dataclasses.asdict(check) for check in calibration.checks],
+    }

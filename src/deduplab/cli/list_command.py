@@ -59,9 +59,7 @@ def _rows(what: str, runs: Path) -> Rows:
             for variant in entry.capabilities().variants
         ]
     if what == "payloads":
-        return [
-            {"payload": name, "summary": payload.summary} for name, payload in PAYLOADS.items()
-        ]
+        return [{"payload": name, "summary": payload.summary} for name, payload in PAYLOADS.items()]
     return _plans() if what == "plans" else _runs(runs)
 
 

@@ -1,4 +1,4 @@
-"""The command ``deduplab``: commands are imported when they are called, errors become exit codes."""
+"""The command ``deduplab``: commands imported when called, errors turned into exit codes."""
 
 from __future__ import annotations
 

@@ -81,9 +81,7 @@ def _per_system(plan: config.Plan, cells: tuple[Cell, ...]) -> Table:
 
 
 def _print_estimate(console: Console, plan: config.Plan, expected: Estimate) -> None:
-    distances = ", ".join(
-        str(d) if isinstance(d, str) else format_bytes(d) for d in plan.distances
-    )
+    distances = ", ".join(str(d) if isinstance(d, str) else format_bytes(d) for d in plan.distances)
     table = Table.grid(padding=(0, 2))
     for name, value in (
         ("payloads", ", ".join(plan.payloads)),

@@ -39,7 +39,7 @@ class TimeLeft:
         overall = sum(every) / len(every) if every else self._guess_s
         left = 0.0
         for kind, waiting in self._waiting.items():
-            taken = self._taken[kind] if kind in self._taken else []
+            taken = self._taken.get(kind, [])
             left += waiting * (sum(taken) / len(taken) if taken else overall)
         return left
 

@@ -84,22 +84,26 @@ def command(
 
 
 def _chosen_run(
-    plan: config.Plan, runs: Path, workspace: Path, fresh: bool, resume: str | None, console: Console
+    plan: config.Plan,
+    runs: Path,
+    workspace: Path,
+    fresh: bool,
+    resume: str | None,
+    console: Console,
 ) -> Run:
     if resume:
         run = find_run(runs, resume)
         if run.header.plan_digest != plan.digest:
             raise PlanError(
                 f"run {run.header.run_id} was made from another plan, scale or --only; "
-                "its cells would not be comparable. Name the plan it was made from, or drop --resume"
+                "its cells would not be comparable; name the plan it was made from, or drop "
+                "--resume"
             )
         return run
     unfinished = None if fresh else campaign.unfinished_run(runs, plan)
     if unfinished is None:
         run = campaign.new_run(runs, plan, workspace)
-        console.print(
-            f"run {run.header.run_id}: {len(run.header.cell_ids)} cells", highlight=False
-        )
+        console.print(f"run {run.header.run_id}: {len(run.header.cell_ids)} cells", highlight=False)
         return run
     committed = len(unfinished.committed_ids())
     console.print(

@@ -1,0 +1,41 @@
+"""``deduplab report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from deduplab.analysis import export_json, rows
+from deduplab.cli.findings import print_findings
+from deduplab.cli.options import runs_option
+from deduplab.report import html
+from deduplab.store import find_run
+
+
+@click.command(
+    "report",
+    short_help="Write the report of a run.",
+    epilog="Examples:\n\n\b\n"
+    "  deduplab report latest                    write report.html and show the findings\n"
+    "  deduplab report latest -o /tmp/page.html\n"
+    "  deduplab report latest --json | jq '.[] | select(.metric == \"dedup_efficiency\")'",
+)
+@click.argument("run_name", metavar="RUN", default="latest")
+@runs_option
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="The page.")
+@click.option("--json", "as_json", is_flag=True, help="Print every figure as rows; write no page.")
+def command(run_name: str, runs: Path, output: Path | None, as_json: bool) -> None:
+    """Write the report of RUN (a path, an id, or 'latest') as one HTML file that opens offline.
+
+    A run that is not finished gives a report of what is committed so far.
+    """
+    run = find_run(runs, run_name)
+    if as_json:
+        click.echo(export_json(rows(run)), nl=False)
+        return
+    page = html.write(run, output or run.root / "report.html")
+    console = Console()
+    print_findings(run, console)
+    console.print(f"\nreport: {page}", soft_wrap=True, highlight=False)
