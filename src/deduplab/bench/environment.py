@@ -44,7 +44,7 @@ def record(workspace: Path, drivers: Iterable[str] = ()) -> dict[str, str]:
         "load average at start": load,
         "virtualised": _virtualised(),
     }
-    for name in sorted({*_PACKAGES, *drivers}):
+    for name in sorted({*_PACKAGES, *filter(None, drivers)}):
         try:
             found[f"package {name}"] = version(name)
         except PackageNotFoundError:
