@@ -48,6 +48,9 @@ class Capabilities:
         Explicit maintenance, mild to strong; empty where the system has none.
     stores_data
         False only for a system that discards what it gets (``null``).
+    unique_keys
+        Whether the system refuses an object whose key exists. Some do not,
+        by design; then keys are unique only because datasets make them so.
     background_work
         Whether the system may change its files on its own after a flush. If
         not, two equal sizes in a row are rest; else a stable window is.
@@ -59,6 +62,7 @@ class Capabilities:
     delete_modes: tuple[str, ...] = ("rowwise",)
     reclaim_modes: tuple[str, ...] = ()
     stores_data: bool = True
+    unique_keys: bool = True
     background_work: bool = True
 
     def variant_names(self) -> tuple[str, ...]:
@@ -120,7 +124,7 @@ class Adapter(ABC):
 
     @abstractmethod
     def put(self, key: str, payload: bytes) -> None:
-        """Store one object; an existing key is an error."""
+        """Store one object; an existing key is an error where ``unique_keys`` is true."""
 
     @abstractmethod
     def put_many(self, batch: Batch) -> int:

@@ -27,6 +27,8 @@ class SystemEntry:
     ``kind`` is ``reference`` (known answer), ``embedded`` (in process) or
     ``server``. ``driver`` is the module that must be importable, ``extra`` the
     extra of deduplab that installs it; both empty where nothing is needed.
+    ``preload`` are modules that a fork server may import beforehand: those of
+    the driver that start no thread at import.
     """
 
     name: str
@@ -36,6 +38,7 @@ class SystemEntry:
     summary: str
     driver: str = ""
     extra: str = ""
+    preload: tuple[str, ...] = ()
 
     def adapter_class(self) -> type[Adapter]:
         """Import and return the adapter's class (not its driver)."""
@@ -103,6 +106,7 @@ _BUILT_IN: Final = (
         "DuckDB, columns in one file",
         driver="duckdb",
         extra="duckdb",
+        preload=("duckdb", "pyarrow"),
     ),
     SystemEntry(
         "rocksdb",
@@ -112,6 +116,7 @@ _BUILT_IN: Final = (
         "RocksDB, a log-structured merge tree",
         driver="rocksdict",
         extra="rocksdb",
+        preload=("rocksdict",),
     ),
     SystemEntry(
         "clickhouse",
@@ -121,6 +126,9 @@ _BUILT_IN: Final = (
         "ClickHouse in process (chdb), MergeTree family",
         driver="chdb",
         extra="clickhouse",
+        # chdb itself is not among them: a child forked from a process that imported it hangs in
+        # its first query (seen with 4.4).
+        preload=("numpy", "pandas", "pyarrow"),
     ),
     SystemEntry(
         "postgresql",
@@ -130,6 +138,7 @@ _BUILT_IN: Final = (
         "PostgreSQL, a private server; heap, TOAST and B-tree",
         driver="psycopg",
         extra="postgresql",
+        preload=("psycopg",),
     ),
 )
 

@@ -56,11 +56,11 @@ class LocalExecutor:
         self._run = run
         self._workspace = workspace
         self._context = multiprocessing.get_context("forkserver")
-        drivers = [registry.system(name).driver for name in systems]
-        modules = [registry.system(name).adapter.partition(":")[0] for name in systems]
-        self._context.set_forkserver_preload(
-            [__name__, *modules, *(driver for driver in drivers if driver)]
-        )
+        modules = [__name__]
+        for name in systems:
+            entry = registry.system(name)
+            modules += [entry.adapter.partition(":")[0], *entry.preload]
+        self._context.set_forkserver_preload(modules)
 
     def execute(self, cell: Cell, attempt: int, progress: Progress) -> Outcome:
         """Run one cell in a fresh process; commit it here if that process could not.
