@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -11,14 +10,15 @@ import pytest
 
 from deduplab import config, registry
 from deduplab.adapter import Adapter
+from deduplab.adapters.single_instance import SingleInstanceAdapter
 from deduplab.bench import matrix
 from deduplab.bench.lifecycle import run_cell
 from deduplab.bench.manifests import ManifestCache
 from deduplab.bench.rig import NAMESPACE, Rig, watched
 from deduplab.errors import SystemUnavailable
-from deduplab.model import Cell, CellResult, Identity, Layer, OutcomeKind, Stage
+from deduplab.model import Cell, CellResult, Layer, OutcomeKind, Stage
 from deduplab.servers.embedded import EmbeddedServer
-from deduplab.testing import FaultyAdapter
+from deduplab.testing import FAULTS, faulty_class
 
 PLAN = """\
 name = "t"
@@ -46,12 +46,12 @@ CELLS = {cell.system: cell for cell in matrix.cells(config.parse(PLAN, origin="t
 
 
 def bring_up_with(
-    wrap: Callable[[Adapter], Adapter],
+    adapter_class: type[Adapter],
 ) -> Callable[[Cell, Path], AbstractContextManager[Rig]]:
     @contextmanager
     def up(cell: Cell, workspace: Path) -> Iterator[Rig]:
         server = EmbeddedServer(workspace, variant=cell.variant, durability=cell.durability)
-        adapter = wrap(registry.system(cell.system).adapter_class()())
+        adapter = adapter_class()
         endpoint = server.start()
         adapter.open(endpoint)
         adapter.create(
@@ -66,7 +66,7 @@ def bring_up_with(
 
 
 def measured(
-    tmp_path: Path, wrap: Callable[[Adapter], Adapter] = lambda inner: inner, system: str = "plain"
+    tmp_path: Path, adapter_class: type[Adapter] | None = None, system: str = "single_instance"
 ) -> CellResult:
     instance = tmp_path / "instance"
     instance.mkdir()
@@ -74,7 +74,7 @@ def measured(
         CELLS[system],
         instance,
         ManifestCache(tmp_path / "manifests"),
-        bring_up=bring_up_with(wrap),
+        bring_up=bring_up_with(adapter_class or registry.system(system).adapter_class()),
     )
     return result
 
@@ -82,7 +82,7 @@ def measured(
 def test_a_sound_store_counts(tmp_path: Path) -> None:
     result = measured(tmp_path, system="single_instance")
     assert result.outcome.ok, result.outcome
-    assert [m.stage for m in result.measurements] == list(CELLS["plain"].stages)
+    assert [m.stage for m in result.measurements] == list(CELLS["single_instance"].stages)
     assert result.bulk_manifest is not None
     assert result.bulk_manifest.objects == 64
     bulk = result.measurements[0]
@@ -101,59 +101,55 @@ def test_the_third_moment_is_maintenance_on_the_filled_container(tmp_path: Path)
     assert [m.filled for m in reclaims] == [True, False]
 
 
-@pytest.mark.parametrize(
-    ("fault", "kind"),
-    [
-        ("fail", OutcomeKind.FAILED),
-        ("refuse", OutcomeKind.INVALID),
-        ("short", OutcomeKind.INVALID),
-        ("queued_only", OutcomeKind.INVALID),
-        ("corrupt", OutcomeKind.INVALID),
-        ("lost_after_flush", OutcomeKind.INVALID),
-        ("undeleted", OutcomeKind.INVALID),
-    ],
-)
-def test_no_fault_counts_as_stored(fault: str, kind: OutcomeKind, tmp_path: Path) -> None:
-    result = measured(tmp_path, lambda inner: FaultyAdapter(inner, fault, at=0))
-    assert result.outcome.kind is kind, result.outcome
+FAILS = {"fail", "delete_fails"}
+CENSORS = {"restless"}
+COUNTS = {"no_reading"}  # a layer that is missing, with its reason, and nothing worse
+RETRIED = {"unavailable"}
+
+
+@pytest.mark.parametrize("at", [0, 63])
+@pytest.mark.parametrize("fault", sorted(set(FAULTS) - CENSORS - COUNTS - RETRIED))
+def test_no_fault_counts_as_stored(fault: str, at: int, tmp_path: Path) -> None:
+    result = measured(tmp_path, faulty_class(SingleInstanceAdapter, fault, at=at))
+    expected = OutcomeKind.FAILED if fault in FAILS else OutcomeKind.INVALID
+    assert result.outcome.kind is expected, result.outcome
     assert result.outcome.reason
-    assert result.measurements[-1].outcome.kind is kind
-    assert all(m.outcome.ok or m is result.measurements[-1] or not m.mode for m in result.measurements)
+    for measurement in result.measurements[:-1]:
+        assert measurement.outcome.kind in (OutcomeKind.OK, OutcomeKind.UNSUPPORTED)
+
+
+@pytest.mark.parametrize("fault", sorted({"fail", "refuse", "short", "queued_only", "corrupt"}))
+def test_a_fault_in_the_insert_stage_is_found_too(fault: str, tmp_path: Path) -> None:
+    result = measured(tmp_path, faulty_class(SingleInstanceAdapter, fault, at=64))
+    assert not result.outcome.ok
+    assert result.outcome.reason.startswith("insert: ")
+    assert result.measurements[0].outcome.ok
 
 
 def test_a_system_that_goes_away_is_retried_and_not_counted(tmp_path: Path) -> None:
-    class Gone(FaultyAdapter):
-        def count(self) -> int:
-            raise SystemUnavailable("the connection was lost")
-
     with pytest.raises(SystemUnavailable):
-        measured(tmp_path, lambda inner: Gone(inner, "none"))
+        measured(tmp_path, faulty_class(SingleInstanceAdapter, "unavailable"))
 
 
-def test_another_instance_at_the_end_makes_the_cell_invalid(tmp_path: Path) -> None:
-    class Replaced(FaultyAdapter):
-        asked = 0
-
-        def identity(self) -> Identity:
-            self.asked += 1
-            return dataclasses.replace(super().identity(), instance=f"number {self.asked}")
-
-    result = measured(tmp_path, lambda inner: Replaced(inner, "none"))
-    assert result.outcome.kind is OutcomeKind.INVALID
-    assert "another instance" in result.outcome.reason
+def test_a_layer_that_the_system_does_not_tell_is_missing_and_not_zero(tmp_path: Path) -> None:
+    result = measured(tmp_path, faulty_class(SingleInstanceAdapter, "no_reading"))
+    assert result.outcome.ok
+    assert result.baseline is not None
+    assert result.baseline.footprint.reading(Layer.ENGINE) is None
+    reasons = {missing.layer: missing.reason for missing in result.baseline.footprint.missing}
+    assert "does not tell" in reasons[Layer.ENGINE]
 
 
 def test_a_system_that_never_rests_is_censored_with_its_curve(tmp_path: Path) -> None:
-    class Restless(FaultyAdapter):
-        def idle_signals(self) -> dict[str, int]:
-            return {"merges": 1}
-
-    result = measured(tmp_path, lambda inner: Restless(inner, "none"))
+    result = measured(tmp_path, faulty_class(SingleInstanceAdapter, "restless"))
     assert result.baseline is not None
     assert result.baseline.rest is not None
-    assert not result.baseline.rest.settled
-    assert result.baseline.rest.busy == {"merges": 1}
-    assert result.baseline.rest.curve
+    assert result.baseline.rest.settled
+    rest = result.measurements[0].moments[-1].rest
+    assert rest is not None
+    assert not rest.settled
+    assert rest.busy == {"injected": 1}
+    assert rest.curve
 
 
 def test_what_a_system_has_not_is_unsupported_and_ends_nothing(tmp_path: Path) -> None:
@@ -172,6 +168,6 @@ def test_a_manifest_that_does_not_match_the_data_is_invalid(tmp_path: Path) -> N
         path.write_text(text.replace(digest, "0" * len(digest)))
     second = tmp_path / "second"
     second.mkdir()
-    result, _ = run_cell(CELLS["plain"], second, ManifestCache(tmp_path / "manifests"))
+    result, _ = run_cell(CELLS["single_instance"], second, ManifestCache(tmp_path / "manifests"))
     assert result.outcome.kind is OutcomeKind.INVALID
     assert "manifest" in result.outcome.reason
