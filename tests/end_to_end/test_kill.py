@@ -42,7 +42,7 @@ def test_kill_at_twenty_random_moments(tmp_path: Path, cli: Cli, workspace: Path
     committed: list[int] = []
     killed = 0
     for _ in range(KILLS):
-        killed += kill_after(command("run", plan), tmp_path, chance.uniform(0.2, 3.0))
+        killed += kill_after(command("run", plan), tmp_path, chance.uniform(0.2, 5.0))
         runs = list((tmp_path / "runs").glob("*/run.json")) if (tmp_path / "runs").exists() else []
         assert len(runs) <= 1, "a resumed run is the same run"
         committed.append(len(Run.open(runs[0].parent).committed_ids()) if runs else 0)

@@ -10,15 +10,16 @@ from rich.console import Console
 from rich.table import Table
 
 from deduplab.analysis import Calibration, calibrate, findings, rows
-from deduplab.report import html
 from deduplab.store import Run
 
 _STYLES = {"passed": "green", "failed": "bold red", "incomplete": "yellow", "reported": "dim"}
 
 
-def write_report(run: Run) -> Path:
-    """Write the report beside the run's results, and return its path."""
-    return html.write(run, run.root / "report.html")
+def write_report(run: Run, page: Path | None = None) -> Path:
+    """Write the report, beside the run's results unless a page is named; return its path."""
+    from deduplab.report import html  # drawing takes long to import, and a run should start at once
+
+    return html.write(run, page or run.root / "report.html")
 
 
 def print_findings(run: Run, console: Console) -> None:

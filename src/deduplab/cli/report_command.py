@@ -8,9 +8,8 @@ import click
 from rich.console import Console
 
 from deduplab.analysis import export_json, rows
-from deduplab.cli.findings import print_findings
+from deduplab.cli.findings import print_findings, write_report
 from deduplab.cli.options import runs_option
-from deduplab.report import html
 from deduplab.store import find_run
 
 
@@ -35,7 +34,7 @@ def command(run_name: str, runs: Path, output: Path | None, as_json: bool) -> No
     if as_json:
         click.echo(export_json(rows(run)), nl=False)
         return
-    page = html.write(run, output or run.root / "report.html")
+    page = write_report(run, output)
     console = Console()
     print_findings(run, console)
     console.print(f"\nreport: {page}", soft_wrap=True, highlight=False)
