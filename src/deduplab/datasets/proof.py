@@ -1,0 +1,184 @@
+"""The proof of a dataset: its manifest, counted from the bytes that it really consists of."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from deduplab.batch import Batch
+from deduplab.bound.fingerprints import Fingerprints, FingerprintSet, fingerprints
+from deduplab.bound.grains import GRAINS, Grain
+from deduplab.datasets.dataset import Dataset
+from deduplab.datasets.digest import StreamDigest
+from deduplab.errors import DatasetError
+from deduplab.model import Manifest
+from deduplab.units import MIB
+
+DEFAULT_BATCH_BYTES: Final = 8 * MIB
+
+
+# Objects up to this length are one chunk at every grain.
+_NEVER_CUT_BYTES: Final = min(grain.never_cut_bytes for grain in GRAINS.values())
+
+
+def prove(dataset: Dataset, batch_bytes: int = DEFAULT_BATCH_BYTES) -> Manifest:
+    """Stream through a dataset once and count what is there.
+
+    Nothing is taken from the specification: objects and chunks are told apart
+    by 128-bit fingerprints of their bytes. Memory grows by about 48 bytes an
+    object, and by 24 to 48 bytes for each distinct object and chunk if objects
+    are long enough to be cut (more than 1024 bytes).
+
+    Raises
+    ------
+    DatasetError
+        If the source of the data can't be read any more.
+    """
+    digest = StreamDigest()
+    objects = _Objects(dataset.objects)
+    seen = _LateSet()
+    counters = [_GrainCounter(grain) for grain in GRAINS.values()]
+    for batch in dataset.batches(batch_bytes):
+        digest.update(batch)
+        bounds = batch.offsets.tolist()
+        marks = fingerprints(batch.data, bounds[:-1], bounds[1:])
+        longest_bytes = int(np.diff(batch.offsets).max())
+        if seen.started or longest_bytes > _NEVER_CUT_BYTES:
+            new = np.flatnonzero(seen.add(objects.marks, marks))
+            for counter in counters:
+                counter.add(batch, objects, new)
+        objects.add(batch, marks)
+    del seen
+    return objects.manifest(dataset, counters, digest.hexdigest())
+
+
+class _LateSet:
+    """A set of fingerprints that is filled with all earlier objects when it is first used."""
+
+    def __init__(self) -> None:
+        self._set: FingerprintSet | None = None
+
+    @property
+    def started(self) -> bool:
+        return self._set is not None
+
+    def add(self, earlier: Fingerprints, marks: Fingerprints) -> npt.NDArray[np.bool_]:
+        if self._set is None:
+            self._set = FingerprintSet()
+            self._set.add(earlier)
+        return self._set.add(marks)
+
+
+class _GrainCounter:
+    """Counts the unique bytes at one grain.
+
+    As long as no object was long enough to be cut, the chunks are the objects,
+    and ``unique_bytes`` is None.
+    """
+
+    def __init__(self, grain: Grain) -> None:
+        self.name = grain.name
+        self.unique_bytes: int | None = None
+        self._grain = grain
+        self._seen = _LateSet()
+
+    def add(self, batch: Batch, earlier: _Objects, new: npt.NDArray[np.int64]) -> None:
+        """Count the chunks of a batch's new objects; copies of earlier ones hold nothing new."""
+        if self.unique_bytes is None:
+            if int(np.diff(batch.offsets).max()) <= self._grain.never_cut_bytes:
+                return
+            self.unique_bytes = earlier.copies().unique_bytes
+        starts: list[int] = []
+        ends: list[int] = []
+        objects = zip(batch.offsets[new].tolist(), batch.offsets[new + 1].tolist(), strict=True)
+        for start, stop in objects:
+            cuts = [start + cut for cut in self._grain.cut(batch.data[start:stop])]
+            starts += [start, *cuts][:-1]
+            ends += cuts
+        is_new = self._seen.add(earlier.marks, fingerprints(batch.data, starts, ends))
+        lengths = np.array(ends, dtype=np.int64) - np.array(starts, dtype=np.int64)
+        self.unique_bytes += int(lengths[is_new].sum())
+
+
+class _Copies(NamedTuple):
+    """What the fingerprints of all objects say: distances in bytes, one for each copy."""
+
+    unique_objects: int
+    unique_bytes: int
+    distances_bytes: npt.NDArray[np.int64]
+
+
+class _Objects:
+    """Fingerprints and lengths of all objects so far, in insertion order."""
+
+    def __init__(self, capacity: int) -> None:
+        self.count = 0
+        # One row for each half of the fingerprints, so that sorting copies neither.
+        self._halves = np.empty((2, capacity), dtype=np.uint64)
+        self._lengths = np.empty(capacity, dtype=np.uint32)
+
+    @property
+    def marks(self) -> Fingerprints:
+        return self._halves[:, : self.count].T
+
+    def add(self, batch: Batch, marks: Fingerprints) -> None:
+        stop = self.count + len(batch)
+        if stop > len(self._lengths) or len(marks) != len(batch):
+            raise DatasetError(
+                f"the dataset yields more objects than the {len(self._lengths)} it declares"
+            )
+        self._halves[:, self.count : stop] = marks.T
+        self._lengths[self.count : stop] = np.diff(batch.offsets)
+        self.count = stop
+
+    def copies(self) -> _Copies:
+        """Sort the fingerprints, so that copies stand behind their first, in insertion order."""
+        copies, before = self._pairs()
+        lengths = self._lengths[: self.count]
+        ends = np.cumsum(lengths, dtype=np.int64)
+        distances = ends[copies]
+        distances -= lengths[copies]
+        distances -= ends[before]
+        return _Copies(
+            unique_objects=self.count - len(copies),
+            unique_bytes=int(lengths.sum(dtype=np.int64) - lengths[copies].sum(dtype=np.int64)),
+            distances_bytes=distances,
+        )
+
+    def _pairs(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return the place of each copy, and that of the copy before it."""
+        low, high = self._halves[:, : self.count]
+        order = np.lexsort((low, high))
+        is_copy = np.ones(max(self.count - 1, 0), dtype=np.bool_)
+        for half in (low, high):
+            ordered = half[order]
+            is_copy &= ordered[1:] == ordered[:-1]
+        return order[1:][is_copy], order[:-1][is_copy]
+
+    def manifest(self, dataset: Dataset, counters: list[_GrainCounter], digest: str) -> Manifest:
+        copies = self.copies()
+        return Manifest(
+            spec=dataset.spec,
+            objects=self.count,
+            logical_bytes=int(self._lengths[: self.count].sum(dtype=np.int64)),
+            unique_objects=copies.unique_objects,
+            unique_bytes=copies.unique_bytes,
+            grain_unique_bytes={
+                counter.name: copies.unique_bytes
+                if counter.unique_bytes is None
+                else counter.unique_bytes
+                for counter in counters
+            },
+            distance_bytes=_least_median_greatest(copies.distances_bytes),
+            digest=digest,
+        )
+
+
+def _least_median_greatest(values: npt.NDArray[np.int64]) -> tuple[int, int, int] | None:
+    """Return three of the values (of two medians the lower one), or None if there are none."""
+    if not len(values):
+        return None
+    middle = (len(values) - 1) // 2
+    return int(values.min()), int(np.partition(values, middle)[middle]), int(values.max())
