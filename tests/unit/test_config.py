@@ -77,10 +77,18 @@ def test_only_keeps_systems_and_variants() -> None:
 @pytest.mark.parametrize(
     ("change", "line", "message"),
     [
-        (("[systems.sqlite]", "[systems.sqlit]"), 12, "unknown system 'sqlit'; did you mean 'sqlite'"),
+        (
+            ("[systems.sqlite]", "[systems.sqlit]"),
+            12,
+            "unknown system 'sqlit'; did you mean 'sqlite'",
+        ),
         (("random_binary", "random_binery"), 5, "did you mean 'random_binary'"),
         (("object_size", "objekt_size"), None, "'object_size' is missing"),
-        (("logical_size", "grdes = []\nlogical_size"), 8, "unknown key 'grdes'; did you mean 'grades'"),
+        (
+            ("logical_size", "grdes = []\nlogical_size"),
+            8,
+            "unknown key 'grdes'; did you mean 'grades'",
+        ),
         (('"U50"', '"U51"'), 6, "unknown grade 'U51'"),
         (('"delete"', '"delet"'), 2, "unknown stage 'delet'; did you mean 'delete'"),
         (('"64 KiB"', '"near"'), 7, "unknown distance 'near'"),
@@ -88,7 +96,11 @@ def test_only_keeps_systems_and_variants() -> None:
         (("8 KiB", "2 MiB"), 8, "smaller than one object"),
         (('["bulk", "delete"]', '["read"]'), 2, "the first stage is 'bulk'"),
         (('["bulk", "delete"]', '["bulk", "refill"]'), 2, "needs a 'delete' before"),
-        (("[systems.plain]", '[systems.plain]\nvariants = ["fast"]'), 12, "unknown variant of plain"),
+        (
+            ("[systems.plain]", '[systems.plain]\nvariants = ["fast"]'),
+            12,
+            "unknown variant of plain",
+        ),
         (('"adjacent", ', '"adjacent", "adjacent", '), 7, "twice"),
         (('"small"', "3"), 1, "must be text"),
         (('"small"', '"small"\nrepetitions = 0'), 2, "whole number from 1"),
@@ -105,6 +117,15 @@ def test_a_wrong_plan_is_refused_at_its_line(
     assert message in str(refusal.value)
     assert refusal.value.exit_code == 2
     assert str(refusal.value).startswith("small.toml:" if line is None else f"small.toml:{line}:")
+
+
+def test_data_that_can_not_be_is_refused_before_the_start() -> None:
+    plan = parse(SMALL.replace('"64 KiB"', '"60 KiB"'))
+    with pytest.raises(PlanError, match=r"stage bulk .*not a multiple of object_bytes"):
+        matrix.check_datasets(matrix.cells(plan))
+    insert = SMALL.replace('["bulk", "delete"]', '["bulk", "insert"]').replace("U50", "U99")
+    with pytest.raises(PlanError, match="stage insert"):
+        matrix.check_datasets(matrix.cells(parse(insert)))
 
 
 def test_a_plan_that_is_not_there_is_refused(tmp_path: Path) -> None:

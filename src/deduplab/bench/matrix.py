@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from deduplab.config import Plan, SystemPlan
+from deduplab.datasets import build_dataset
+from deduplab.errors import DatasetError, PlanError
 from deduplab.model import Cell, DatasetSpec, Stage
 
 # The insert stage stores payloads of its own, so that its copies are copies of each other and
@@ -22,6 +24,24 @@ def cells(plan: Plan) -> tuple[Cell, ...]:
     unfolded = list(_unfold(plan))
     random.Random(plan.seed).shuffle(unfolded)  # noqa: S311  (an order, not a secret)
     return tuple(unfolded)
+
+
+def check_datasets(cells: Iterable[Cell]) -> None:
+    """Build every dataset of these cells once, so that an impossible one is refused at the start.
+
+    Raises
+    ------
+    PlanError, DatasetError
+        With the stage that would store it, and what to change.
+    """
+    stages = {spec: "insert" for cell in cells if (spec := cell.insert)}
+    stages |= {cell.bulk: "bulk" for cell in cells}
+    for spec, stage in stages.items():
+        try:
+            build_dataset(spec)
+        except (PlanError, DatasetError) as error:
+            kind = f"{spec.payload} U{spec.grade_percent} {spec.distance}"
+            raise type(error)(f"the data of stage {stage} ({kind}): {error}") from error
 
 
 def _unfold(plan: Plan) -> Iterator[Cell]:

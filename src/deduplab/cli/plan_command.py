@@ -39,6 +39,7 @@ def command(plan_path: Path, scale: int, only: str, show_cells: bool, as_json: b
     """
     plan = config.load(plan_path, scale=scale, only=split_only(only))
     cells = matrix.cells(plan)
+    matrix.check_datasets(cells)
     expected = estimate(plan, cells)
     if as_json:
         rows = [{"cell_id": cell.cell_id, **dataclasses.asdict(cell)} for cell in cells]

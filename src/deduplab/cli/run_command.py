@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 
 from deduplab import config
+from deduplab.bench import matrix
 from deduplab.cli import campaign
 from deduplab.cli.findings import print_findings, write_report
 from deduplab.cli.options import plan_argument, runs_option, split_only, workspace_option
@@ -55,6 +56,7 @@ def command(
         raise PlanError("--fresh and --resume exclude each other")
     console = Console(stderr=as_json)
     plan = config.load(plan_path, scale=scale, only=split_only(only))
+    matrix.check_datasets(matrix.cells(plan))
     workspace = prepared(workspace)
     run = _chosen_run(plan, runs, workspace, fresh, resume, console)
     began = time.monotonic()
