@@ -1,0 +1,8 @@
+"""What the measurements mean: rows of derived figures, calibration, attribution, tables."""
+
+from deduplab.analysis.calibration import Calibration, Check, calibrate
+from deduplab.analysis.derive import rows
+from deduplab.analysis.row import Row, export_json
+from deduplab.analysis.tables import Table, findings
+
+__all__ = ["Calibration", "Check", "Row", "Table", "calibrate", "export_json", "findings", "rows"]

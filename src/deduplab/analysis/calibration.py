@@ -1,0 +1,299 @@
+"""Calibration: whether the stores with a known answer come out as they must.
+
+Judged is the component ``data``, so that what a store needs beside the data
+(directories, an index) is accounted for; what all files together give is
+reported beside it. Where the known answer is a number of bytes (compressed,
+chunked) the ruler is ``apparent``: ``allocated`` rounds every file up to
+blocks, and that rounding is no property of the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from deduplab.analysis.footprints import FILES_ALLOCATED, Gauge, Spot, growth, sample
+from deduplab.analysis.groups import Group, comparable, controls, grouped
+from deduplab.analysis.ratios import (
+    cost_samples,
+    dedup_efficiency,
+    planned_spots,
+    unique_cost,
+)
+from deduplab.analysis.statistics import Statistic, estimate
+from deduplab.model import CellResult, Layer, Outcome, OutcomeKind, Ruler, Stage
+from deduplab.store import Run
+
+REFERENCES: Final = ("plain", "single_instance", "chunked", "compressed")
+HARNESS: Final = "null"
+TOLERANCE_RATIO: Final = 0.01
+GRAIN: Final = "cdc-4096"  # the grain at which the chunked store cuts
+
+_DATA_ALLOCATED: Final = Gauge(Layer.FILES, Ruler.ALLOCATED, "data")
+_DATA_APPARENT: Final = Gauge(Layer.FILES, Ruler.APPARENT, "data")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One known answer and what came out; of several cases, the one farthest from the answer.
+
+    ``status`` is ``passed``, ``failed``, ``incomplete`` (could not be judged;
+    ``detail`` says why) or ``reported`` (has no answer that it must have).
+    ``detail`` names the worst case otherwise.
+    """
+
+    store: str
+    what: str
+    payload: str
+    expected: float | None
+    measured: float | None
+    tolerance: float | None
+    unit: str
+    status: str
+    cases: int
+    detail: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether it came out as it must."""
+        return self.status == "passed"
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """The verdict over a run: ``passed``, ``failed``, or ``incomplete``.
+
+    ``missing`` names the reference stores that the run does not contain.
+    """
+
+    verdict: str
+    checks: tuple[Check, ...]
+    missing: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the instrument may be believed."""
+        return self.verdict == "passed"
+
+    @property
+    def summary(self) -> str:
+        """One sentence for people."""
+        judged = [check for check in self.checks if check.status != "reported"]
+        failed = [check for check in judged if check.status == "failed"]
+        if failed:
+            stores = ", ".join(sorted({check.store for check in failed}))
+            return (
+                f"Calibration FAILED: {len(failed)} of {len(judged)} known answers did not come "
+                f"out ({stores}). No figure of this run may be believed."
+            )
+        if self.verdict == "incomplete":
+            why = (
+                f"not in this run: {', '.join(self.missing)}"
+                if self.missing
+                else next(
+                    (f"{check.store}: {check.detail}" for check in judged if not check.passed), ""
+                )
+            )
+            return f"Calibration incomplete ({why}). The figures are not vouched for."
+        return f"Calibration passed: all {len(judged)} known answers came out within 1 %."
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One figure of one group at one spot, or why there is none."""
+
+    value: float | None
+    where: str
+    problem: str = ""
+
+
+def calibrate(run: Run) -> Calibration:
+    """Judge the reference stores of a run.
+
+    Raises
+    ------
+    StoreError
+        If a cell can't be read.
+    """
+    return calibrate_cells(run.cells())
+
+
+def calibrate_cells(results: Iterable[CellResult]) -> Calibration:
+    """Judge the reference stores among these cells; other systems are passed over."""
+    known = (*REFERENCES, HARNESS)
+    groups = grouped(result for result in results if result.cell.system in known)
+    checks = [check for store in known for check in _checks(store, groups)]
+    missing = tuple(store for store in REFERENCES if not _of_store(groups, store))
+    statuses = {check.status for check in checks}
+    if "failed" in statuses:
+        verdict = "failed"
+    else:
+        verdict = "incomplete" if missing or "incomplete" in statuses else "passed"
+    return Calibration(verdict, tuple(checks), missing)
+
+
+def _checks(store: str, groups: Sequence[Group]) -> Iterator[Check]:
+    own = _of_store(groups, store)
+    for payload in sorted({group.series.payload for group in own}):
+        part = [group for group in own if group.series.payload == payload]
+        if store == HARNESS:
+            yield from _harness_checks(payload, part)
+        elif store == "chunked":
+            yield _chunked_check(payload, part)
+        else:
+            yield from _store_checks(store, payload, part)
+
+
+def _store_checks(store: str, payload: str, part: Sequence[Group]) -> Iterator[Check]:
+    """Check eta (and u where it is known) of plain, single_instance and compressed."""
+    expected = 1.0 if store == "single_instance" else 0.0
+    data = _DATA_APPARENT if store == "compressed" else _DATA_ALLOCATED
+    cases = list(_cases(part, dedup_efficiency, data))
+    yield _near(store, "eta, data", payload, cases, expected)
+    whole = list(_cases(part, dedup_efficiency, FILES_ALLOCATED))
+    yield _reported(store, "eta, all files", payload, whole, "ratio", expected)
+    firsts = [group for group in part if group.grade_percent == 0]
+    costs = list(_cases(firsts, unique_cost, _DATA_APPARENT))
+    if store == "plain" or (store == "compressed" and payload == "random_binary"):
+        yield _near(store, "u, data", payload, costs, 1.0)
+    elif store == "compressed" and payload == "text_document":
+        yield _judged(store, "u < 1, data", payload, costs, 1.0, None, lambda value: value < 1)
+
+
+def _chunked_check(payload: str, part: Sequence[Group]) -> Check:
+    """Check that what is stored are the unique chunks of the manifest, no more and no less."""
+    cases = []
+    spot = Spot(Stage.BULK, "rest")
+    for group in part:
+
+        def bound(cell: CellResult) -> int | Outcome:
+            manifest = cell.bulk_manifest
+            if manifest is None or GRAIN not in manifest.grain_unique_bytes:
+                return Outcome(OutcomeKind.INVALID, f"the manifest has no grain {GRAIN}")
+            return manifest.grain_unique_bytes[GRAIN]
+
+        found = sample(group.counting, [growth(spot, _DATA_APPARENT), bound])
+        problem = found.problem if group.refusal.ok else group.refusal
+        if len(found.values):
+            stored, expected = found.values.mean(axis=0)
+            cases.append(_Case(float(stored / expected), _where(group, spot)))
+        else:
+            cases.append(_Case(None, _where(group, spot), problem.reason))
+    return _near("chunked", "stored / bound, data", payload, cases, 1.0)
+
+
+def _harness_checks(payload: str, part: Sequence[Group]) -> Iterator[Check]:
+    """Check that null stores nothing, and report what the harness costs an operation."""
+    grown = []
+    for group in part:
+        for spot in planned_spots(group):
+            found = sample(group.counting, [growth(spot, FILES_ALLOCATED)])
+            if len(found.values):
+                grown.append(_Case(float(found.values.mean()), _where(group, spot)))
+            elif found.problem.kind is not OutcomeKind.UNSUPPORTED:
+                problem = found.problem if group.refusal.ok else group.refusal
+                grown.append(_Case(None, _where(group, spot), problem.reason))
+    yield _judged(HARNESS, "growth", payload, grown, 0.0, 0.0, lambda value: value == 0, "byte")
+    for stage in (Stage.BULK, Stage.INSERT):
+        cases = [
+            _Case(entry.duration_ns / entry.objects, f"{group.grade_asked} {group.distance}")
+            for group in part
+            for cell in group.counting
+            for entry in cell.measurements
+            if entry.stage is stage and entry.outcome.ok and entry.objects
+        ]
+        what = f"harness overhead, {stage} object"
+        yield _reported(HARNESS, what, payload, cases, "ns", 0.0)
+
+
+def _cases(part: Sequence[Group], statistic: Statistic, gauge: Gauge) -> Iterator[_Case]:
+    """Yield eta of every group with copies, or u of every group handed over, at all moments."""
+    firsts = controls(part)
+    of_copies = statistic is dedup_efficiency
+    if of_copies:
+        firsts = controls([group for group in part if group.grade_percent == 0])
+    for group in part:
+        if of_copies and group.grade_percent == 0:
+            continue
+        control = firsts.get(group.series)
+        for spot in planned_spots(group):
+            where = _where(group, spot)
+            problem = _unpaired(group, control)
+            if control is None or problem:
+                yield _Case(None, where, problem)
+                continue
+            cells, first = cost_samples(group, control, spot, gauge)
+            needed = (cells, first) if of_copies else (first,)
+            empty = next((entry for entry in needed if not len(entry.values)), None)
+            if empty is None:
+                figure = estimate(statistic, [entry.values for entry in needed])
+                yield _Case(figure.value, where, "" if figure.value is not None else "undefined")
+            elif empty.problem.kind is not OutcomeKind.UNSUPPORTED:
+                yield _Case(None, where, empty.problem.reason)
+
+
+def _unpaired(group: Group, control: Group | None) -> str:
+    if not group.counting:
+        return group.refusal.reason
+    if control is None:
+        return "no U0 control"
+    if not control.counting:
+        return f"no U0 control that counts: {control.refusal.reason}"
+    return comparable(group, control).reason
+
+
+def _near(store: str, what: str, payload: str, cases: Sequence[_Case], expected: float) -> Check:
+    def within(value: float) -> bool:
+        return abs(value - expected) <= TOLERANCE_RATIO
+
+    return _judged(store, what, payload, cases, expected, TOLERANCE_RATIO, within)
+
+
+def _judged(
+    store: str,
+    what: str,
+    payload: str,
+    cases: Sequence[_Case],
+    expected: float,
+    tolerance: float | None,
+    accept: Callable[[float], bool],
+    unit: str = "ratio",
+) -> Check:
+    """Judge by the worst case; one that could not be had leaves the check incomplete."""
+    worst = _worst(cases, expected)
+    lacking = next((case for case in cases if case.value is None), None)
+    if worst is not None and worst.value is not None and not accept(worst.value):
+        status, detail = "failed", worst.where
+    elif worst is None or lacking is not None:
+        status = "incomplete"
+        detail = f"{lacking.where}: {lacking.problem}" if lacking else "no cells with copies"
+    else:
+        status, detail = "passed", worst.where
+    measured = worst.value if worst else None
+    return Check(
+        store, what, payload, expected, measured, tolerance, unit, status, len(cases), detail
+    )
+
+
+def _reported(
+    store: str, what: str, payload: str, cases: Sequence[_Case], unit: str, reference: float
+) -> Check:
+    worst = _worst(cases, reference)
+    measured = worst.value if worst else None
+    detail = worst.where if worst else "not measured"
+    return Check(store, what, payload, None, measured, None, unit, "reported", len(cases), detail)
+
+
+def _worst(cases: Sequence[_Case], expected: float) -> _Case | None:
+    had = [case for case in cases if case.value is not None]
+    return max(had, key=lambda case: abs((case.value or 0.0) - expected), default=None)
+
+
+def _where(group: Group, spot: Spot) -> str:
+    distance = f" {group.distance}" if group.grade_percent else ""
+    return f"{group.grade_asked}{distance}, {spot.stage} {spot.moment}"
+
+
+def _of_store(groups: Sequence[Group], store: str) -> list[Group]:
+    return [group for group in groups if group.series.system == store]

@@ -1,0 +1,118 @@
+"""What comes back: the share of bytes reclaimed after a deletion, how long it took, and reuse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from deduplab.analysis.context import Context, Place, cells_left_out, left_out
+from deduplab.analysis.footprints import (
+    BASELINE,
+    Column,
+    Gauge,
+    Spot,
+    absolute,
+    before_delete,
+    censored,
+    measurement_at,
+    sample,
+    spot_of,
+)
+from deduplab.analysis.groups import Group
+from deduplab.analysis.row import Row
+from deduplab.analysis.sizes import gauges
+from deduplab.analysis.statistics import Floats, estimate, first_column, quotient
+from deduplab.model import CellResult, Measurement, Moment, Outcome, OutcomeKind, Stage
+
+_RATIO: Final = "ratio"
+
+
+def deletion_rows(run: str, group: Group) -> Iterator[Row]:
+    """Yield ``reclaimed``, ``refill_growth`` and ``time_to_reclaim`` of a group."""
+    if not group.counting:
+        return
+    context = Context(run, group)
+    for gauge in gauges(group):
+        yield from _deletion_rows(context, group, gauge)
+    for measurement in group.counting[0].measurements:
+        if measurement.stage in (Stage.DELETE, Stage.RECLAIM):
+            yield _time_row(context, group, measurement)
+
+
+def _deletion_rows(context: Context, group: Group, gauge: Gauge) -> Iterator[Row]:
+    """Yield ``reclaimed`` after delete and after each maintenance mode, and ``refill_growth``."""
+    first = group.counting[0]
+    for measurement in first.measurements:
+        emptied = measurement.stage is Stage.RECLAIM and not measurement.filled
+        if measurement.stage is Stage.DELETE or emptied:
+            spot = spot_of(first, measurement, "reclaim" if emptied else "rest")
+            columns = [before_delete(gauge), absolute(spot, gauge), absolute(BASELINE, gauge)]
+            yield _mean_row(context, group, Place.of(spot, gauge), "reclaimed", columns)
+        if measurement.stage is Stage.REFILL:
+            for moment in ("flush", "rest"):
+                spot = Spot(Stage.REFILL, moment)
+                filled = absolute(Spot(Stage.BULK, moment), gauge)
+                columns = [absolute(spot, gauge), filled]
+                yield _mean_row(context, group, Place.of(spot, gauge), "refill_growth", columns)
+
+
+def _reclaimed(means: Sequence[Floats]) -> Floats:
+    (cells,) = means
+    share: Floats = (cells[..., 0] - cells[..., 1]) / (cells[..., 0] - cells[..., 2])
+    return share
+
+
+def _mean_row(
+    context: Context, group: Group, place: Place, metric: str, columns: Sequence[Column]
+) -> Row:
+    found = sample(group.counting, columns)
+    if not len(found.values):
+        return context.absent(place, metric, _RATIO, found.problem)
+    statistic = _reclaimed if metric == "reclaimed" else quotient
+    figure = estimate(statistic, [found.values])
+    return context.figure(place, metric, _RATIO, figure, left_out(found) or cells_left_out(group))
+
+
+def _time_row(context: Context, group: Group, measurement: Measurement) -> Row:
+    """Return the seconds from the first operation of a stage until the size stopped falling."""
+    name = "reclaim" if measurement.stage is Stage.RECLAIM else "rest"
+    spot = spot_of(group.counting[0], measurement, name)
+    place = Place.of(spot)
+    found = sample(group.counting, [_seconds_until_still(spot)])
+    if not len(found.values):
+        return context.absent(place, "time_to_reclaim", "s", found.problem)
+    figure = estimate(first_column, [found.values])
+    return context.figure(place, "time_to_reclaim", "s", figure, left_out(found))
+
+
+def _seconds_until_still(spot: Spot) -> Column:
+    """Column: the operations, the flush, and the wait until the curve reached its last value."""
+
+    def column(cell: CellResult) -> float | Outcome:
+        measurement = measurement_at(cell, spot)
+        if measurement is None:
+            return Outcome(OutcomeKind.UNSUPPORTED, "the chain has no such stage")
+        if not measurement.outcome.ok:
+            return measurement.outcome
+        moment = measurement.moment(spot.moment)
+        if moment is None or moment.rest is None:
+            return Outcome(OutcomeKind.INVALID, "the wait for rest was not recorded")
+        if not moment.rest.settled:
+            return censored(moment)
+        return (measurement.duration_ns + measurement.flush_ns + _still_after_ns(moment)) / 1e9
+
+    return column
+
+
+def _still_after_ns(moment: Moment) -> int:
+    """Return when, since the wait began, the size first had its last value for good."""
+    assert moment.rest is not None
+    curve = moment.rest.curve
+    if not curve:
+        return moment.rest.waited_ns
+    still_ns = curve[-1][0]
+    for at_ns, at_bytes in reversed(curve):
+        if at_bytes != curve[-1][1]:
+            break
+        still_ns = at_ns
+    return still_ns

@@ -1,0 +1,45 @@
+"""From the store to rows: every figure of a run, derived and never stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from deduplab.analysis.deletion import deletion_rows
+from deduplab.analysis.groups import Group, controls, grouped
+from deduplab.analysis.ratios import ratio_rows
+from deduplab.analysis.row import Row, ordered
+from deduplab.analysis.sizes import size_rows
+from deduplab.analysis.timings import timing_rows
+from deduplab.model import CellResult
+from deduplab.store import Run
+
+
+def rows(run: Run) -> list[Row]:
+    """Return every figure of a run's committed cells, by group, FILES allocated first.
+
+    A figure that can't be computed is a row without a value and with the reason.
+
+    Raises
+    ------
+    StoreError
+        If a cell can't be read.
+    """
+    return rows_of(run, run.cells())
+
+
+def rows_of(run: Run, results: Iterable[CellResult]) -> list[Row]:
+    """Return the same as :func:`rows` from cells that were read already."""
+    groups = grouped(results)
+    firsts = controls(groups)
+    found: list[Row] = []
+    for group in groups:
+        found += _rows_of_group(run, group, firsts.get(group.series))
+    return ordered(found)
+
+
+def _rows_of_group(run: Run, group: Group, control: Group | None) -> Iterator[Row]:
+    run_id = run.header.run_id
+    yield from ratio_rows(run_id, group, control)
+    yield from deletion_rows(run_id, group)
+    yield from size_rows(run_id, group)
+    yield from timing_rows(run, group)

@@ -1,0 +1,104 @@
+"""A lookup: rows by what they are about, for tables, attribution and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from deduplab.analysis.row import Row
+from deduplab.model import Layer, Ruler
+
+MOMENTS: Final = ("flush", "rest", "reclaim")
+DISTANCES: Final = ("adjacent", "shuffled")
+FILES: Final = (Layer.FILES.value, Ruler.ALLOCATED.value)
+VOLUME: Final = Layer.VOLUME.value
+_Key = tuple["Subject", str, str | int, str, str | None, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a finding is about: one variant of a system with one payload."""
+
+    system: str
+    variant: str
+    payload: str
+    layout: str
+    placement: str
+
+    @property
+    def name(self) -> str:
+        """The system, with its variant where that is not the default."""
+        return self.system if self.variant == "default" else f"{self.system}/{self.variant}"
+
+
+class Lookup:
+    """Rows of one run, found by subject, grade, distance, metric, stage and moment.
+
+    Byte figures are those of FILES allocated unless another layer is asked for.
+    """
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self._by_key: dict[_Key, list[Row]] = {}
+        self._grades: dict[Subject, dict[str, dict[str | int, None]]] = {}
+        for row in rows:
+            subject = Subject(row.system, row.variant, row.payload, row.layout, row.placement)
+            key = (subject, row.grade_asked, row.distance, row.metric, row.stage, row.moment)
+            self._by_key.setdefault(key, []).append(row)
+            self._grades.setdefault(subject, {}).setdefault(row.grade_asked, {})[row.distance] = (
+                None
+            )
+
+    def subjects(self) -> list[Subject]:
+        """Return all subjects, in the order of the rows."""
+        return list(self._grades)
+
+    def grades(self, subject: Subject) -> list[str]:
+        """Return the grades of a subject, the highest first."""
+        return sorted(self._grades[subject], key=lambda grade: -int(grade[1:]))
+
+    def highest_grade(self, subject: Subject) -> str | None:
+        """Return the highest grade that has copies, or None."""
+        return next((grade for grade in self.grades(subject) if grade != "U0"), None)
+
+    def distances(self, subject: Subject, grade: str) -> list[str | int]:
+        """Return the distances of a grade: adjacent, shuffled, then exact ones by size."""
+        found = self._grades[subject].get(grade, {})
+        named = [distance for distance in DISTANCES if distance in found]
+        exact = sorted(distance for distance in found if isinstance(distance, int))
+        return [*named, *exact]
+
+    def rows(
+        self,
+        subject: Subject,
+        grade: str,
+        distance: str | int,
+        metric: str,
+        stage: str | None,
+        moment: str | None = None,
+    ) -> list[Row]:
+        """Return all rows of that metric there, by every layer, ruler and mode."""
+        return self._by_key.get((subject, grade, distance, metric, stage, moment), [])
+
+    def row(
+        self,
+        subject: Subject,
+        grade: str,
+        distance: str | int,
+        metric: str,
+        stage: str | None,
+        moment: str | None = None,
+        *,
+        layer: str | None = None,
+        mode: str | None = None,
+    ) -> Row | None:
+        """Return the row of FILES allocated (or of the asked layer, or without any), else None."""
+        for row in self.rows(subject, grade, distance, metric, stage, moment):
+            if mode is not None and row.mode != mode:
+                continue
+            wanted = (
+                row.layer == layer if layer else (row.layer, row.ruler) in (FILES, (None, None))
+            )
+            if wanted:
+                return row
+        return None

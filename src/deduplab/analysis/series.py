@@ -1,0 +1,146 @@
+"""Series: the numbers that figures draw, taken from rows and scaled, so that figures only draw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from deduplab.analysis.lookup import DISTANCES, FILES, Lookup, Subject
+from deduplab.analysis.row import Row
+
+
+@dataclass(slots=True)
+class Bar:
+    """The footprint at one point of the chain, by component, in multiples of bulk's logical bytes.
+
+    ``parts`` is empty where the footprint does not count; ``reason`` says why.
+    """
+
+    label: str
+    parts: dict[str, float] = field(default_factory=dict)
+    total_ratio: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """The footprints of one subject over the chain, settled ones only."""
+
+    subject: Subject
+    grade: str
+    distance: str | int
+    logical_bytes: float
+    bars: tuple[Bar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StageTiming:
+    """Throughput and latency rows of one stage; None where there is no such figure."""
+
+    stage: str
+    objects_per_s: Row | None
+    bytes_per_s: Row | None
+    p50: Row | None
+    p99: Row | None
+    write_amplification: Row | None
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """What the stages of one subject took, at its lowest grade."""
+
+    subject: Subject
+    grade: str
+    stages: tuple[StageTiming, ...]
+
+
+def footprint_bars(rows: Iterable[Row]) -> list[Bars]:
+    """Return, for each subject, the chain's footprints at its highest grade (shuffled if there)."""
+    found = list(rows)
+    lookup = Lookup(found)
+    chosen = {subject: _chosen(lookup, subject) for subject in lookup.subjects()}
+    bars: dict[Subject, dict[str, Bar]] = {subject: {} for subject in chosen}
+    for row in found:
+        subject = Subject(row.system, row.variant, row.payload, row.layout, row.placement)
+        name, _, component = row.metric.partition(":")
+        if (
+            name in ("footprint_bytes", "baseline_bytes")
+            and (row.layer, row.ruler) == FILES
+            and (row.grade_asked, row.distance) == chosen[subject]
+            and row.moment != "flush"
+        ):
+            bar = bars[subject].setdefault(_label(row), Bar(_label(row)))
+            logical_bytes = _logical_bytes(lookup, subject, chosen[subject])
+            if row.value is None:
+                bar.reason = row.reason
+            elif component and logical_bytes:
+                bar.parts[component] = row.value / logical_bytes
+            elif logical_bytes:
+                bar.total_ratio = row.value / logical_bytes
+    return [
+        Bars(subject, *chosen[subject], _logical_bytes(lookup, subject, chosen[subject]),
+             tuple(parts.values()))
+        for subject, parts in bars.items()
+        if parts
+    ]  # fmt: skip
+
+
+def timings(rows: Iterable[Row]) -> list[Timings]:
+    """Return what the stages took for each subject, at its lowest grade: U0 where it counts."""
+    lookup = Lookup(rows)
+    found = []
+    for subject in lookup.subjects():
+        for grade in reversed(lookup.grades(subject)):
+            distance = "none" if grade == "U0" else _far(lookup, subject, grade)
+            stages = [
+                _stage(lookup, subject, grade, distance, stage)
+                for stage in ("bulk", "insert", "read", "delete", "refill")
+            ]
+            timed = tuple(entry for entry in stages if entry.objects_per_s is not None)
+            if timed:
+                found.append(Timings(subject, grade, timed))
+                break
+    return found
+
+
+def _stage(
+    lookup: Lookup, subject: Subject, grade: str, distance: str | int, stage: str
+) -> StageTiming:
+    metrics = (
+        "objects_per_s",
+        "bytes_per_s",
+        "latency_p50_ns",
+        "latency_p99_ns",
+        "write_amplification",
+    )
+    return StageTiming(
+        stage, *(lookup.row(subject, grade, distance, metric, stage) for metric in metrics)
+    )
+
+
+def _chosen(lookup: Lookup, subject: Subject) -> tuple[str, str | int]:
+    """Choose the highest grade with a footprint; without copies that is U0."""
+    for grade in lookup.grades(subject):
+        distance = "none" if grade == "U0" else _far(lookup, subject, grade)
+        if lookup.row(subject, grade, distance, "footprint_bytes", "bulk", "rest"):
+            return grade, distance
+    return "U0", "none"
+
+
+def _far(lookup: Lookup, subject: Subject, grade: str) -> str | int:
+    """Return the distance that nearness helps least: shuffled, else what there is."""
+    distances = lookup.distances(subject, grade)
+    return "shuffled" if "shuffled" in distances else next(iter(distances), DISTANCES[-1])
+
+
+def _logical_bytes(lookup: Lookup, subject: Subject, chosen: tuple[str, str | int]) -> float:
+    row = lookup.row(subject, *chosen, "logical_bytes", "bulk", layer="CLIENT")
+    return row.value if row is not None and row.value is not None else 0.0
+
+
+def _label(row: Row) -> str:
+    if row.stage is None:
+        return "empty"
+    if row.moment == "reclaim":
+        return f"{'after ' if row.stage == 'reclaim' else f'{row.stage}, '}{row.mode or 'reclaim'}"
+    return row.stage

@@ -1,0 +1,134 @@
+"""Point values and seeded bootstrap intervals over repetitions, and percentiles of raw latencies.
+
+The interval is the 95 % percentile bootstrap (Efron and Tibshirani 1993,
+chapter 13): repetitions are drawn with replacement, the figure is computed
+anew from every draw, and the interval runs from its 2.5th to its 97.5th
+percentile. Groups that a figure combines (cells and their control) are drawn
+in the same round. One repetition has no interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+RESAMPLES: Final = 2000
+CONFIDENCE: Final = 0.95
+_SEED: Final = 20_240_131  # any number will do, but the same one always
+
+Floats = npt.NDArray[np.float64]
+# Means of each group, last axis = the group's columns -> the figure, one for each leading index.
+Statistic = Callable[[Sequence[Floats]], Floats]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure with its interval; ``value`` is None where the figure is not defined (0 / 0)."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+
+def estimate(statistic: Statistic, groups: Sequence[Floats]) -> Estimate:
+    """Return a figure of group means with its interval.
+
+    Parameters
+    ----------
+    statistic
+        Takes one array of means a group (columns last) and returns the figure;
+        must work on any leading axes.
+    groups
+        One array of shape (repetitions, columns) a group. ``n`` of the result
+        is the least number of repetitions of any group.
+    """
+    n = min(len(group) for group in groups)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = float(statistic([group.mean(axis=0) for group in groups]))
+        if not np.isfinite(value):
+            return Estimate(None, None, None, n)
+        if n < 2:
+            return Estimate(value, None, None, n)
+        if all((group == group[0]).all() for group in groups):
+            return Estimate(value, value, value, n)  # every draw would give the same
+        rng = np.random.default_rng(_SEED)
+        means = [group[_draws(rng, len(group))].mean(axis=1) for group in groups]
+        low, high = _interval(statistic(means))
+    return Estimate(value, low, high, n)
+
+
+def first_column(means: Sequence[Floats]) -> Floats:
+    """Return the mean of the only column: the statistic of a plain mean."""
+    column: Floats = means[0][..., 0]
+    return column
+
+
+def quotient(means: Sequence[Floats]) -> Floats:
+    """Return mean of the first column / mean of the second: the statistic of a rate or ratio."""
+    divided: Floats = means[0][..., 0] / means[0][..., 1]
+    return divided
+
+
+def percentiles(repetitions: Sequence[npt.NDArray[np.int64]], share: float) -> Estimate:
+    """Return a percentile of pooled raw values, with its interval over repetitions.
+
+    The percentile is the nearest rank: the least value that at least ``share``
+    of all values do not exceed, so it is always a value that was measured.
+
+    Parameters
+    ----------
+    repetitions
+        Raw values of each repetition; at least one value in all.
+    share
+        0 < share <= 1, as 0.99.
+    """
+    n = len(repetitions)
+    pooled = np.sort(np.concatenate(repetitions))
+    # cumulative[r, i]: how many values of repetition r are among the i + 1 least of all
+    cumulative = np.stack(
+        [np.searchsorted(np.sort(values), pooled, side="right") for values in repetitions]
+    )
+    ones = np.ones((1, n), dtype=np.int64)
+    value = float(_weighted_rank(pooled, cumulative, ones, share)[0])
+    if n < 2:
+        return Estimate(value, None, None, n)
+    draws = _draws(np.random.default_rng(_SEED), n)
+    weights = np.stack([(draws == index).sum(axis=1) for index in range(n)], axis=1)
+    low, high = _interval(_weighted_rank(pooled, cumulative, weights, share))
+    return Estimate(value, low, high, n)
+
+
+def _weighted_rank(
+    pooled: npt.NDArray[np.int64],
+    cumulative: npt.NDArray[np.int64],
+    weights: npt.NDArray[np.int64],
+    share: float,
+) -> Floats:
+    """Find, for each row of weights, the nearest rank; by bisection, so that no draw is sorted."""
+    needed = np.ceil(share * (weights @ cumulative[:, -1]) - 1e-9)
+    low = np.zeros(len(weights), dtype=np.int64)
+    high = np.full(len(weights), len(pooled) - 1, dtype=np.int64)
+    while bool((low < high).any()):
+        middle = (low + high) // 2
+        reached = (weights * cumulative[:, middle].T).sum(axis=1) >= needed
+        high = np.where(reached, middle, high)
+        low = np.where(reached, low, np.minimum(middle + 1, high))
+    return pooled[low].astype(np.float64)
+
+
+def _draws(rng: np.random.Generator, n: int) -> npt.NDArray[np.int64]:
+    return rng.integers(0, n, size=(RESAMPLES, n))
+
+
+def _interval(values: Floats) -> tuple[float | None, float | None]:
+    finite = values[np.isfinite(values)]
+    if len(finite) < len(values):
+        return None, None  # the figure is not defined in some draws: no honest interval
+    edge = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(finite, [edge, 1 - edge])
+    return float(low), float(high)

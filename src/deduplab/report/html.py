@@ -1,0 +1,177 @@
+"""The HTML report: one file that needs nothing else, made offline from a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+import deduplab
+from deduplab.analysis.attribution import THRESHOLDS
+from deduplab.analysis.calibration import HARNESS, REFERENCES, Check, calibrate_cells
+from deduplab.analysis.coverage import Trouble, coverage
+from deduplab.analysis.derive import rows_of
+from deduplab.analysis.lookup import MOMENTS
+from deduplab.analysis.row import Row
+from deduplab.analysis.series import footprint_bars, timings
+from deduplab.analysis.statistics import RESAMPLES
+from deduplab.analysis.tables import Finding, findings, findings_of
+from deduplab.errors import StoreError
+from deduplab.report import figures, wording
+from deduplab.store import Run
+
+_KNOWN = frozenset((*REFERENCES, HARNESS))
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A figure with its caption."""
+
+    caption: str
+    svg: Markup
+
+
+def write(run: Run, target: Path) -> Path:
+    """Write the report of a run into one HTML file and return its path.
+
+    Works for runs that are not finished and for runs in which nothing counts.
+
+    Raises
+    ------
+    StoreError
+        If the run can't be read or the file can't be written.
+    """
+    page = render(run)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise StoreError(f"the report can't be written to {target}: {error}") from error
+    return target
+
+
+def render(run: Run) -> str:
+    """Return the report of a run as HTML."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("deduplab.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "value": wording.value,
+        "interval": wording.interval,
+        "remark": wording.remark,
+        "repetitions": wording.repetitions,
+    }
+    return environment.get_template("report.html.j2").render(_content(run))
+
+
+def _content(run: Run) -> dict[str, Any]:
+    header = run.header
+    results = list(run.cells())
+    rows = rows_of(run, results)
+    answers = findings_of(rows)
+    tested = [entry for entry in answers if entry.subject.system not in _KNOWN]
+    calibration = calibrate_cells(results)
+    found = coverage(header, results)
+    answers = [*tested, *(entry for entry in answers if entry.subject.system in _KNOWN)]
+    timed = [entry for known in (False, True) for entry in timings(_of_systems(rows, known=known))]
+    return {
+        "version": deduplab.__version__,
+        "header": header,
+        "created": datetime.fromtimestamp(header.created_unix_ns / 1e9, UTC),
+        "plan_text": run.plan_text,
+        "calibration": calibration,
+        "harness": [check for check in calibration.checks if _is_harness(check)],
+        "coverage": found,
+        "environment": _flat(header.environment),
+        "overview": findings(_of_systems(rows, known=False)),
+        "reference_overview": findings(_of_systems(rows, known=True)),
+        "answers": tested,
+        "moments": MOMENTS,
+        "etas": _efficiencies(answers),
+        "footprints": [
+            Drawing(
+                f"{bars.subject.name}, {bars.subject.payload}, {bars.grade} {bars.distance}",
+                figures.footprints(bars, f"footprint-{number}"),
+            )
+            for number, bars in enumerate(footprint_bars(_of_systems(rows, known=False)))
+        ],
+        "timings": timed,
+        "speeds": _speeds(entry for entry in timed if entry.subject.system != HARNESS),
+        "deletions": [entry for entry in answers if entry.reclaim_steps or entry.refill_growth],
+        "troubles": [
+            (trouble, _curve(trouble, number)) for number, trouble in enumerate(found.troubles)
+        ],
+        "gaps": _gaps(rows),
+        "thresholds": THRESHOLDS,
+        "resamples": RESAMPLES,
+    }
+
+
+def _of_systems(rows: Iterable[Row], *, known: bool) -> list[Row]:
+    """Return the rows of stores with a known answer, or of all others."""
+    return [row for row in rows if (row.system in _KNOWN) is known]
+
+
+def _is_harness(check: Check) -> bool:
+    return check.store == HARNESS and check.status == "reported"
+
+
+def _efficiencies(answers: Iterable[Finding]) -> list[Drawing]:
+    drawings = []
+    for payload, part in _by_payload(answers, lambda entry: entry.subject.payload).items():
+        drawing = figures.efficiency(part, f"eta-{payload}")
+        if drawing is not None:
+            drawings.append(Drawing(payload, drawing))
+    return drawings
+
+
+def _speeds(timed: Iterable[Any]) -> list[Drawing]:
+    drawings = []
+    for payload, part in _by_payload(timed, lambda entry: entry.subject.payload).items():
+        for what, draw in (("throughput", figures.throughput), ("latency", figures.latency)):
+            drawing = draw(part, f"{what}-{payload}")
+            if drawing is not None:
+                drawings.append(Drawing(f"{payload}: {what}", drawing))
+    return drawings
+
+
+def _by_payload(entries: Iterable[Any], payload_of: Any) -> dict[str, list[Any]]:
+    parts: dict[str, list[Any]] = {}
+    for entry in entries:
+        parts.setdefault(payload_of(entry), []).append(entry)
+    return parts
+
+
+def _curve(trouble: Trouble, number: int) -> Markup | None:
+    return figures.curve(trouble, f"curve-{number}")
+
+
+def _gaps(rows: Iterable[Row]) -> list[Row]:
+    """Return the rulers' gap of every U0 group after bulk."""
+    return [
+        row
+        for row in rows
+        if row.metric == "apparent_per_allocated"
+        and (row.grade_asked, row.stage, row.moment) == ("U0", "bulk", "rest")
+    ]
+
+
+def _flat(environment: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Return nested names and values as one list of text pairs."""
+    pairs: list[tuple[str, str]] = []
+    for name, entry in environment.items():
+        if isinstance(entry, dict):
+            pairs += _flat(entry, f"{prefix}{name} ")
+        elif entry is not None:
+            words = ", ".join(map(str, entry)) if isinstance(entry, list) else str(entry)
+            pairs.append((f"{prefix}{name}", words))
+    return pairs

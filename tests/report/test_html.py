@@ -1,0 +1,179 @@
+"""The HTML report: whole, self-contained, and honest about what is missing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from deduplab.errors import StoreError
+from deduplab.model import CellResult, OutcomeKind
+from deduplab.report import html
+from tests.report.factory import (
+    COMPRESSED,
+    DUCKDB,
+    REFERENCES,
+    SQLITE,
+    SYSTEMS,
+    Behaviour,
+    failed,
+    matrix,
+    run_of,
+)
+
+VOID = {"meta", "link", "br", "hr", "img", "input", "col", "wbr"}
+INTERVAL = re.compile(r'class="ci">-?[0-9.]+(–| to )')
+
+
+class Page(HTMLParser):
+    """Checks nesting and collects what a page shows, refers to and contains."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.ids: list[str] = []
+        self.references: list[str] = []
+        self.shown: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        for name, value in attrs:
+            assert not name.startswith("on"), (tag, name)
+            if name == "id" and value:
+                self.ids.append(value)
+            if name in ("href", "src", "xlink:href", "action", "data") and value:
+                self.references.append(value)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if not self.open or self.open[-1] not in ("style", "title"):
+            self.shown.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.shown)
+
+
+def checked(page: str) -> Page:
+    """Parse a report and check what must hold for each."""
+    found = Page(page)
+    assert found.open == []
+    assert "script" not in found.tags
+    assert not found.tags & {"link", "iframe", "object", "embed", "img"}
+    assert all(reference.startswith("#") for reference in found.references), found.references
+    assert {reference[1:] for reference in found.references} <= set(found.ids)
+    assert len(found.ids) == len(set(found.ids))
+    assert "http:" not in page
+    assert "https:" not in page
+    assert "@import" not in page
+    assert not re.search(r"url\((?!#)", page)
+    assert not re.search(r"\b(nan|NaN|inf|None|Undefined)\b", found.text)
+    return found
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> str:
+    cells = [
+        *matrix((*REFERENCES, *SYSTEMS)),
+        *matrix([Behaviour("null", unique_cost=0.0)]),
+        *matrix([replace(DUCKDB, noise=0.01)], payloads=["text_document"], repetitions=2),
+    ]
+    run = run_of(tmp_path_factory.mktemp("full"), cells)
+    target = html.write(run, run.root / "sub" / "report.html")
+    return target.read_text(encoding="utf-8")
+
+
+def test_the_page_is_whole_and_needs_nothing_else(full: str) -> None:
+    checked(full)
+
+
+def test_every_system_with_its_verdict(full: str) -> None:
+    text = checked(full).text
+    for behaviour in (*REFERENCES, *SYSTEMS):
+        assert behaviour.system in text
+    assert "clickhouse/replacing-by-hash" in text
+    assert "Calibration passed" in text
+    assert "compression-implicit" in text
+    assert "Copies inside one inserted block go at ingestion" in text
+    assert "Deleted is not reclaimed until vacuum-full" in text
+    assert "stores nothing" in text
+
+
+def test_values_intervals_and_n(full: str) -> None:
+    text = checked(full).text
+    assert "n=1" in text
+    assert "n = 2, 95 % intervals" in text
+    assert INTERVAL.search(full)
+
+
+def test_environment_plan_and_method(full: str) -> None:
+    text = checked(full).text
+    for words in ("Example CPU 3.0 GHz", "ext4 (rw,relatime)", "numpy", 'name = "quick"'):
+        assert words in text
+    assert "deduplab report 2026-11-23-quick --json" in text
+    assert "@media print" in full
+    assert 'name="viewport"' in full
+
+
+def test_figures_scale_and_say_what_they_are(full: str) -> None:
+    drawings = re.findall(r"<svg [^>]*>", full)
+    assert len(drawings) >= 8
+    for opening in drawings:
+        assert re.fullmatch(r'<svg viewBox="[^"]+" role="img" aria-label="[^"]+">', opening)
+
+
+def test_equal_runs_give_equal_pages(tmp_path: Path) -> None:
+    first = html.render(run_of(tmp_path / "a", matrix([SQLITE])))
+    second = html.render(run_of(tmp_path / "b", matrix([SQLITE])))
+    assert first == second
+
+
+def _all_failed(cells: list[CellResult]) -> list[CellResult]:
+    return [failed(cell, OutcomeKind.FAILED, "no <answer> & no log") for cell in cells]
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (list, "Not calibrated"),
+        (lambda: matrix([SQLITE], grades=(0,)), "Not calibrated"),
+        (lambda: matrix([SQLITE], grades=(90,), distances=["adjacent"]), "undecided"),
+        (lambda: matrix([SQLITE], distances=[65536]), "65536"),
+        (lambda: _all_failed(matrix([SQLITE])), "no <answer> & no log"),
+        (lambda: matrix([replace(SQLITE, censored="bulk")]), "censored"),
+        (lambda: matrix([replace(SQLITE, censored="baseline")]), "censored"),
+        (lambda: matrix([replace(COMPRESSED, shuffled=(0.2, 0.2, 0.2))]), "Calibration FAILED"),
+    ],
+    ids=["empty", "u0", "no-control", "bytes", "failed", "censored", "no-base", "uncalibrated"],
+)
+def test_poor_runs_give_honest_pages(
+    tmp_path: Path, cells: Callable[[], list[CellResult]], expected: str
+) -> None:
+    run = run_of(tmp_path, cells(), lambda ids: [*ids, "a cell that is still to run"])
+    text = checked(html.render(run)).text
+    assert expected in text
+    assert "not run yet" in text
+
+
+def test_a_target_that_can_not_be_written_is_a_store_error(tmp_path: Path) -> None:
+    run = run_of(tmp_path, [])
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="can't be written"):
+        html.write(run, tmp_path / "file" / "report.html")

@@ -1,0 +1,218 @@
+"""Calibration, attribution, findings, coverage: the words that figures become."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from deduplab.analysis import calibrate, findings, rows
+from deduplab.analysis.coverage import coverage
+from deduplab.analysis.tables import findings_of
+from deduplab.model import CellResult, OutcomeKind
+from tests.report.factory import (
+    COMPRESSED,
+    DUCKDB,
+    PLAIN,
+    POSTGRES,
+    REFERENCES,
+    REPLACING,
+    SINGLE,
+    SQLITE,
+    Behaviour,
+    failed,
+    matrix,
+    run_of,
+)
+
+
+def words(tmp_path: Path, behaviour: Behaviour) -> tuple[str, str, str]:
+    (finding,) = findings_of(rows(run_of(tmp_path, matrix([behaviour]))))
+    found = finding.attribution
+    return found.verdict, found.words, found.deletion_words
+
+
+# Calibration
+
+
+def test_known_answers_pass(tmp_path: Path) -> None:
+    found = calibrate(run_of(tmp_path, matrix(REFERENCES)))
+    assert found.verdict == "passed", found
+    assert not found.missing
+    assert "passed" in found.summary
+
+
+@pytest.mark.parametrize(
+    ("wrong", "store"),
+    [
+        (replace(PLAIN, shuffled=(0.0, 0.02, 0.0)), "plain"),
+        (replace(SINGLE, adjacent=(0.98, 1.0, 1.0)), "single_instance"),
+        (Behaviour("chunked", shuffled=(0.95, 0.95, 0.95), adjacent=(1, 1, 1)), "chunked"),
+        (replace(COMPRESSED, unique_cost=1.02), "compressed"),
+        (replace(PLAIN, unique_cost=1.02), "plain"),
+    ],
+)
+def test_an_answer_that_is_two_percent_off_fails(
+    tmp_path: Path, wrong: Behaviour, store: str
+) -> None:
+    others = [entry for entry in REFERENCES if entry.system != wrong.system]
+    found = calibrate(run_of(tmp_path, matrix([*others, wrong])))
+    assert found.verdict == "failed"
+    assert {check.store for check in found.checks if check.status == "failed"} == {store}
+    assert "FAILED" in found.summary
+
+
+def test_half_a_percent_is_within_tolerance(tmp_path: Path) -> None:
+    near = replace(SINGLE, adjacent=(0.995, 0.995, 0.995))
+    others = [entry for entry in REFERENCES if entry.system != "single_instance"]
+    found = calibrate(run_of(tmp_path, matrix([*others, near])))
+    assert found.verdict == "passed"
+    worst = next(check for check in found.checks if check.store == "single_instance")
+    assert worst.measured == pytest.approx(0.995, abs=1e-4)
+    assert "adjacent" in worst.detail
+
+
+def test_missing_references_leave_it_incomplete(tmp_path: Path) -> None:
+    found = calibrate(run_of(tmp_path, matrix([PLAIN, SQLITE])))
+    assert found.verdict == "incomplete"
+    assert found.missing == ("single_instance", "chunked", "compressed")
+
+
+def test_a_reference_that_failed_leaves_it_incomplete(tmp_path: Path) -> None:
+    cells = [
+        failed(cell, OutcomeKind.INVALID, "short")
+        if (cell.cell.system, cell.cell.bulk.grade_percent) == ("plain", 90)
+        else cell
+        for cell in matrix(REFERENCES)
+    ]
+    found = calibrate(run_of(tmp_path, cells))
+    assert found.verdict == "incomplete"
+    assert "short" in found.summary
+
+
+def test_a_run_without_copies_can_not_be_calibrated(tmp_path: Path) -> None:
+    assert calibrate(run_of(tmp_path, matrix(REFERENCES, grades=(0,)))).verdict == "incomplete"
+
+
+def test_text_must_shrink_in_the_compressed_store(tmp_path: Path) -> None:
+    def of(cost: float) -> list[CellResult]:
+        return matrix([replace(COMPRESSED, unique_cost=cost)], payloads=["text_document"])
+
+    checks = calibrate(run_of(tmp_path / "a", of(0.4))).checks
+    assert [check.status for check in checks if check.what == "u < 1, data"] == ["passed"]
+    checks = calibrate(run_of(tmp_path / "b", of(1.0))).checks
+    assert [check.status for check in checks if check.what == "u < 1, data"] == ["failed"]
+
+
+def test_the_null_system_must_not_grow_and_gives_the_overhead(tmp_path: Path) -> None:
+    null = Behaviour("null", unique_cost=0.0)
+    found = calibrate(run_of(tmp_path / "a", matrix([*REFERENCES, null])))
+    assert found.verdict == "passed"
+    overhead = [check for check in found.checks if check.unit == "ns"]
+    assert [check.measured for check in overhead] == [500_000, 5_000_000]
+    grown = replace(null, unique_cost=0.001)
+    assert calibrate(run_of(tmp_path / "b", matrix([*REFERENCES, grown]))).verdict == "failed"
+
+
+# Attribution
+
+
+def test_nothing_saved(tmp_path: Path) -> None:
+    verdict, text, _ = words(tmp_path, SQLITE)
+    assert verdict == "none"
+    assert "0.00 adjacent, 0.00 shuffled" in text
+
+
+def test_what_disappears_with_distance_is_compression(tmp_path: Path) -> None:
+    verdict, text, _ = words(tmp_path, DUCKDB)
+    assert verdict == "compression-implicit"
+    assert "disappears with distance (eta 0.97 adjacent, 0.02 shuffled)" in text
+
+
+def test_one_block_at_ingestion_and_the_rest_by_maintenance(tmp_path: Path) -> None:
+    verdict, text, _ = words(tmp_path, REPLACING)
+    assert verdict == "ingestion-time + compaction-time"
+    assert "Copies inside one inserted block go at ingestion (eta 0.97 adjacent, 0.35" in text
+    assert "The rest goes only by explicit maintenance (eta 0.99 adjacent, 0.99" in text
+
+
+def test_single_instance_is_ingestion(tmp_path: Path) -> None:
+    assert words(tmp_path, SINGLE)[0] == "ingestion-time"
+
+
+def test_a_merge_in_the_background_is_compaction(tmp_path: Path) -> None:
+    merging = Behaviour("log", adjacent=(0, 0.9, 0.9), shuffled=(0, 0.9, 0.9))
+    verdict, text, _ = words(tmp_path, merging)
+    assert verdict == "compaction-time"
+    assert "in the background" in text
+
+
+def test_near_copies_in_a_shuffled_set_do_not_make_compression_ingestion(tmp_path: Path) -> None:
+    window = Behaviour("window", adjacent=(0.9, 0.9, 0.9), shuffled=(0.2, 0.2, 0.2))
+    verdict, text, _ = words(tmp_path, window)
+    assert verdict == "compression-implicit"
+    assert "shrinks with distance" in text
+
+
+def test_without_shuffled_cells_nothing_is_claimed(tmp_path: Path) -> None:
+    found = rows(run_of(tmp_path, matrix([DUCKDB], distances=["adjacent"])))
+    (finding,) = findings_of(found)
+    assert finding.attribution.mechanisms == ("undecided",)
+
+
+def test_storage_layer_is_not_claimed_without_the_volume(tmp_path: Path) -> None:
+    for number, behaviour in enumerate((SQLITE, DUCKDB, REPLACING, SINGLE)):
+        assert "storage-layer" not in words(tmp_path / str(number), behaviour)[0]
+
+
+def test_deleted_is_not_reclaimed_until(tmp_path: Path) -> None:
+    assert words(tmp_path, POSTGRES)[2] == (
+        "Deleted is not reclaimed until vacuum-full "
+        "(reclaimed 0.02 after delete, 0.05 after vacuum, 0.98 after vacuum-full)."
+    )
+
+
+def test_deleted_is_reclaimed_at_once_or_never(tmp_path: Path) -> None:
+    assert words(tmp_path / "a", PLAIN)[2].startswith("Deleted is reclaimed at once")
+    never = replace(SQLITE, back=(0.0, 0.1))
+    assert words(tmp_path / "b", never)[2].startswith("Deleted is not reclaimed (reclaimed 0.00")
+
+
+def test_the_null_system_stores_nothing(tmp_path: Path) -> None:
+    assert words(tmp_path, Behaviour("null", unique_cost=0.0))[0] == "stores nothing"
+
+
+# Tables and coverage
+
+
+def test_the_findings_table_shows_three_moments_side_by_side(tmp_path: Path) -> None:
+    table = findings(rows(run_of(tmp_path, matrix([REPLACING, PLAIN]))))
+    titles = [header.title for header in table.headers]
+    first = dict(zip(titles, table.lines[0], strict=True))
+    assert first["system"] == "clickhouse/replacing-by-hash"
+    assert first["eta shuffled"] == "0.35 0.36 0.99"
+    assert first["c adjacent"] == "0.03 0.03 0.01"
+    second = dict(zip(titles, table.lines[1], strict=True))
+    assert second["eta adjacent"] == "0.00 0.00 –"
+    text = table.to_text()
+    assert "compaction-time" in text
+    starts = {line.index(" U90 ") for line in text.splitlines()[4:6]}
+    assert len(starts) == 1
+    assert findings([]).lines == ()
+
+
+def test_coverage_counts_and_joins_equal_troubles(tmp_path: Path) -> None:
+    cells = matrix([replace(SQLITE, censored="delete"), PLAIN], grades=(0, 90))
+    cells[0] = failed(cells[0], OutcomeKind.FAILED, "no answer")
+    run = run_of(tmp_path, cells, lambda ids: [*ids, "a planned one"])
+    found = coverage(run.header, run.cells())
+    assert (found.planned, found.committed, found.outstanding) == (7, 6, 1)
+    assert found.by_outcome == {"OK": 5, "UNSUPPORTED": 0, "INVALID": 0, "FAILED": 1}
+    kinds = [(trouble.kind, trouble.system) for trouble in found.troubles]
+    assert kinds == [("FAILED", "sqlite"), ("censored", "sqlite"), ("UNSUPPORTED", "plain")]
+    censored = found.troubles[1]
+    assert len(censored.cells) == 3
+    assert censored.stage == "delete (rowwise)"
+    assert len(censored.curve) == 3
+    assert "merges" in censored.reason
