@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 from deduplab import registry
 from deduplab.datasets import PAYLOADS
 from deduplab.errors import DeduplabError, PlanError
-from deduplab.model import RestSettings, Stage, hash_of
+from deduplab.model import RemoteAddress, RestSettings, Stage, hash_of
 from deduplab.registry import unknown_name
 from deduplab.units import parse_bytes, parse_percent
 
@@ -38,6 +38,7 @@ class SystemPlan:
     variants: tuple[str, ...]
     delete_mode: str
     reclaim_modes: tuple[str, ...]
+    remote: RemoteAddress | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,12 +179,30 @@ def _systems(table: _Table) -> tuple[SystemPlan, ...]:
                     _choice(f"reclaim mode of {name}", offers.reclaim_modes),
                     default=offers.reclaim_modes,
                 ),
+                remote=_remote(own, name),
             )
         )
         own.finish()
     if not plans:
         raise PlanError(f"{table.origin}: [systems] names no system")
     return tuple(plans)
+
+
+def _remote(own: _Table, system: str) -> RemoteAddress | None:
+    if "remote" not in own.names():
+        return None
+    if registry.system(system).kind != "server":
+        raise own.error("remote", f"{system} is no server: it can't be remote")
+    table = own.table("remote")
+    address = RemoteAddress(
+        host=table.take("host", _string),
+        port=table.take("port", _integer(1)),
+        user=table.take("user", _string),
+        database=table.take("database", _string, default=None),
+        secret=table.take("secret", _secret_reference, default=None),
+    )
+    table.finish()
+    return address
 
 
 def _check_together(plan: Plan, root: _Table, data: _Table) -> None:
@@ -328,6 +347,13 @@ def _string(value: Any) -> str:
     if not isinstance(value, str):
         raise PlanError(f"must be text, not {value!r}")
     return value
+
+
+def _secret_reference(value: Any) -> str:
+    text = _string(value)
+    if not re.fullmatch(r"env:[A-Za-z_][A-Za-z0-9_]*|file:.+", text):
+        raise PlanError("a secret is given by reference: 'env:NAME' or 'file:PATH', never itself")
+    return text
 
 
 def _integer(least: int) -> Callable[[Any], int]:

@@ -224,13 +224,25 @@ class RestSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoteAddress:
+    """Where a server runs already; ``secret`` is a reference (``env:NAME``, ``file:PATH``)."""
+
+    host: str
+    port: int
+    user: str
+    database: str | None = None
+    secret: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Cell:
     """One point of the experiment; ``cell_id`` is a hash of every declared input.
 
     ``bulk`` is the dataset of the stages bulk and refill, ``insert`` that of
     the stage insert (None without it). ``read_objects`` is how many objects
     the read stage asks for, in a seeded order. ``reclaim_modes`` are the
-    system's own maintenance flavours, mild to strong.
+    system's own maintenance flavours, mild to strong. ``remote`` is None for a
+    private instance.
     """
 
     system: str
@@ -248,6 +260,7 @@ class Cell:
     cache: str
     rest: RestSettings
     deadline_s: float = 600.0
+    remote: RemoteAddress | None = None
 
     @property
     def cell_id(self) -> str:

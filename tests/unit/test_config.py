@@ -5,6 +5,7 @@ import pytest
 from deduplab import config
 from deduplab.bench import matrix
 from deduplab.errors import PlanError
+from deduplab.model import RemoteAddress
 
 QUICK = (Path(__file__).parents[2] / "plans" / "quick.toml").read_text()
 
@@ -107,6 +108,7 @@ def test_only_keeps_systems_and_variants() -> None:
         (('"random_binary"', '"files"'), 5, "needs 'source"),
         (('"small"', '"small'), None, "not valid TOML"),
         (("[systems.plain]\n[systems.sqlite]", "[systems]"), None, "names no system"),
+        (("[systems.sqlite]", "[systems.sqlite.remote]\nhost = 'h'"), 12, "is no server"),
     ],
 )
 def test_a_wrong_plan_is_refused_at_its_line(
@@ -126,6 +128,24 @@ def test_data_that_can_not_be_is_refused_before_the_start() -> None:
     insert = SMALL.replace('["bulk", "delete"]', '["bulk", "insert"]').replace("U50", "U99")
     with pytest.raises(PlanError, match="stage insert"):
         matrix.check_datasets(matrix.cells(parse(insert)))
+
+
+REMOTE = """
+[systems.postgresql.remote]
+host = "db.example.org"
+port = 5432
+user = "lab"
+secret = "env:LAB_SECRET"
+"""
+
+
+def test_a_remote_server_is_described_with_its_secret_by_reference() -> None:
+    plan = parse(SMALL + REMOTE)
+    remote = {system.name: system.remote for system in plan.systems}["postgresql"]
+    assert remote == RemoteAddress("db.example.org", 5432, "lab", secret="env:LAB_SECRET")
+    assert {cell.remote for cell in matrix.cells(plan)} == {None, remote}
+    with pytest.raises(PlanError, match=r"small\.toml:18: secret: a secret is given by reference"):
+        parse(SMALL + REMOTE.replace("env:LAB_SECRET", "itself"))
 
 
 def test_a_plan_that_is_not_there_is_refused(tmp_path: Path) -> None:

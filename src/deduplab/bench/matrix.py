@@ -88,6 +88,7 @@ def _cell(
         cache=plan.cache,
         rest=plan.rest,
         deadline_s=plan.cell_deadline_s,
+        remote=system.remote,
     )
 
 

@@ -28,6 +28,7 @@ from deduplab.model import (
 from deduplab.probe import Probe
 from deduplab.probes.engine import EngineProbe
 from deduplab.probes.files import FilesProbe
+from deduplab.remote import RemoteServer
 from deduplab.server import Endpoint, Server
 
 NAMESPACE: Final = "deduplab-lab"
@@ -109,7 +110,11 @@ def bring_up(cell: Cell, workspace: Path) -> Iterator[Rig]:
     entry = registry.system(cell.system)
     adapter_class = entry.adapter_class()
     _check_offered(cell, adapter_class.capabilities)
-    server = entry.server_class()(workspace, variant=cell.variant, durability=cell.durability)
+    server = (
+        RemoteServer(cell.remote, workspace, cell.durability)
+        if cell.remote
+        else entry.server_class()(workspace, variant=cell.variant, durability=cell.durability)
+    )
     adapter = adapter_class()
     with ExitStack() as stack:
         stack.callback(server.stop)

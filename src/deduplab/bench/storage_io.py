@@ -13,9 +13,12 @@ def storage_write_bytes(process_ids: Iterable[int]) -> int | None:
     (proc(5)): counted when a page becomes dirty, so a page rewritten in the
     cache before it reaches the device counts once. A child that ended and was
     waited for is contained in its parent's number. None where the kernel does
-    not tell, or a process ended meanwhile.
+    not tell, a process ended meanwhile, or there is no process to look at.
     """
     total_bytes = 0
+    process_ids = tuple(process_ids)
+    if not process_ids:
+        return None
     for process_id in process_ids:
         try:
             text = Path(f"/proc/{process_id}/io").read_text()

@@ -1,0 +1,68 @@
+"""A server that is there already: described by a plan, neither started nor stopped by us.
+
+Its files can't be seen from here, so the FILES layer is missing and the
+system's own sizes (ENGINE) are all there is. Only the lab's namespace is touched.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from deduplab.errors import PlanError
+from deduplab.model import RemoteAddress
+from deduplab.server import Endpoint, Secret, Server
+
+
+class RemoteServer(Server):
+    """Gives an adapter the way to a server that runs already."""
+
+    def __init__(self, address: RemoteAddress, workspace: Path, durability: str) -> None:
+        super().__init__(workspace, variant="", durability=durability)
+        self._address = address
+
+    def start(self) -> Endpoint:
+        """Return the address, with the secret looked up where the plan refers to.
+
+        Raises
+        ------
+        PlanError
+            If the secret is not there.
+        """
+        address = self._address
+        return Endpoint(
+            host=address.host,
+            port=address.port,
+            user=address.user,
+            secret=resolve(address.secret) if address.secret else None,
+            database=address.database,
+        )
+
+    def stop(self) -> None:
+        """Do nothing: it is not ours to stop."""
+
+    def processes(self) -> tuple[int, ...]:
+        """Return nothing: its processes can't be seen from here."""
+        return ()
+
+
+def resolve(reference: str) -> Secret:
+    """Look a secret up: ``env:NAME`` is an environment variable, ``file:PATH`` a file's first line.
+
+    Raises
+    ------
+    PlanError
+        If the reference is of no known form, or nothing is there.
+    """
+    kind, _, where = reference.partition(":")
+    if kind == "env":
+        value = os.environ.get(where)
+        if not value:
+            raise PlanError(f"the secret's environment variable {where} is not set")
+        return Secret(value)
+    if kind == "file":
+        try:
+            return Secret(Path(where).expanduser().read_text().splitlines()[0])
+        except (OSError, IndexError) as error:
+            raise PlanError(f"the secret's file {where} can't be read: {error}") from error
+    raise PlanError("a secret is given by reference: 'env:NAME' or 'file:PATH', never itself")
