@@ -1,0 +1,256 @@
+"""PostgreSQL's wire protocol, as adapters of its family use it.
+
+One blocking libpq connection (psycopg's ``pq`` layer, without its cursors),
+binary COPY in our own framing, prepared statements with binary parameters, and
+one table that translates errors. Sources: PostgreSQL documentation, "COPY",
+section "Binary Format"; "libpq", "Command Execution Functions" and "Functions
+Associated with the COPY Command"; "PostgreSQL Error Codes" (appendix A).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from deduplab.batch import Batch
+from deduplab.errors import DeduplabError, OperationFailed, SystemUnavailable
+from deduplab.server import Endpoint
+
+if TYPE_CHECKING:
+    from psycopg.pq.abc import PGconn, PGresult
+
+APPLICATION_NAME: Final = "deduplab"
+COPY_HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + struct.pack(">ii", 0, 0)
+COPY_TRAILER: Final = struct.pack(">h", -1)
+CHUNK_BYTES: Final = 128 * 1024
+"""Rows are handed to libpq in pieces of about this many bytes."""
+
+_CONNECT_S: Final = 10
+_LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+_VERIFIED_TLS: Final = {"sslmode": "verify-full", "sslrootcert": "system"}
+_STATEMENT_MS: Final = 600_000
+_TEXT_OID: Final = 25
+_BINARY: Final = 1
+
+UNAVAILABLE_SQLSTATES: Final = (
+    "08",  # connection exceptions
+    "53300",  # too many connections
+    "57P01",  # administrator command: shutdown
+    "57P02",  # crash shutdown
+    "57P03",  # cannot connect now
+    "58030",  # I/O error below the server
+)
+"""SQLSTATEs, or classes of them, that may pass on a fresh instance; all others are failures."""
+
+
+def translated(sqlstate: str | None, words: str, *, connected: bool = True) -> DeduplabError:
+    """Return our error for the server's: the one place where they are told apart.
+
+    Parameters
+    ----------
+    sqlstate
+        The five characters of the server's error, None where the client library failed.
+    words
+        What the server or the library said.
+    connected
+        Whether the connection still stands; without it the system is unavailable.
+    """
+    said = " ".join(words.split()) or "no reason given"
+    if sqlstate is not None:
+        said = f"{said} (SQLSTATE {sqlstate})"
+    if not connected or (sqlstate or "").startswith(UNAVAILABLE_SQLSTATES):
+        return SystemUnavailable(f"the server can't be reached or is going down: {said}")
+    return OperationFailed(f"the server refused: {said}")
+
+
+@cache
+def _row_head(key_bytes: int) -> struct.Struct:
+    return struct.Struct(f">hi{key_bytes}si")
+
+
+def copy_chunks(batch: Batch, chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
+    """Yield a batch as binary COPY of rows (key text, payload bytea), in pieces.
+
+    The first piece begins with the format's header, the last ends with its
+    trailer. A piece is at least ``chunk_bytes`` long, except the last, and
+    ends at the end of a row.
+    """
+    data = batch.data
+    bounds = batch.offsets.tolist()
+    parts: list[bytes | memoryview] = [COPY_HEADER]
+    filled_bytes = 0
+    start = bounds[0]
+    for key, stop in zip(batch.keys, bounds[1:], strict=True):
+        name = key.encode()
+        payload_bytes = stop - start
+        parts.append(_row_head(len(name)).pack(2, len(name), name, payload_bytes))
+        parts.append(data[start:stop])
+        start = stop
+        filled_bytes += payload_bytes
+        if filled_bytes >= chunk_bytes:
+            yield b"".join(parts)
+            parts = []
+            filled_bytes = 0
+    parts.append(COPY_TRAILER)
+    yield b"".join(parts)
+
+
+def text_array(values: Sequence[str]) -> bytes:
+    """Return a one-dimensional ``text[]`` in the server's binary format."""
+    if not values:
+        return struct.pack(">iii", 0, 0, _TEXT_OID)
+    parts = [struct.pack(">iiiii", 1, 0, _TEXT_OID, len(values), 1)]
+    for value in values:
+        name = value.encode()
+        parts.append(struct.pack(">i", len(name)))
+        parts.append(name)
+    return b"".join(parts)
+
+
+class Wire:
+    """One blocking connection. Statements end after ten minutes at the latest."""
+
+    def __init__(self, pgconn: PGconn) -> None:
+        from psycopg import errors, pq
+
+        self._pgconn = pgconn
+        self._driver_error: type[Exception] = errors.Error
+        self._ready = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
+        self._copying = pq.ExecStatus.COPY_IN
+        self._good = pq.ConnStatus.OK
+        self._field = pq.DiagnosticField
+
+    @classmethod
+    def connect(cls, endpoint: Endpoint) -> Wire:
+        """Connect to an endpoint and log in.
+
+        Raises
+        ------
+        SystemUnavailable
+            If the driver is missing, nobody answers within ten seconds, or the
+            login is refused.
+        """
+        try:
+            from psycopg import pq
+            from psycopg.conninfo import make_conninfo
+        except ImportError as error:
+            raise SystemUnavailable(
+                f"psycopg can't be imported ({error}); "
+                "install it with: pip install 'deduplab[postgresql]'"
+            ) from error
+        described: dict[str, Any] = {
+            "host": endpoint.host,
+            "port": endpoint.port,
+            "user": endpoint.user,
+            "password": endpoint.secret.reveal() if endpoint.secret else None,
+            "dbname": endpoint.database,
+            # A server that is not on this machine must prove who it is.
+            **({} if endpoint.host in _LOOPBACK else _VERIFIED_TLS),
+            **endpoint.options,
+        }
+        given = {name: value for name, value in described.items() if value is not None}
+        conninfo = make_conninfo(
+            **given,
+            application_name=APPLICATION_NAME,
+            client_encoding="UTF8",
+            connect_timeout=_CONNECT_S,
+            tcp_user_timeout=30_000,
+        )
+        pgconn = pq.PGconn.connect(conninfo.encode())
+        if pgconn.status != pq.ConnStatus.OK:
+            words = pgconn.get_error_message()
+            pgconn.finish()
+            raise translated(None, words, connected=False)
+        # libpq would print the server's notices on our standard error.
+        pgconn.notice_handler = _discard
+        wire = cls(pgconn)
+        wire.query(f"SET statement_timeout = {_STATEMENT_MS}")
+        return wire
+
+    def close(self) -> None:
+        """Disconnect; safe to call twice."""
+        self._pgconn.finish()
+
+    def query(self, statement: str) -> list[tuple[str, ...]]:
+        """Run one statement without parameters and return its rows as text; NULL is ``''``."""
+        with self._translating():
+            result = self._checked(self._pgconn.exec_params(statement.encode(), None))
+            return [
+                tuple(
+                    (result.get_value(row, column) or b"").decode()
+                    for column in range(result.nfields)
+                )
+                for row in range(result.ntuples)
+            ]
+
+    def scalar(self, statement: str) -> str | None:
+        """Return the first value of a statement's first row as text, None without a row."""
+        rows = self.query(statement)
+        return rows[0][0] if rows else None
+
+    def prepare(self, name: bytes, statement: str) -> None:
+        """Prepare a statement under a name that is not taken yet."""
+        with self._translating():
+            self._checked(self._pgconn.prepare(name, statement.encode()))
+
+    def execute_prepared(self, name: bytes, parameters: Sequence[bytes]) -> PGresult:
+        """Run a prepared statement with binary parameters and a binary result."""
+        try:
+            result = self._pgconn.exec_prepared(name, parameters, [_BINARY] * len(parameters), 1)
+        except self._driver_error as error:
+            raise self._lost(error) from error
+        if result.status not in self._ready:
+            raise self._refused(result)
+        return result
+
+    def copy_in(self, statement: str, chunks: Iterable[bytes]) -> int:
+        """Run ``COPY .. FROM STDIN`` with these pieces; return the rows that the server took."""
+        pgconn = self._pgconn
+        with self._translating():
+            result = pgconn.exec_(statement.encode())
+            if result.status != self._copying:
+                raise self._refused(result)
+            put = pgconn.put_copy_data
+            for chunk in chunks:
+                put(chunk)
+            pgconn.put_copy_end()
+            result = self._checked(pgconn.get_result())
+            while pgconn.get_result() is not None:
+                pass
+            return result.command_tuples or 0
+
+    @contextlib.contextmanager
+    def _translating(self) -> Iterator[None]:
+        try:
+            yield
+        except self._driver_error as error:
+            raise self._lost(error) from error
+
+    def _checked(self, result: PGresult | None) -> PGresult:
+        if result is None:
+            raise translated(None, "no answer", connected=False)
+        if result.status not in self._ready:
+            raise self._refused(result)
+        return result
+
+    def _refused(self, result: PGresult) -> DeduplabError:
+        def words(field: int) -> str:
+            return (result.error_field(field) or b"").decode("utf-8", "replace")
+
+        said = words(self._field.MESSAGE_PRIMARY) or result.get_error_message()
+        detail = words(self._field.MESSAGE_DETAIL)
+        return translated(
+            words(self._field.SQLSTATE) or None,
+            f"{said}: {detail}" if detail else said,
+            connected=self._pgconn.status == self._good,
+        )
+
+    def _lost(self, error: Exception) -> DeduplabError:
+        return translated(None, str(error), connected=self._pgconn.status == self._good)
+
+
+def _discard(notice: PGresult) -> None:
+    """Drop a notice of the server."""

@@ -1,0 +1,439 @@
+"""ClickHouse in process (chdb): the MergeTree family.
+
+One database a namespace, marked by its comment; one table
+``objects (key String, payload String)``. What each verb issues, every setting
+that differs from the product's default, and what the sizes include is told in
+docs/systems/clickhouse.md.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Final, NamedTuple
+
+from deduplab.adapter import Adapter, Capabilities, Variant, checked_namespace
+from deduplab.batch import Batch
+from deduplab.errors import (
+    DeduplabError,
+    NamespaceRefused,
+    OperationFailed,
+    SystemUnavailable,
+    Unsupported,
+)
+from deduplab.model import Identity, Layer, Reading, Ruler
+from deduplab.server import Endpoint
+
+MARKER: Final = "deduplab namespace, dropped with everything in it"
+
+
+class _Table(NamedTuple):
+    columns: str
+    engine: str
+
+
+_TABLES: Final = {
+    "mergetree": _Table("key String, payload String", "MergeTree ORDER BY key"),
+    "mergetree-zstd": _Table("key String, payload String CODEC(ZSTD(1))", "MergeTree ORDER BY key"),
+    "replacing-by-key": _Table("key String, payload String", "ReplacingMergeTree ORDER BY key"),
+    "replacing-by-hash": _Table(
+        "key String, payload String, hash FixedString(16) MATERIALIZED sipHash128(payload)",
+        "ReplacingMergeTree ORDER BY hash",
+    ),
+}
+
+# Merged-away parts leave the disk within a second instead of eight minutes.
+# A period of 0 for both delays would keep a core busy (measured: 0.8 of one).
+_CLEANUP: Final = {
+    "old_parts_lifetime": 0,
+    "merge_tree_clear_old_parts_interval_seconds": 0,
+    "cleanup_delay_period": 0,
+    "cleanup_delay_period_random_add": 0,
+    "max_cleanup_delay_period": 1,
+}
+# Old parts go at once, so what a merge wrote must be on stable storage as well.
+_DURABILITY: Final[Mapping[str, Mapping[str, int]]] = {
+    "fsync": {
+        "fsync_after_insert": 1,
+        "fsync_part_directory": 1,
+        "min_rows_to_fsync_after_merge": 1,
+        "min_compressed_bytes_to_fsync_after_merge": 1,
+    },
+    "none": {
+        "fsync_after_insert": 0,
+        "fsync_part_directory": 0,
+        "min_rows_to_fsync_after_merge": 0,
+        "min_compressed_bytes_to_fsync_after_merge": 0,
+    },
+}
+_SESSION: Final = {
+    "async_insert": 0,
+    "lightweight_deletes_sync": 2,
+    "max_insert_threads": 1,
+    "max_query_size": 1 << 30,
+    "mutations_sync": 2,
+    "optimize_throw_if_noop": 1,
+}
+_REPORTED: Final = (*_SESSION, "lightweight_delete_mode", "max_threads", "optimize_on_insert")
+
+_RECLAIM: Final = {
+    "apply-deleted-mask": "ALTER TABLE {table} APPLY DELETED MASK",
+    "optimize-final": "OPTIMIZE TABLE {table} FINAL",
+    "optimize-deduplicate": "OPTIMIZE TABLE {table} FINAL DEDUPLICATE",
+}
+
+_SIZES: Final = """
+SELECT sumIf(data_compressed_bytes, active), sumIf(marks_bytes + primary_key_size, active),
+       sumIf(bytes_on_disk, active), sumIf(bytes_on_disk, NOT active),
+       toUnixTimestamp64Nano(now64(9))
+  FROM system.parts WHERE database = '{database}'
+"""
+_IDLE: Final = """
+SELECT (SELECT count() FROM system.merges),
+       (SELECT count() FROM system.mutations WHERE NOT is_done),
+       (SELECT count() FROM system.parts WHERE NOT active),
+       (SELECT count() FROM system.dropped_tables)
+"""
+_IDLE_NAMES: Final = ("merges", "mutations", "outdated_parts", "dropped_tables")
+_EVENTS: Final = {
+    "InsertedRows": "rows_inserted",
+    "InsertedBytes": "inserted_bytes",
+    "MergeTreeDataWriterRows": "rows_persisted",
+    "MergeTreeDataWriterCompressedBytes": "persisted_bytes",
+    "Merge": "merges",
+    "MergedRows": "rows_merged",
+    "FileSync": "file_syncs",
+    "WriteBufferFromFileDescriptorWriteBytes": "written_bytes",
+}
+
+_CODE: Final = re.compile(r"Code: (\d+)")
+UNAVAILABLE_CODES: Final = frozenset({209, 210, 236, 425})
+"""ClickHouse's error codes that may pass on a fresh instance: SOCKET_TIMEOUT, NETWORK_ERROR,
+ABORTED, SYSTEM_ERROR; all others are failures."""
+
+
+def translated(error: Exception) -> DeduplabError:
+    """Return our error for the engine's: the one place where they are told apart."""
+    if isinstance(error, UnicodeDecodeError):
+        # chdb fails on its own message when that quotes binary data; the words are in it.
+        words = error.object.decode("utf-8", "replace")
+    else:
+        words = str(error)
+    said = " ".join(words.split())[:500] or "no reason given"
+    found = _CODE.search(said)
+    if found and int(found.group(1)) in UNAVAILABLE_CODES:
+        return SystemUnavailable(f"clickhouse is going down: {said}")
+    return OperationFailed(f"clickhouse refused: {said}")
+
+
+def quoted(text: str) -> str:
+    """Return a string literal of ClickHouse's SQL."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def row_binary_string(raw: bytes) -> bytes | None:
+    """Return the one string of a RowBinary answer of one column; None if it has no row."""
+    if not raw:
+        return None
+    start = 1
+    while raw[start - 1] & 0x80:
+        start += 1
+    return raw[start:]
+
+
+class ClickhouseAdapter(Adapter):
+    """Drives one ClickHouse engine in this process, on one data directory."""
+
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        variants=(
+            Variant("mergetree", "MergeTree ordered by key, LZ4 blocks"),
+            Variant("mergetree-zstd", "MergeTree ordered by key, ZSTD(1) blocks"),
+            Variant("replacing-by-key", "ReplacingMergeTree: the last row of a key survives"),
+            Variant("replacing-by-hash", "ReplacingMergeTree: one row of a payload survives"),
+        ),
+        durability=("fsync", "none"),
+        delete_modes=("rowwise", "truncate", "drop"),
+        reclaim_modes=tuple(_RECLAIM),
+        unique_keys=False,
+    )
+    file_components: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("tmp/*", "temporary"),
+        ("store/*/tmp_*", "temporary"),
+        ("store/*.bin", "data"),
+        ("store/*.cmrk*", "index"),
+        ("store/*.mrk*", "index"),
+        ("store/*/primary.*idx", "index"),
+        ("*", "metadata"),
+    )
+
+    def __init__(self) -> None:
+        self._connection: Any = None
+        self._directory = ""
+        self._namespace: str | None = None
+        self._variant = ""
+        self._durability = ""
+
+    def open(self, endpoint: Endpoint) -> None:
+        """Start the engine on the endpoint's directory, which it locks for this process.
+
+        The namespace that was left by ``close``, if any, is entered again.
+        """
+        self.close()
+        if endpoint.directory is None:
+            raise SystemUnavailable("clickhouse runs in process and needs a data directory")
+        try:
+            import chdb
+            import pyarrow  # noqa: F401 (put_many needs it; say so now, not under the clock)
+        except ImportError as error:
+            raise SystemUnavailable(
+                f"chdb can't be imported ({error}); "
+                "install it with: pip install 'deduplab[clickhouse]'"
+            ) from error
+        self._directory = str(endpoint.directory)
+        try:
+            self._connection = chdb.connect(self._directory)  # type: ignore[no-untyped-call]
+        except RuntimeError as error:
+            raise SystemUnavailable(
+                f"clickhouse can't open {self._directory}: {' '.join(str(error).split())} "
+                "(one process a directory, and one directory a process)"
+            ) from error
+        for name, value in _SESSION.items():
+            self._run(f"SET {name} = {value}")
+        if self._namespace is not None and not self._exists(self._namespace):
+            self._namespace = None
+
+    def close(self) -> None:
+        """Stop the engine and free the directory; what is there stays."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+    def create(self, namespace: str, *, layout: str, variant: str, durability: str) -> None:
+        """Create database and table, and check that the durability took."""
+        checked_namespace(namespace)
+        if layout != "blob":
+            raise Unsupported(f"clickhouse has no layout {layout!r}; it has: blob")
+        if variant not in _TABLES:
+            raise Unsupported(f"clickhouse has no variant {variant!r}; it has: {[*_TABLES]}")
+        if durability not in _DURABILITY:
+            raise Unsupported(
+                f"clickhouse has no durability {durability!r}; it has: {[*_DURABILITY]}"
+            )
+        if self._exists(namespace):
+            self._run(f"DROP DATABASE `{namespace}` SYNC")
+        self._run(f"CREATE DATABASE `{namespace}` ENGINE = Atomic COMMENT '{MARKER}'")
+        self._namespace, self._variant, self._durability = namespace, variant, durability
+        self._create_table()
+
+    def destroy(self) -> None:
+        """Drop the database with everything in it."""
+        namespace = self._entered
+        if not self._exists(namespace):
+            raise NamespaceRefused(f"database {namespace!r} is gone; nothing was dropped")
+        self._run(f"DROP DATABASE `{namespace}` SYNC")
+        self._namespace = None
+
+    def put(self, key: str, payload: bytes) -> None:
+        """Insert one row, a part of its own; ClickHouse does not refuse an existing key."""
+        # The payload is a parameter, as hexadecimal digits: parameters are text.
+        self._run(
+            f"INSERT INTO {self._table} (key, payload) "
+            f"SELECT {quoted(key)}, unhex({{payload:String}})",
+            parameters={"payload": payload.hex()},
+        )
+
+    def put_many(self, batch: Batch) -> int:
+        """Insert a batch as one block, from Arrow columns that share the batch's memory."""
+        import pyarrow as pa
+
+        payloads = pa.LargeBinaryArray.from_buffers(
+            pa.large_binary(),
+            len(batch),
+            [None, pa.py_buffer(batch.offsets), pa.py_buffer(batch.data)],
+        )
+        # The engine finds this local variable by its name.
+        objects = pa.table(  # noqa: F841
+            {"key": pa.array(batch.keys, type=pa.large_string()), "payload": payloads}
+        )
+        statement = f"INSERT INTO {self._table} (key, payload) SELECT key, payload "
+        try:
+            result = self._engine.query(statement + "FROM Python(objects)", "TSV")
+        except (RuntimeError, UnicodeDecodeError) as error:
+            raise translated(error) from error
+        return int(result.rows_written())
+
+    def get(self, key: str) -> bytes | None:
+        """Select one row by its key."""
+        statement = f"SELECT payload FROM {self._table} WHERE key = {quoted(key)} LIMIT 1"  # noqa: S608
+        return row_binary_string(self._run(statement, output="RowBinary").bytes())
+
+    def delete(self, keys: Sequence[str]) -> int:
+        """Delete these rows by one lightweight ``DELETE``; it returns when the rows are masked.
+
+        ClickHouse acknowledges the statement, it does not count rows: the
+        number returned is that of the keys, none of which can be seen now.
+        """
+        listed = ", ".join(map(quoted, keys))
+        self._run(f"DELETE FROM {self._table} WHERE key IN ({listed})")  # noqa: S608
+        self._remove_outdated_parts()
+        return len(keys)
+
+    def empty(self, mode: str) -> None:
+        """Truncate the table, or drop it and create it anew."""
+        if mode == "truncate":
+            self._run(f"TRUNCATE TABLE {self._table}")
+            self._remove_outdated_parts()
+        elif mode == "drop":
+            self._run(f"DROP TABLE {self._table} SYNC")
+            self._create_table()
+        else:
+            raise Unsupported(f"clickhouse can't empty by {mode!r}; it has: truncate, drop")
+
+    def count(self) -> int:
+        """Count the rows that a plain SELECT sees (without FINAL)."""
+        return int(self._rows(f"SELECT count() FROM {self._table}")[0][0])  # noqa: S608
+
+    def flush(self) -> None:
+        """Remove parts that were merged away already; merge nothing.
+
+        There is nothing else to persist: an acknowledged insert is a finished
+        part on disk, and there is no log.
+        """
+        self._remove_outdated_parts()
+
+    def reclaim(self, mode: str) -> None:
+        """Merge all parts into one, or rewrite parts without their deleted rows."""
+        statement = _RECLAIM.get(mode)
+        if statement is None:
+            raise Unsupported(f"clickhouse has no reclaim {mode!r}; it has: {[*_RECLAIM]}")
+        self._run(statement.format(table=self._table))
+        self._remove_outdated_parts()
+
+    def engine_reading(self) -> Reading:
+        """Return the sizes of the namespace's parts.
+
+        Components: ``data`` (compressed columns), ``index`` (marks and primary
+        key), ``metadata`` (checksums, columns and counts), all of active parts;
+        ``outdated`` is parts that were merged away and are still on disk.
+        """
+        row = self._rows(_SIZES.format(database=self._entered))[0]
+        data, index, active, outdated, at_unix_ns = (int(value) for value in row)
+        components = {
+            "data": data,
+            "index": index,
+            "metadata": max(0, active - data - index),
+            "outdated": outdated,
+        }
+        return Reading(
+            layer=Layer.ENGINE,
+            ruler=Ruler.REPORTED,
+            total_bytes=sum(components.values()),
+            source="system.parts",
+            at_unix_ns=at_unix_ns,
+            components=components,
+        )
+
+    def idle_signals(self) -> Mapping[str, int]:
+        """Return running merges and mutations, and what waits to leave the disk."""
+        row = self._rows(_IDLE)[0]
+        return {name: int(value) for name, value in zip(_IDLE_NAMES, row, strict=True)}
+
+    def counters(self) -> Mapping[str, int]:
+        """Return the engine's events since it started.
+
+        ``rows_persisted`` are the rows that inserts wrote: below ``rows_inserted``
+        by the copies that were collapsed inside one inserted block, at ingestion.
+        """
+        names = ", ".join(map(quoted, _EVENTS))
+        rows = self._rows(f"SELECT event, value FROM system.events WHERE event IN ({names})")  # noqa: S608
+        return dict.fromkeys(_EVENTS.values(), 0) | {_EVENTS[name]: int(n) for name, n in rows}
+
+    def identity(self) -> Identity:
+        """Return the engine's version, its directory and process, and the settings in force."""
+        import chdb
+
+        names = ", ".join(map(quoted, _REPORTED))
+        rows = self._rows(f"SELECT name, value FROM system.settings WHERE name IN ({names})")  # noqa: S608
+        configuration = {name: value for name, value in sorted(rows)}
+        configuration["chdb"] = chdb.__version__
+        if self._namespace is not None:
+            configuration["table"] = self._engine_clause()
+        return Identity(
+            "ClickHouse",
+            self._rows("SELECT version()")[0][0],
+            f"{self._directory} in process {os.getpid()}",
+            configuration,
+        )
+
+    @property
+    def _engine(self) -> Any:
+        if self._connection is None:
+            raise OperationFailed("clickhouse is not open; call open() first")
+        return self._connection
+
+    @property
+    def _entered(self) -> str:
+        if self._namespace is None:
+            raise OperationFailed("no namespace was entered; call create() first")
+        return self._namespace
+
+    @property
+    def _table(self) -> str:
+        return f"`{self._entered}`.objects"
+
+    def _run(
+        self,
+        statement: str,
+        *,
+        parameters: Mapping[str, str] | None = None,
+        output: str = "TSV",
+    ) -> Any:
+        try:
+            return self._engine.query(statement, output, params=parameters)
+        except (RuntimeError, UnicodeDecodeError) as error:
+            raise translated(error) from error
+
+    def _rows(self, statement: str) -> list[list[str]]:
+        text: str = self._run(statement).data()
+        return [line.split("\t") for line in text.splitlines()]
+
+    def _exists(self, namespace: str) -> bool:
+        """Whether there is such a database of ours; refuse foreign ones."""
+        rows = self._rows(
+            f"SELECT comment FROM system.databases WHERE name = {quoted(namespace)}"  # noqa: S608
+        )
+        if rows and rows[0][0] != MARKER:
+            raise NamespaceRefused(
+                f"database {namespace!r} exists without our marker; it is neither used nor dropped"
+            )
+        return bool(rows)
+
+    def _create_table(self) -> None:
+        table = _TABLES[self._variant]
+        settings = {**_CLEANUP, **_DURABILITY[self._durability]}
+        listed = ", ".join(f"{name} = {value}" for name, value in settings.items())
+        self._run(
+            f"CREATE TABLE {self._table} ({table.columns}) ENGINE = {table.engine} "
+            f"SETTINGS {listed}"
+        )
+        clause = self._engine_clause()
+        for name, value in settings.items():
+            if f"{name} = {value}" not in clause:
+                raise Unsupported(f"clickhouse did not take the table setting {name} = {value}")
+
+    def _engine_clause(self) -> str:
+        rows = self._rows(
+            "SELECT engine_full FROM system.tables "  # noqa: S608
+            f"WHERE database = {quoted(self._entered)} AND name = 'objects'"
+        )
+        return rows[0][0]
+
+    def _remove_outdated_parts(self) -> None:
+        """Have the engine remove merged-away parts now; it would within a second anyway.
+
+        ``DROP PARTITION`` ends with that removal, also where, as here, there is
+        no such partition.
+        """
+        self._run(f"ALTER TABLE {self._table} DROP PARTITION ID 'none'")

@@ -1,0 +1,33 @@
+"""The reference store ``plain``: one file an object, so a copy costs what the first one cost."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from deduplab.adapter import Capabilities, Variant
+from deduplab.adapters._per_object import PerObjectAdapter
+from deduplab.adapters._reference import REFERENCE_COMPONENTS, Buffer
+
+
+class PlainAdapter(PerObjectAdapter):
+    """Stores each payload as it is, in a file of its own.
+
+    Known answer: unique cost 1 (with block rounding, where an object's length
+    is no multiple of a block), deduplication efficiency 0, and what is deleted
+    is reclaimed at once.
+    """
+
+    product = "plain"
+    suffixes = ("",)
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        variants=(Variant("default", "one file an object, as it is"),),
+        delete_modes=("rowwise", "truncate", "drop"),
+        background_work=False,
+    )
+    file_components = REFERENCE_COMPONENTS
+
+    def _encode(self, payload: Buffer) -> tuple[str, Buffer]:
+        return "", payload
+
+    def _decode(self, suffix: str, content: bytes) -> bytes:
+        return content

@@ -1,0 +1,255 @@
+"""A product's process as our child: spawned, waited for, named and ended with deadlines.
+
+The child runs in a session of its own, so that Ctrl-C in the terminal reaches
+us alone, and asks the kernel (``PR_SET_PDEATHSIG``, by util-linux ``setpriv``)
+for a signal when the thread that spawned it ends. So a server does not outlive
+an owner that was killed. Spawn it from a thread that lives as long as it
+should: the main thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+
+from deduplab.errors import SystemUnavailable
+
+_POLL_S = 0.01
+_TAIL_BYTES = 4096
+UNPRIVILEGED_NAME = "nobody"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A system account that a product runs under."""
+
+    name: str
+    uid: int
+    gid: int
+
+    def popen_arguments(self) -> dict[str, Any]:
+        """Return what ``subprocess`` needs to become this account, and no other group."""
+        return {"user": self.uid, "group": self.gid, "extra_groups": []}
+
+    def own(self, path: Path) -> None:
+        """Give a file or directory of ours to this account."""
+        os.chown(path, self.uid, self.gid)
+
+
+def unprivileged_account() -> Account | None:
+    """Return the account for products that refuse root; None where we are not root.
+
+    Raises
+    ------
+    SystemUnavailable
+        If we are root and the account ``nobody`` does not exist.
+    """
+    if os.geteuid() != 0:
+        return None
+    try:
+        entry = pwd.getpwnam(UNPRIVILEGED_NAME)
+    except KeyError as error:
+        raise SystemUnavailable(
+            f"we are root, the product refuses root, and there is no account "
+            f"{UNPRIVILEGED_NAME!r} to run it under; start deduplab as an ordinary user"
+        ) from error
+    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
+
+
+def first_closed_directory(path: Path, account: Account) -> Path | None:
+    """Return the first directory on the way to ``path`` that the account can't enter, or None.
+
+    Decided by owner and mode bits; access control lists are not looked at.
+    """
+    resolved = path.resolve()
+    for directory in (*reversed(resolved.parents), resolved):
+        if not directory.is_dir():
+            continue
+        status = directory.stat()
+        if status.st_uid == account.uid:
+            bit = stat.S_IXUSR
+        elif status.st_gid == account.gid:
+            bit = stat.S_IXGRP
+        else:
+            bit = stat.S_IXOTH
+        if not status.st_mode & bit:
+            return directory
+    return None
+
+
+def free_port() -> int:
+    """Return a TCP port of 127.0.0.1 that is free now; another process may still take it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def log_tail(path: Path, lines: int = 12) -> str:
+    """Return the last lines of a log, for an error message; empty if there is none."""
+    try:
+        with path.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - _TAIL_BYTES))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+    return "\n".join(text.splitlines()[-lines:])
+
+
+class ChildProcess:
+    """One child process and everything below it.
+
+    Parameters
+    ----------
+    name
+        The product, for messages.
+    argv
+        Program and arguments; never a secret, other users can read them.
+    log
+        File that takes the child's output and errors, appended to.
+    account
+        Account to run under; None stays what we are.
+    death_signal
+        Name of the signal that the child gets when we are killed (``QUIT``, ``KILL``, ...).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        log: Path,
+        account: Account | None = None,
+        environment: Mapping[str, str] | None = None,
+        directory: Path | None = None,
+        death_signal: str = "KILL",
+    ) -> None:
+        self.name = name
+        self.log = log
+        self._family: dict[int, psutil.Process] = {}
+        setpriv = shutil.which("setpriv")
+        prefix = [setpriv, "--pdeathsig", death_signal, "--"] if setpriv else []
+        with log.open("ab") as output:
+            self._popen = self._spawn([*prefix, *argv], output, account, environment, directory)
+
+    def _spawn(
+        self,
+        argv: Sequence[str],
+        output: IO[bytes],
+        account: Account | None,
+        environment: Mapping[str, str] | None,
+        directory: Path | None,
+    ) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=dict(environment) if environment is not None else None,
+                cwd=directory,
+                start_new_session=True,
+                **(account.popen_arguments() if account else {}),
+            )
+        except OSError as error:
+            raise SystemUnavailable(f"{self.name} can't be started: {error}") from error
+
+    @property
+    def pid(self) -> int:
+        """The id of the child itself."""
+        return self._popen.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether the child has not ended yet."""
+        return self._popen.poll() is None
+
+    def wait(self, *, deadline_s: float) -> int:
+        """Wait for the child's end and return its exit code.
+
+        Raises
+        ------
+        SystemUnavailable
+            If it has not ended by the deadline.
+        """
+        try:
+            return self._popen.wait(timeout=deadline_s)
+        except subprocess.TimeoutExpired as error:
+            raise SystemUnavailable(
+                f"{self.name} has not ended after {deadline_s:g} s; its log {self.log} ends:\n"
+                f"{log_tail(self.log)}"
+            ) from error
+
+    def wait_ready(self, ready: Callable[[], bool], *, deadline_s: float) -> None:
+        """Ask ``ready`` until it says yes.
+
+        Raises
+        ------
+        SystemUnavailable
+            If the child ends or the deadline passes first, with the end of its log.
+        """
+        end = time.monotonic() + deadline_s
+        while not ready():
+            try:
+                code = self._popen.wait(timeout=_POLL_S)
+            except subprocess.TimeoutExpired:
+                if time.monotonic() < end:
+                    continue
+                reason = f"does not answer after {deadline_s:g} s"
+            else:
+                reason = f"ended with exit code {code} before it answered"
+            raise SystemUnavailable(
+                f"{self.name} {reason}; its log {self.log} ends:\n{log_tail(self.log)}"
+            )
+
+    def process_ids(self) -> tuple[int, ...]:
+        """Return the ids of the child and all processes below it, now; empty when it has ended."""
+        if not self.running:
+            return ()
+        try:
+            root = psutil.Process(self.pid)
+            found = [root, *root.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return ()
+        self._family.update({process.pid: process for process in found})
+        return tuple(process.pid for process in found)
+
+    def stop(self, steps: Sequence[tuple[signal.Signals, float]]) -> None:
+        """Send each signal and wait its seconds for the end; then force; safe to call twice.
+
+        What the child started ends with it: whatever is left of it is killed.
+        """
+        self.process_ids()
+        for number, seconds in steps:
+            if not self.running:
+                break
+            self._popen.send_signal(number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._popen.wait(timeout=seconds)
+        self.process_ids()
+        if self.running:
+            self._popen.kill()
+            self._popen.wait(timeout=30)
+        self._end_family()
+
+    def _end_family(self) -> None:
+        _, alive = psutil.wait_procs(list(self._family.values()), timeout=1)
+        for process in alive:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(alive, timeout=5)
+        self._family.clear()

@@ -1,0 +1,171 @@
+"""What every server must do, as tests that are run against the real product."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import psutil
+import pytest
+
+from deduplab.errors import SystemUnavailable
+from deduplab.server import Endpoint, Secret, Server
+from deduplab.testing._fixtures import NewWorkspace, SystemFixtures, Unavailable
+from deduplab.testing.system import SystemUnderTest
+
+GONE_DEADLINE_S: Final = 10.0
+
+
+class ServerContract(SystemFixtures):
+    """The contract of :class:`deduplab.server.Server`; a sub-class gives the fixture ``sut``.
+
+    An embedded engine works in this process, which is neither private nor ever
+    gone; everything else holds for it too.
+    """
+
+    @pytest.fixture
+    def workspace(self, new_workspace: NewWorkspace) -> Path:
+        """Return an empty directory for one instance."""
+        return new_workspace()
+
+    @pytest.fixture
+    def started(
+        self,
+        sut: SystemUnderTest,
+        workspace: Path,
+        unavailable: Unavailable,
+    ) -> Iterator[tuple[Server, Endpoint]]:
+        """Yield a server that is up, and its endpoint."""
+        server = _server(sut, workspace)
+        try:
+            try:
+                endpoint = server.start()
+            except SystemUnavailable as error:
+                unavailable(sut.name, error)
+            yield server, endpoint
+        finally:
+            server.stop()
+
+    def test_it_starts_and_answers(
+        self, sut: SystemUnderTest, started: tuple[Server, Endpoint]
+    ) -> None:
+        """Once start returns, the instance takes a namespace."""
+        server, endpoint = started
+        assert server.processes()
+        adapter = sut.adapter()
+        try:
+            adapter.open(endpoint)
+            adapter.create("is-it-up", **sut.default_settings)
+            assert adapter.count() == 0
+            adapter.destroy()
+        finally:
+            adapter.close()
+
+    def test_it_keeps_everything_in_its_workspace(
+        self, started: tuple[Server, Endpoint], workspace: Path
+    ) -> None:
+        """The data directory lies in the workspace."""
+        _, endpoint = started
+        assert endpoint.directory is not None
+        assert endpoint.directory.resolve().is_relative_to(workspace.resolve())
+        assert endpoint.directory.is_dir()
+
+    def test_it_is_reached_on_loopback_only(self, started: tuple[Server, Endpoint]) -> None:
+        """No process of the instance listens on another interface."""
+        server, endpoint = started
+        if endpoint.host is not None and not endpoint.host.startswith("/"):
+            assert _is_loopback(endpoint.host)
+        listening = _listening(server)
+        assert endpoint.port is None or endpoint.port in {port for _, port in listening}
+        assert all(_is_loopback(host) for host, _ in listening), listening
+
+    def test_it_asks_for_a_credential(self, started: tuple[Server, Endpoint]) -> None:
+        """Whoever reaches it over a network needs a generated credential, which does not show."""
+        _, endpoint = started
+        if endpoint.port is None:
+            pytest.skip("reached inside this process, not over a network")
+        assert isinstance(endpoint.secret, Secret)
+        assert len(endpoint.secret.reveal()) >= 16
+        assert endpoint.secret.reveal() not in repr(endpoint)
+
+    def test_two_instances_are_two(
+        self, sut: SystemUnderTest, started: tuple[Server, Endpoint], new_workspace: NewWorkspace
+    ) -> None:
+        """Two instances share no directory, port or credential."""
+        _, first = started
+        other = _server(sut, new_workspace())
+        try:
+            second = other.start()
+            assert second.directory != first.directory
+            assert first.port is None or second.port != first.port
+            assert first.secret is None or second.secret is not None
+            if first.secret is not None and second.secret is not None:
+                assert first.secret.reveal() != second.secret.reveal()
+        finally:
+            other.stop()
+
+    def test_stop_leaves_no_process_and_a_removable_workspace(
+        self, started: tuple[Server, Endpoint], workspace: Path
+    ) -> None:
+        """After stop all processes are gone, and the workspace can be removed."""
+        server, _ = started
+        processes = _own_processes(server)
+        server.stop()
+        _, alive = psutil.wait_procs(processes, timeout=GONE_DEADLINE_S)
+        assert not alive
+        shutil.rmtree(workspace)
+        assert not workspace.exists()
+
+    def test_stop_is_safe_at_any_time(
+        self, sut: SystemUnderTest, new_workspace: NewWorkspace
+    ) -> None:
+        """Stop works before start, and twice."""
+        server = _server(sut, new_workspace())
+        server.stop()
+        server.stop()
+
+    def test_a_second_stop_does_nothing(self, started: tuple[Server, Endpoint]) -> None:
+        """Stop works twice after a start."""
+        server, _ = started
+        server.stop()
+        server.stop()
+
+
+def _server(sut: SystemUnderTest, workspace: Path) -> Server:
+    settings = sut.default_settings
+    return sut.server(workspace, settings["variant"], settings["durability"])
+
+
+def _own_processes(server: Server) -> list[psutil.Process]:
+    """Return the server's processes with all their children, but not this one."""
+    found: dict[int, psutil.Process] = {}
+    for identifier in server.processes():
+        if identifier == os.getpid():
+            continue
+        with suppress(psutil.NoSuchProcess):  # a worker may end at any time
+            process = psutil.Process(identifier)
+            for each in (process, *process.children(recursive=True)):
+                found[each.pid] = each
+    return list(found.values())
+
+
+def _listening(server: Server) -> list[tuple[str, int]]:
+    """Return address and port of every network socket that the server listens on."""
+    found: list[tuple[str, int]] = []
+    for process in _own_processes(server):
+        with suppress(psutil.NoSuchProcess):
+            found += [
+                (connection.laddr.ip, connection.laddr.port)
+                for connection in process.net_connections(kind="inet")
+                if connection.status == psutil.CONN_LISTEN
+            ]
+    return found
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "localhost" or ipaddress.ip_address(host).is_loopback

@@ -1,0 +1,34 @@
+"""Every server of the registry is held to the contract of servers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NoReturn
+
+import pytest
+
+from deduplab import registry
+from deduplab.testing import ServerContract, SystemUnderTest
+from tests.contract.raw_looks import LOOKS
+
+
+def one_system_a_server() -> list[str]:
+    """The systems of one kind of server share its code, so one of them stands for all."""
+    first: dict[str, str] = {}
+    for name, entry in registry.systems().items():
+        first.setdefault(entry.server, name)
+    return list(first.values())
+
+
+class TestServers(ServerContract):
+    @pytest.fixture(scope="session")
+    @staticmethod
+    def unavailable(
+        not_brought_up: Callable[[str, Exception], NoReturn],
+    ) -> Callable[[str, Exception], NoReturn]:
+        return not_brought_up
+
+    @pytest.fixture(scope="class", params=one_system_a_server())
+    @staticmethod
+    def sut(request: pytest.FixtureRequest) -> SystemUnderTest:
+        return SystemUnderTest.of(registry.system(request.param), LOOKS[request.param])
