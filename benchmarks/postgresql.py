@@ -47,9 +47,10 @@ TABLE = f'"{NAMESPACE}".objects'
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--total-mib", type=int, default=96)
+    parser.add_argument("--insert-rounds", type=int, default=11)
+    parser.add_argument("--total-mib", type=int, default=64)
     parser.add_argument("--batch-mib", type=int, default=8)
-    parser.add_argument("--insert-s", type=float, default=2.0)
+    parser.add_argument("--insert-s", type=float, default=1.0)
     parser.add_argument("--tools", type=Path, help="directory of psql and pgbench")
     parser.add_argument("--only", choices=("bulk", "insert"))
     arguments = parser.parse_args()
@@ -172,7 +173,7 @@ def _insert(
     ours: list[float] = []
     theirs: list[float] = []
     serial = 0
-    for index in range(arguments.rounds + 1):
+    for index in range(arguments.insert_rounds + 1):
         for side in ("ours", "theirs") if index % 2 else ("theirs", "ours"):
             adapter.empty("truncate")
             adapter.flush()

@@ -74,7 +74,8 @@ class Adapter(ABC):
     """Drives one system under test.
 
     The life of an adapter: ``open``, ``create``, any of the verbs, ``destroy``,
-    ``close``. Every verb returns when the system has acknowledged at the
+    ``close``. An adapter that is opened again after ``close`` enters the
+    namespace that it was in, if it is still there with its marker. Every verb returns when the system has acknowledged at the
     durability that ``create`` declared, never when it has merely queued.
 
     Attributes
@@ -197,7 +198,7 @@ def checked_namespace(namespace: str) -> str:
     NamespaceRefused
         If the name does not match ``[a-z][a-z0-9_-]{2,62}``.
     """
-    if not NAMESPACE_PATTERN.match(namespace):
+    if not NAMESPACE_PATTERN.fullmatch(namespace):
         raise NamespaceRefused(
             f"namespace {namespace!r} is not allowed: 3 to 63 of a-z, 0-9, _ and -, a letter first"
         )

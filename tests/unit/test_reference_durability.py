@@ -113,6 +113,21 @@ def test_a_put_syncs_the_payload_before_the_index(
     assert [what for what, _ in synced] == ["file"]
 
 
+def test_a_batch_of_many_files_is_synced_as_a_whole_before_it_is_acknowledged(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter = make(PlainAdapter)
+    written: list[int] = []
+
+    def record(path: str) -> None:
+        files = (tmp_path / "store").rglob("objects/*/*")
+        written.append(sum(file.stat().st_size for file in files))
+
+    monkeypatch.setattr("deduplab.adapters._reference.sync_file_system", record)
+    adapter.put_many(batch_of(UNIQUE))
+    assert written == [sum(map(len, UNIQUE.values()))]
+
+
 def test_a_batch_of_chunks_is_synced_once(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     adapter = make(ChunkedAdapter)
     synced = synced_paths(monkeypatch)
@@ -143,15 +158,15 @@ def test_a_full_disk_is_a_failed_operation_and_leaves_nothing(
     adapter = make(kind)
     adapter.put("before", b"payload")
     before = adapter.engine_reading().components
-    real, calls = os.fsync, iter(range(1000))
+    real, calls = os.write, iter(range(1000))
 
-    def full(descriptor: int) -> None:
+    def full(descriptor: int, content: bytes) -> int:
         if next(calls) == 1:
             raise OSError(errno.ENOSPC, "No space left on device")
-        real(descriptor)
+        return real(descriptor, content)
 
     with monkeypatch.context() as patched:
-        patched.setattr(os, "fsync", full)
+        patched.setattr(os, "write", full)
         with pytest.raises(OperationFailed, match="No space left"):
             adapter.put_many(batch_of(UNIQUE))
     assert adapter.count() == 1

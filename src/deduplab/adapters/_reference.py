@@ -18,7 +18,7 @@ from typing import Final, TypeAlias
 
 from deduplab import __version__
 from deduplab.adapters._embedded import METADATA_COMPONENTS, EmbeddedAdapter, now_unix_ns
-from deduplab.adapters._marker import sync_directory
+from deduplab.adapters._marker import sync_directory, sync_file_system
 from deduplab.batch import Batch
 from deduplab.model import Layer, Reading, Ruler
 
@@ -26,7 +26,7 @@ Buffer: TypeAlias = bytes | memoryview
 
 REFERENCE_COMPONENTS: Final = (*METADATA_COMPONENTS, ("*/index.log*", "index"))
 _FAN_OUT: Final = 256
-_UNSYNCED_FILES: Final = 128  # files kept open until they are synced together
+_SYNCED_SINGLY: Final = 8  # files or directories; more of them are synced by one call
 _FRAME: Final = Struct("<II")  # length of the body, CRC-32 of the body
 
 
@@ -122,7 +122,7 @@ class FanOut:
     def write(self, files: Iterable[tuple[str, Buffer]]) -> None:
         """Make files that must not exist; all are on stable storage when this returns.
 
-        If one can't be made, none is left.
+        A few are synced one by one, many by one call for their file system. If one can't be made, none is left.
 
         Raises
         ------
@@ -137,10 +137,13 @@ class FanOut:
                 unsynced.append(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
                 made.append(path)
                 write_all(unsynced[-1], content)
-                if len(unsynced) == _UNSYNCED_FILES:
-                    _sync_and_close(unsynced)
-            _sync_and_close(unsynced)
-            _sync_parents(made)
+                if len(made) > _SYNCED_SINGLY:
+                    _close(unsynced)
+            if len(made) > _SYNCED_SINGLY:
+                sync_file_system(self._path)
+            else:
+                _sync_and_close(unsynced)
+                self._sync_parents(made)
         except BaseException:
             for descriptor in unsynced:
                 os.close(descriptor)
@@ -171,8 +174,17 @@ class FanOut:
             except FileNotFoundError:
                 continue
             removed.append(path)
-        _sync_parents(removed)
+        self._sync_parents(removed)
         return len(removed)
+
+    def _sync_parents(self, paths: Iterable[str]) -> None:
+        """Make made or removed names durable."""
+        directories = {path.rpartition("/")[0] for path in paths}
+        if len(directories) > _SYNCED_SINGLY:
+            sync_file_system(self._path)
+            return
+        for directory in directories:
+            sync_directory(directory)
 
     def entries(self) -> Iterator[os.DirEntry[str]]:
         """Yield all files."""
@@ -267,12 +279,12 @@ def _framed(record: bytes) -> bytes:
     return _FRAME.pack(len(record), zlib.crc32(record)) + record
 
 
+def _close(descriptors: list[int]) -> None:
+    while descriptors:
+        os.close(descriptors.pop())
+
+
 def _sync_and_close(descriptors: list[int]) -> None:
     while descriptors:
         os.fsync(descriptors[-1])
         os.close(descriptors.pop())
-
-
-def _sync_parents(paths: Iterable[str]) -> None:
-    for directory in {path.rpartition("/")[0] for path in paths}:
-        sync_directory(directory)

@@ -23,6 +23,7 @@ _REFUSED_NAMES: Final = (
     "x" * 64,
     'quo"te',
     "semi;colon",
+    "line\n",
 )
 
 
