@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import stat
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import psutil
@@ -37,19 +37,26 @@ def _binaries() -> None:
 
 
 @pytest.fixture
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresqlServer]:
-    instance = PostgresqlServer(_reachable(tmp_path_factory), variant="default", durability="fsync")
+def new_workspace() -> Iterator[Callable[[], Path]]:
+    """Return empty directories that an unprivileged account can reach.
+
+    Those of ``tmp_path`` it can't: pytest closes their parent to others, again
+    with every session that starts.
+    """
+    with ExitStack() as stack:
+
+        def make() -> Path:
+            directory = TemporaryDirectory(prefix="deduplab-postgresql-")
+            return Path(stack.enter_context(directory))
+
+        yield make
+
+
+@pytest.fixture
+def server(new_workspace: Callable[[], Path]) -> Iterator[PostgresqlServer]:
+    instance = PostgresqlServer(new_workspace(), variant="default", durability="fsync")
     yield instance
     instance.stop()
-
-
-def _reachable(factory: pytest.TempPathFactory) -> Path:
-    """Return an empty directory whose parents an unprivileged account can pass through."""
-    workspace = factory.mktemp("postgresql")
-    if os.geteuid() == 0:
-        for directory in (workspace.parent, workspace.parent.parent):
-            directory.chmod(directory.stat().st_mode | stat.S_IXOTH)
-    return workspace
 
 
 def _processes(numbers: Iterable[int]) -> list[psutil.Process]:
@@ -87,7 +94,7 @@ def test_a_wrong_password_is_refused(server: PostgresqlServer) -> None:
 
 
 def test_an_owner_that_is_killed_takes_its_server_with_it(
-    tmp_path_factory: pytest.TempPathFactory,
+    new_workspace: Callable[[], Path],
 ) -> None:
     script = (
         "import sys\n"
@@ -99,7 +106,7 @@ def test_an_owner_that_is_killed_takes_its_server_with_it(
         "sys.stdin.read()\n"
     )
     owner = subprocess.Popen(
-        [sys.executable, "-c", script, str(_reachable(tmp_path_factory))],
+        [sys.executable, "-c", script, str(new_workspace())],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -137,8 +144,8 @@ def test_a_restart_keeps_data_and_looks_like_another_run(server: PostgresqlServe
     adapter.close()
 
 
-def test_equal_loads_leave_equal_files(tmp_path_factory: pytest.TempPathFactory) -> None:
-    first, second = (_filled_bytes(_reachable(tmp_path_factory)) for _ in range(2))
+def test_equal_loads_leave_equal_files(new_workspace: Callable[[], Path]) -> None:
+    first, second = (_filled_bytes(new_workspace()) for _ in range(2))
     assert abs(first[0] - second[0]) <= 64 * 1024
     assert first[1] == second[1] == 1024 * 1024
 
