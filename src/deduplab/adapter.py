@@ -75,8 +75,9 @@ class Adapter(ABC):
 
     The life of an adapter: ``open``, ``create``, any of the verbs, ``destroy``,
     ``close``. An adapter that is opened again after ``close`` enters the
-    namespace that it was in, if it is still there with its marker. Every verb returns when the system has acknowledged at the
-    durability that ``create`` declared, never when it has merely queued.
+    namespace that it was in, if it is still there with its marker. Every verb
+    returns when the system has acknowledged at the durability that ``create``
+    declared, never when it has merely queued.
 
     Attributes
     ----------

@@ -25,7 +25,7 @@ from deduplab.model import Layer, Reading, Ruler
 Buffer: TypeAlias = bytes | memoryview
 
 REFERENCE_COMPONENTS: Final = (*METADATA_COMPONENTS, ("*/index.log*", "index"))
-_FAN_OUT: Final = 256
+_FAN_OUT: Final = 64
 _SYNCED_SINGLY: Final = 8  # files or directories; more of them are synced by one call
 _FRAME: Final = Struct("<II")  # length of the body, CRC-32 of the body
 
@@ -100,7 +100,7 @@ class ReferenceAdapter(EmbeddedAdapter):
 
 
 class FanOut:
-    """Files of one kind in 256 directories, all made at the start.
+    """Files of one kind in 64 directories, all made at the start.
 
     The directories belong to the empty store, so that (until a directory
     outgrows its first block) a file costs its own blocks and nothing else.
@@ -122,7 +122,8 @@ class FanOut:
     def write(self, files: Iterable[tuple[str, Buffer]]) -> None:
         """Make files that must not exist; all are on stable storage when this returns.
 
-        A few are synced one by one, many by one call for their file system. If one can't be made, none is left.
+        A few are synced one by one, many by one call for their file system. If
+        one can't be made, none is left.
 
         Raises
         ------

@@ -1,22 +1,21 @@
 """ClickHouse in process (chdb): the MergeTree family.
 
-One database a namespace, marked by its comment; one table
-``objects (key String, payload String)``. What each verb issues, every setting
-that differs from the product's default, and what the sizes include is told in
-docs/systems/clickhouse.md.
+One database a namespace, marked by its comment. What each verb issues, every
+setting that differs from the product's default, and what the sizes include is
+told in docs/systems/clickhouse.md.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final
 
 from deduplab.adapter import Adapter, Capabilities, Variant, checked_namespace
+from deduplab.adapters._clickhouse_tables import DURABILITIES, SCHEMAS, Schema, table_settings
+from deduplab.adapters._clickhouse_words import quoted, row_binary_string, translated
 from deduplab.batch import Batch
 from deduplab.errors import (
-    DeduplabError,
     NamespaceRefused,
     OperationFailed,
     SystemUnavailable,
@@ -28,45 +27,6 @@ from deduplab.server import Endpoint
 MARKER: Final = "deduplab namespace, dropped with everything in it"
 
 
-class _Table(NamedTuple):
-    columns: str
-    engine: str
-
-
-_TABLES: Final = {
-    "mergetree": _Table("key String, payload String", "MergeTree ORDER BY key"),
-    "mergetree-zstd": _Table("key String, payload String CODEC(ZSTD(1))", "MergeTree ORDER BY key"),
-    "replacing-by-key": _Table("key String, payload String", "ReplacingMergeTree ORDER BY key"),
-    "replacing-by-hash": _Table(
-        "key String, payload String, hash FixedString(16) MATERIALIZED sipHash128(payload)",
-        "ReplacingMergeTree ORDER BY hash",
-    ),
-}
-
-# Merged-away parts leave the disk within a second instead of eight minutes.
-# A period of 0 for both delays would keep a core busy (measured: 0.8 of one).
-_CLEANUP: Final = {
-    "old_parts_lifetime": 0,
-    "merge_tree_clear_old_parts_interval_seconds": 0,
-    "cleanup_delay_period": 0,
-    "cleanup_delay_period_random_add": 0,
-    "max_cleanup_delay_period": 1,
-}
-# Old parts go at once, so what a merge wrote must be on stable storage as well.
-_DURABILITY: Final[Mapping[str, Mapping[str, int]]] = {
-    "fsync": {
-        "fsync_after_insert": 1,
-        "fsync_part_directory": 1,
-        "min_rows_to_fsync_after_merge": 1,
-        "min_compressed_bytes_to_fsync_after_merge": 1,
-    },
-    "none": {
-        "fsync_after_insert": 0,
-        "fsync_part_directory": 0,
-        "min_rows_to_fsync_after_merge": 0,
-        "min_compressed_bytes_to_fsync_after_merge": 0,
-    },
-}
 _SESSION: Final = {
     "async_insert": 0,
     "lightweight_deletes_sync": 2,
@@ -107,41 +67,6 @@ _EVENTS: Final = {
     "WriteBufferFromFileDescriptorWriteBytes": "written_bytes",
 }
 
-_CODE: Final = re.compile(r"Code: (\d+)")
-UNAVAILABLE_CODES: Final = frozenset({209, 210, 236, 425})
-"""ClickHouse's error codes that may pass on a fresh instance: SOCKET_TIMEOUT, NETWORK_ERROR,
-ABORTED, SYSTEM_ERROR; all others are failures."""
-
-
-def translated(error: Exception) -> DeduplabError:
-    """Return our error for the engine's: the one place where they are told apart."""
-    if isinstance(error, UnicodeDecodeError):
-        # chdb fails on its own message when that quotes binary data; the words are in it.
-        words = error.object.decode("utf-8", "replace")
-    else:
-        words = str(error)
-    said = " ".join(words.split())[:500] or "no reason given"
-    found = _CODE.search(said)
-    if found and int(found.group(1)) in UNAVAILABLE_CODES:
-        return SystemUnavailable(f"clickhouse is going down: {said}")
-    return OperationFailed(f"clickhouse refused: {said}")
-
-
-def quoted(text: str) -> str:
-    """Return a string literal of ClickHouse's SQL."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
-
-
-def row_binary_string(raw: bytes) -> bytes | None:
-    """Return the one string of a RowBinary answer of one column; None if it has no row."""
-    if not raw:
-        return None
-    start = 1
-    while raw[start - 1] & 0x80:
-        start += 1
-    return raw[start:]
-
 
 class ClickhouseAdapter(Adapter):
     """Drives one ClickHouse engine in this process, on one data directory."""
@@ -151,9 +76,11 @@ class ClickhouseAdapter(Adapter):
             Variant("mergetree", "MergeTree ordered by key, LZ4 blocks"),
             Variant("mergetree-zstd", "MergeTree ordered by key, ZSTD(1) blocks"),
             Variant("replacing-by-key", "ReplacingMergeTree: the last row of a key survives"),
-            Variant("replacing-by-hash", "ReplacingMergeTree: one row of a payload survives"),
+            Variant(
+                "replacing-by-hash", "ReplacingMergeTree by content: one row a payload survives"
+            ),
         ),
-        durability=("fsync", "none"),
+        durability=DURABILITIES,
         delete_modes=("rowwise", "truncate", "drop"),
         reclaim_modes=tuple(_RECLAIM),
         unique_keys=False,
@@ -215,17 +142,17 @@ class ClickhouseAdapter(Adapter):
         checked_namespace(namespace)
         if layout != "blob":
             raise Unsupported(f"clickhouse has no layout {layout!r}; it has: blob")
-        if variant not in _TABLES:
-            raise Unsupported(f"clickhouse has no variant {variant!r}; it has: {[*_TABLES]}")
-        if durability not in _DURABILITY:
+        if variant not in SCHEMAS:
+            raise Unsupported(f"clickhouse has no variant {variant!r}; it has: {[*SCHEMAS]}")
+        if durability not in DURABILITIES:
             raise Unsupported(
-                f"clickhouse has no durability {durability!r}; it has: {[*_DURABILITY]}"
+                f"clickhouse has no durability {durability!r}; it has: {[*DURABILITIES]}"
             )
         if self._exists(namespace):
             self._run(f"DROP DATABASE `{namespace}` SYNC")
         self._run(f"CREATE DATABASE `{namespace}` ENGINE = Atomic COMMENT '{MARKER}'")
         self._namespace, self._variant, self._durability = namespace, variant, durability
-        self._create_table()
+        self._create_tables()
 
     def destroy(self) -> None:
         """Drop the database with everything in it."""
@@ -238,11 +165,9 @@ class ClickhouseAdapter(Adapter):
     def put(self, key: str, payload: bytes) -> None:
         """Insert one row, a part of its own; ClickHouse does not refuse an existing key."""
         # The payload is a parameter, as hexadecimal digits: parameters are text.
-        self._run(
-            f"INSERT INTO {self._table} (key, payload) "
-            f"SELECT {quoted(key)}, unhex({{payload:String}})",
-            parameters={"payload": payload.hex()},
-        )
+        source = f"(SELECT {quoted(key)} AS key, unhex({{payload:String}}) AS payload)"
+        for insert in self._schema.inserts:
+            self._run(self._at(insert, source=source), parameters={"payload": payload.hex()})
 
     def put_many(self, batch: Batch) -> int:
         """Insert a batch as one block, from Arrow columns that share the batch's memory."""
@@ -257,16 +182,18 @@ class ClickhouseAdapter(Adapter):
         objects = pa.table(  # noqa: F841
             {"key": pa.array(batch.keys, type=pa.large_string()), "payload": payloads}
         )
-        statement = f"INSERT INTO {self._table} (key, payload) SELECT key, payload "
-        try:
-            result = self._engine.query(statement + "FROM Python(objects)", "TSV")
-        except (RuntimeError, UnicodeDecodeError) as error:
-            raise translated(error) from error
-        return int(result.rows_written())
+        rows_written = 0
+        for insert in self._schema.inserts:
+            statement = self._at(insert, source="Python(objects)")
+            try:
+                rows_written = self._engine.query(statement, "TSV").rows_written()
+            except (RuntimeError, UnicodeDecodeError) as error:
+                raise translated(error) from error
+        return int(rows_written)
 
     def get(self, key: str) -> bytes | None:
         """Select one row by its key."""
-        statement = f"SELECT payload FROM {self._table} WHERE key = {quoted(key)} LIMIT 1"  # noqa: S608
+        statement = self._at(self._schema.select, key=quoted(key))
         return row_binary_string(self._run(statement, output="RowBinary").bytes())
 
     def delete(self, keys: Sequence[str]) -> int:
@@ -275,25 +202,25 @@ class ClickhouseAdapter(Adapter):
         ClickHouse acknowledges the statement, it does not count rows: the
         number returned is that of the keys, none of which can be seen now.
         """
-        listed = ", ".join(map(quoted, keys))
-        self._run(f"DELETE FROM {self._table} WHERE key IN ({listed})")  # noqa: S608
+        self._run(self._at(self._schema.delete, keys=", ".join(map(quoted, keys))))
         self._remove_outdated_parts()
         return len(keys)
 
     def empty(self, mode: str) -> None:
-        """Truncate the table, or drop it and create it anew."""
-        if mode == "truncate":
-            self._run(f"TRUNCATE TABLE {self._table}")
-            self._remove_outdated_parts()
-        elif mode == "drop":
-            self._run(f"DROP TABLE {self._table} SYNC")
-            self._create_table()
-        else:
+        """Truncate the tables, or drop them and create them anew."""
+        if mode not in ("truncate", "drop"):
             raise Unsupported(f"clickhouse can't empty by {mode!r}; it has: truncate, drop")
+        for table in self._tables:
+            self._run(
+                f"TRUNCATE TABLE {table}" if mode == "truncate" else f"DROP TABLE {table} SYNC"
+            )
+        if mode == "drop":
+            self._create_tables()
+        self._remove_outdated_parts()
 
     def count(self) -> int:
-        """Count the rows that a plain SELECT sees (without FINAL)."""
-        return int(self._rows(f"SELECT count() FROM {self._table}")[0][0])  # noqa: S608
+        """Count the rows of keys that a plain SELECT sees (without FINAL)."""
+        return int(self._rows(self._at("SELECT count() FROM {db}.objects"))[0][0])
 
     def flush(self) -> None:
         """Remove parts that were merged away already; merge nothing.
@@ -304,11 +231,14 @@ class ClickhouseAdapter(Adapter):
         self._remove_outdated_parts()
 
     def reclaim(self, mode: str) -> None:
-        """Merge all parts into one, or rewrite parts without their deleted rows."""
+        """Sweep what no key refers to, then merge parts, or rewrite them without deleted rows."""
         statement = _RECLAIM.get(mode)
         if statement is None:
             raise Unsupported(f"clickhouse has no reclaim {mode!r}; it has: {[*_RECLAIM]}")
-        self._run(statement.format(table=self._table))
+        for sweep in self._schema.sweep:
+            self._run(self._at(sweep))
+        for table in self._tables:
+            self._run(statement.format(table=table))
         self._remove_outdated_parts()
 
     def engine_reading(self) -> Reading:
@@ -359,7 +289,7 @@ class ClickhouseAdapter(Adapter):
         configuration = {name: value for name, value in sorted(rows)}
         configuration["chdb"] = chdb.__version__
         if self._namespace is not None:
-            configuration["table"] = self._engine_clause()
+            configuration["tables"] = "; ".join(self._engine_clauses())
         return Identity(
             "ClickHouse",
             self._rows("SELECT version()")[0][0],
@@ -380,8 +310,16 @@ class ClickhouseAdapter(Adapter):
         return self._namespace
 
     @property
-    def _table(self) -> str:
-        return f"`{self._entered}`.objects"
+    def _schema(self) -> Schema:
+        return SCHEMAS[self._variant]
+
+    @property
+    def _tables(self) -> list[str]:
+        return [f"`{self._entered}`.{name}" for name in self._schema.tables]
+
+    def _at(self, statement: str, **places: str) -> str:
+        """Fill a statement's places; what is filled in is not looked at again."""
+        return statement.format(db=f"`{self._entered}`", **places)
 
     def _run(
         self,
@@ -410,25 +348,22 @@ class ClickhouseAdapter(Adapter):
             )
         return bool(rows)
 
-    def _create_table(self) -> None:
-        table = _TABLES[self._variant]
-        settings = {**_CLEANUP, **_DURABILITY[self._durability]}
+    def _create_tables(self) -> None:
+        settings = table_settings(self._durability)
         listed = ", ".join(f"{name} = {value}" for name, value in settings.items())
-        self._run(
-            f"CREATE TABLE {self._table} ({table.columns}) ENGINE = {table.engine} "
-            f"SETTINGS {listed}"
-        )
-        clause = self._engine_clause()
-        for name, value in settings.items():
-            if f"{name} = {value}" not in clause:
-                raise Unsupported(f"clickhouse did not take the table setting {name} = {value}")
+        for table, body in zip(self._tables, self._schema.tables.values(), strict=True):
+            self._run(f"CREATE TABLE {table} {body} SETTINGS {listed}")
+        for clause in self._engine_clauses():
+            for name, value in settings.items():
+                if f"{name} = {value}" not in clause:
+                    raise Unsupported(f"clickhouse did not take the table setting {name} = {value}")
 
-    def _engine_clause(self) -> str:
+    def _engine_clauses(self) -> list[str]:
         rows = self._rows(
             "SELECT engine_full FROM system.tables "  # noqa: S608
-            f"WHERE database = {quoted(self._entered)} AND name = 'objects'"
+            f"WHERE database = {quoted(self._entered)} ORDER BY name"
         )
-        return rows[0][0]
+        return [row[0] for row in rows]
 
     def _remove_outdated_parts(self) -> None:
         """Have the engine remove merged-away parts now; it would within a second anyway.
@@ -436,4 +371,5 @@ class ClickhouseAdapter(Adapter):
         ``DROP PARTITION`` ends with that removal, also where, as here, there is
         no such partition.
         """
-        self._run(f"ALTER TABLE {self._table} DROP PARTITION ID 'none'")
+        for table in self._tables:
+            self._run(f"ALTER TABLE {table} DROP PARTITION ID 'none'")

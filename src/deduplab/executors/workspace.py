@@ -7,9 +7,11 @@ killed, the next run finds it, ends what still runs inside it, and removes it.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +24,10 @@ from deduplab.errors import DiskSpaceError, PlanError
 from deduplab.units import format_bytes
 
 WORKSPACE_VARIABLE: Final = "DEDUPLAB_WORKSPACE"
+# <linux/fs.h>, on 64-bit machines
+_FS_IOC_GETFLAGS: Final = 0x80086601
+_FS_IOC_SETFLAGS: Final = 0x40086602
+_FS_TOPDIR_FL: Final = 0x00020000
 _OWNER_FILE: Final = "owner.json"
 _END_DEADLINE_S: Final = 10.0
 
@@ -49,12 +55,34 @@ def prepared(workspace: Path) -> Path:
         if workspace.stat().st_uid != os.getuid():
             raise PlanError(f"the workspace {workspace} belongs to another user; name another one")
         workspace.chmod(0o711)
+        _spread_over_block_groups(workspace)
     except OSError as error:
         raise PlanError(
             f"the workspace {workspace} can't be used: {error}; "
             f"name another one with --workspace or ${WORKSPACE_VARIABLE}"
         ) from error
     return workspace.resolve()
+
+
+def _spread_over_block_groups(directory: Path) -> None:
+    """Have ext4 place each instance in another block group; nothing happens elsewhere.
+
+    ext4 without a journal does not reuse an inode for a minute after it was
+    freed, and looks at every such inode again for each new file. So instances
+    that follow each other in one group slow each other down (seen: creating a
+    file took 0.6 ms instead of 0.02 ms). The attribute ``T`` of chattr(1),
+    top of a directory hierarchy, spreads them.
+    """
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        flags = bytearray(8)
+        fcntl.ioctl(descriptor, _FS_IOC_GETFLAGS, flags)
+        value = int.from_bytes(flags, sys.byteorder) | _FS_TOPDIR_FL
+        fcntl.ioctl(descriptor, _FS_IOC_SETFLAGS, value.to_bytes(8, sys.byteorder))
+    except OSError:
+        return  # another file system, or not allowed: only speed is at stake
+    finally:
+        os.close(descriptor)
 
 
 def check_space(workspace: Path, needed_bytes: int) -> None:
