@@ -38,7 +38,8 @@ from deduplab.model import (
     Stage,
 )
 
-SAMPLE_OBJECTS: Final = 32  # read back after each change, outside the clock
+KEYS_AT_ONCE: Final = 10_000  # of one request to delete; every system here takes that many
+SAMPLE_OBJECTS: Final = 16  # read back after each change, outside the clock
 
 Notify = Callable[[int, Stage], None]
 BringUp = Callable[[Cell, Path], AbstractContextManager[Rig]]
@@ -288,10 +289,10 @@ class _Chain:
         record.unique_bytes = sum(part.manifest.unique_bytes for part in self._live)
         written_before = rig.storage_write_bytes()
         if record.mode == "rowwise":
-            at_once = max(1, self.cell.batch_bytes // self.cell.bulk.object_bytes)
             for part in self._live:
-                for start in range(0, part.dataset.objects, at_once):
-                    keys = part.dataset.keys(start, min(start + at_once, part.dataset.objects))
+                for start in range(0, part.dataset.objects, KEYS_AT_ONCE):
+                    stop = min(start + KEYS_AT_ONCE, part.dataset.objects)
+                    keys = part.dataset.keys(start, stop)
                     record.timing.batch(lambda keys=keys: rig.adapter.delete(keys))  # type: ignore[misc]
         else:
 
