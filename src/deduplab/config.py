@@ -32,12 +32,13 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class SystemPlan:
-    """One system of a plan: which variants, how to delete, and which maintenance to run."""
+    """One system of a plan: variants, how to delete, which maintenance, how often."""
 
     name: str
     variants: tuple[str, ...]
     delete_mode: str
     reclaim_modes: tuple[str, ...]
+    repetitions: int
     remote: RemoteAddress | None = None
 
 
@@ -45,7 +46,8 @@ class SystemPlan:
 class Plan:
     """A validated plan; ``digest`` identifies it together with its scale.
 
-    Sizes are in bytes, before scaling; ``scale`` multiplies ``logical_bytes``.
+    ``repetitions`` holds for systems that name none of their own. Sizes are in
+    bytes, before scaling; ``scale`` multiplies ``logical_bytes``.
     """
 
     name: str
@@ -115,10 +117,11 @@ def parse(text: str, *, origin: str, scale: int = 1, only: tuple[str, ...] = ())
     data = root.table("data")
     rest = root.table("rest", optional=True)
     systems = root.table("systems")
+    repetitions = root.take("repetitions", _integer(1), default=3)
     plan = Plan(
         name=root.take("name", _name),
         seed=root.take("seed", _integer(0), default=1),
-        repetitions=root.take("repetitions", _integer(1), default=3),
+        repetitions=repetitions,
         stages=root.take_list("stages", _choice("stage", tuple(Stage)), default=DEFAULT_STAGES),
         layouts=root.take_list("layouts", _choice("layout", ("blob", "native")), default=("blob",)),
         durability=root.take(
@@ -143,7 +146,7 @@ def parse(text: str, *, origin: str, scale: int = 1, only: tuple[str, ...] = ())
             interval_s=rest.take("interval_s", _seconds, default=0.1),
             deadline_s=rest.take("deadline_s", _seconds, default=60.0),
         ),
-        systems=_systems(systems),
+        systems=_systems(systems, repetitions),
         scale=scale,
         text=text,
     )
@@ -153,7 +156,7 @@ def parse(text: str, *, origin: str, scale: int = 1, only: tuple[str, ...] = ())
     return _keep_only(plan, only)
 
 
-def _systems(table: _Table) -> tuple[SystemPlan, ...]:
+def _systems(table: _Table, repetitions: int) -> tuple[SystemPlan, ...]:
     plans = []
     for name in table.names():
         try:
@@ -179,6 +182,7 @@ def _systems(table: _Table) -> tuple[SystemPlan, ...]:
                     _choice(f"reclaim mode of {name}", offers.reclaim_modes),
                     default=offers.reclaim_modes,
                 ),
+                repetitions=own.take("repetitions", _integer(1), default=repetitions),
                 remote=_remote(own, name),
             )
         )

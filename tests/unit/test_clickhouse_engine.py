@@ -77,11 +77,14 @@ def test_by_hash_copies_in_one_block_are_refused_at_ingestion(
     _create(adapter, "replacing-by-hash")
     before = adapter.counters()
     payloads = _payloads(order)
-    assert adapter.put_many(_batch(payloads)) == len(payloads)
+    batch = _batch(payloads)
+    assert adapter.put_many(batch) == len(payloads)
     after = adapter.counters()
-    assert adapter.count() == _UNIQUE
-    assert after["rows_inserted"] - before["rows_inserted"] == len(payloads)
-    assert after["rows_persisted"] - before["rows_persisted"] == _UNIQUE
+    assert adapter.count() == len(payloads)
+    # Every object has its key, and every payload one row.
+    assert after["rows_inserted"] - before["rows_inserted"] == 2 * len(payloads)
+    assert after["rows_persisted"] - before["rows_persisted"] == len(payloads) + _UNIQUE
+    assert [adapter.get(key) for key in batch.keys] == payloads
     assert _stored_ratio(adapter) < 0.12
 
 
@@ -90,14 +93,31 @@ def test_by_hash_copies_in_two_blocks_need_a_merge(adapter: ClickhouseAdapter) -
     unique = _payloads("adjacent")[::_COPIES]
     assert adapter.put_many(_batch(unique)) == _UNIQUE
     assert adapter.put_many(_batch(unique, first=_UNIQUE)) == _UNIQUE
+    before = _stored_ratio(adapter)
+    adapter.reclaim("optimize-final")
+    assert _stored_ratio(adapter) < 0.55 * before
     assert adapter.count() == 2 * _UNIQUE
+    found = [adapter.get(f"o{index:09d}") for index in range(2 * _UNIQUE)]
+    assert found == unique + unique
+
+
+def test_by_hash_a_payload_goes_with_its_last_key_and_by_maintenance(
+    adapter: ClickhouseAdapter,
+) -> None:
+    _create(adapter, "replacing-by-hash")
+    batch = _batch(_payloads("adjacent"))
+    adapter.put_many(batch)
+    filled = _stored_ratio(adapter)
+    kept = set(batch.keys[::_COPIES])
+    adapter.delete([key for key in batch.keys if key not in kept])
     adapter.reclaim("optimize-final")
     assert adapter.count() == _UNIQUE
-    survivors = [adapter.get(f"o{index:09d}") for index in range(2 * _UNIQUE)]
-    # One of the two keys of each payload is left, with the right bytes.
-    for index, payload in enumerate(unique):
-        pair = {survivors[index], survivors[index + _UNIQUE]}
-        assert pair == {None, payload}
+    assert _stored_ratio(adapter) > 0.95 * filled  # each payload has a key left
+    adapter.delete(sorted(kept))
+    assert adapter.count() == 0
+    assert _stored_ratio(adapter) > 0.9 * filled
+    adapter.reclaim("optimize-final")
+    assert _stored_ratio(adapter) < 0.01
 
 
 def test_deleted_is_not_reclaimed_until_a_merge(adapter: ClickhouseAdapter) -> None:

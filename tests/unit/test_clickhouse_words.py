@@ -6,12 +6,8 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from deduplab.adapters.clickhouse import (
-    ClickhouseAdapter,
-    quoted,
-    row_binary_string,
-    translated,
-)
+from deduplab.adapters._clickhouse_words import quoted, row_binary_string, translated
+from deduplab.adapters.clickhouse import ClickhouseAdapter
 from deduplab.errors import NamespaceRefused, OperationFailed, SystemUnavailable, Unsupported
 from deduplab.server import Endpoint
 

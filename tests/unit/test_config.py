@@ -33,7 +33,9 @@ def test_the_quick_plan_is_valid_and_has_every_cell_once() -> None:
     plan = config.parse(QUICK, origin="quick.toml")
     cells = matrix.cells(plan)
     per_payload = 1 + 2 * 2  # U0 has no distance; U50 and U90 have two
-    assert len(cells) == 11 * 2 * per_payload * plan.repetitions
+    repeated = sum(system.repetitions * len(system.variants) for system in plan.systems)
+    assert sum(len(system.variants) for system in plan.systems) == 11
+    assert len(cells) == 2 * per_payload * repeated
     assert len({cell.cell_id for cell in cells}) == len(cells)
     assert {cell.system for cell in cells} >= {"null", "postgresql", "clickhouse"}
 

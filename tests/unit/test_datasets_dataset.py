@@ -80,7 +80,7 @@ KNOWN = {
         50,
         "adjacent",
         2,
-    ): "ed9a77c4d75c4f129ba37ee20c3ffe8a830115d40312e4554099d1878a2475e8",
+    ): "712adcaa76731fe742992a4897cede566f0f658ad39d5ece21953bed779c35f7",
 }
 
 

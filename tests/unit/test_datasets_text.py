@@ -56,11 +56,12 @@ def test_chunks_of_documents_are_unique() -> None:
     assert set(manifest.grain_unique_bytes.values()) == {manifest.logical_bytes}
 
 
-def test_seeds_have_words_of_their_own() -> None:
-    one, other = (
-        set(re.findall(rb"[a-z]{7,}", documents(MIB, 1, seed)[0].lower())) for seed in (1, 2)
-    )
-    assert len(one & other) < len(one) / 10
+def test_seeds_share_the_language_and_no_sentence() -> None:
+    one, other = (documents(MIB, 1, seed)[0].lower() for seed in (1, 2))
+    words = [set(re.findall(rb"[a-z]{7,}", text)) for text in (one, other)]
+    assert len(words[0] & words[1]) > len(words[0]) / 2
+    sentences = [{part for part in text.split(b". ") if len(part) > 60} for text in (one, other)]
+    assert sentences[0].isdisjoint(sentences[1])
 
 
 def test_documents_differ_even_where_hardly_anything_fits() -> None:

@@ -311,6 +311,7 @@ class ClickhouseAdapter(Adapter):
 
     @property
     def _schema(self) -> Schema:
+        self._entered  # noqa: B018  (refuses where no namespace was entered)
         return SCHEMAS[self._variant]
 
     @property

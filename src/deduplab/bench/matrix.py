@@ -52,7 +52,7 @@ def _unfold(plan: Plan) -> Iterator[Cell]:
             plan.payloads,
             plan.placements,
             plan.grades,
-            range(1, plan.repetitions + 1),
+            range(1, system.repetitions + 1),
         ):
             for distance in plan.distances if grade else ("none",):
                 bulk = DatasetSpec(

@@ -68,6 +68,7 @@ def _per_system(plan: config.Plan, cells: tuple[Cell, ...]) -> Table:
     table = Table(title=f"plan {plan.name}", title_justify="left")
     for heading in ("system", "variant", "delete", "reclaim"):
         table.add_column(heading)
+    table.add_column("repetitions", justify="right")
     table.add_column("cells", justify="right")
     for system in plan.systems:
         for variant in system.variants:
@@ -76,6 +77,7 @@ def _per_system(plan: config.Plan, cells: tuple[Cell, ...]) -> Table:
                 variant,
                 system.delete_mode,
                 ", ".join(system.reclaim_modes) or "none",
+                str(system.repetitions),
                 str(counts[system.name, variant]),
             )
     return table
@@ -94,7 +96,6 @@ def _print_estimate(console: Console, plan: config.Plan, expected: Estimate) -> 
             f"{format_bytes(plan.logical_bytes * plan.scale)} in objects of "
             f"{format_bytes(plan.object_bytes)}",
         ),
-        ("repetitions", str(plan.repetitions)),
         ("cells", f"{expected.cells} with {expected.stages} stages"),
         ("logical bytes", f"{format_bytes(expected.logical_bytes)} handed over in all"),
         ("disk needed", f"{format_bytes(expected.disk_bytes)} at most at a time"),

@@ -12,7 +12,7 @@ chance. Only integers are used, so the bytes are the same on every machine.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -25,6 +25,7 @@ from deduplab.model import DatasetSpec
 
 LEAST_OBJECT_BYTES: Final = 64
 
+_LANGUAGE_SEED: Final = 1  # all documents share one language, whatever the seed of a dataset
 _WORDS: Final = 1500
 _FRAGMENTS: Final = 1 << 16
 # A fragment fills its row of the table, or is followed by zeros that are left out afterwards.
@@ -62,7 +63,7 @@ class TextDocument(Payloads):
                 f"a text_document has at least {LEAST_OBJECT_BYTES} bytes, "
                 f"object_bytes is {spec.object_bytes}"
             )
-        self._table = _fragment_table(spec.seed)
+        self._table = _fragment_table()
         self._stream = Keystream(spec.seed, "text_document")
         self._stride_blocks = blocks_for(2 * -(-spec.object_bytes // _SHORTEST_BYTES))
         self._stride_rows = self._stride_blocks * 8
@@ -97,10 +98,10 @@ class TextDocument(Payloads):
         return document.ljust(self.object_bytes, b"\n")
 
 
-@lru_cache(maxsize=4)
-def _fragment_table(seed: int) -> npt.NDArray[np.void]:
-    """Return the fragments of a seed: one row of 16 bytes each, filled up with zeros."""
-    draws = _Draws(seed)
+@cache
+def _fragment_table() -> npt.NDArray[np.void]:
+    """Return the fragments: one row of 16 bytes each, filled up with zeros."""
+    draws = _Draws(_LANGUAGE_SEED)
     words = _words(draws)
     weights = [10**9 // (rank + 4) for rank in range(len(words))]
     bounds = np.cumsum(np.array(weights, dtype=np.uint64))
