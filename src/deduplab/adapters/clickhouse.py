@@ -223,12 +223,17 @@ class ClickhouseAdapter(Adapter):
         return int(self._rows(self._at("SELECT count() FROM {db}.objects"))[0][0])
 
     def flush(self) -> None:
-        """Remove parts that were merged away already; merge nothing.
+        """Give up merges that are half done, and remove parts that were merged away already.
 
-        There is nothing else to persist: an acknowledged insert is a finished
-        part on disk, and there is no log.
+        So no row lies there twice, as it does for the time of a merge; merges
+        begin again at once. There is nothing else to persist: an acknowledged
+        insert is a finished part on disk, and there is no log.
         """
+        for table in self._tables:
+            self._run(f"SYSTEM STOP MERGES {table}")
         self._remove_outdated_parts()
+        for table in self._tables:
+            self._run(f"SYSTEM START MERGES {table}")
 
     def reclaim(self, mode: str) -> None:
         """Sweep what no key refers to, then merge parts, or rewrite them without deleted rows."""
