@@ -63,10 +63,10 @@ def test_an_unknown_system_starts_nothing(tmp_path: Path, cli: Cli) -> None:
 
 def test_too_small_a_disk_is_said_before_the_start(tmp_path: Path, cli: Cli) -> None:
     plan = write_plan(tmp_path / "p.toml", ["plain"])
-    refused = cli("run", plan, "--scale", "100000000")
+    refused = cli("run", plan, "--scale", "10000000")
     assert refused.returncode == 4
     assert "are free" in refused.stderr
-    assert not list((tmp_path / "runs").glob("*/cells/*")) if (tmp_path / "runs").exists() else True
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -40,7 +40,15 @@ def is_complete(run: Run) -> bool:
 
 
 def new_run(runs: Path, plan: Plan, workspace: Path) -> Run:
-    """Make the directory of a new run, with the environment as it is now."""
+    """Make the directory of a new run, with the environment as it is now.
+
+    Raises
+    ------
+    DiskSpaceError
+        If the workspace is too small for the plan; nothing was made.
+    """
+    cells = matrix.cells(plan)
+    check_space(workspace, estimate(plan, cells).disk_bytes)
     now = time.time_ns()
     stamp = datetime.fromtimestamp(now / 1e9, UTC).strftime("%Y%m%dT%H%M%S")
     run_id = f"{plan.name}-{stamp}-{plan.digest[:6]}"
@@ -55,7 +63,7 @@ def new_run(runs: Path, plan: Plan, workspace: Path) -> Run:
         plan_digest=plan.digest,
         scale=plan.scale,
         created_unix_ns=now,
-        cell_ids=tuple(cell.cell_id for cell in matrix.cells(plan)),
+        cell_ids=tuple(cell.cell_id for cell in cells),
         environment=environment.record(
             workspace, [registry.system(system.name).driver for system in plan.systems]
         ),
@@ -69,7 +77,7 @@ def perform(run: Run, plan: Plan, workspace: Path, console: Console) -> Tally:
     Raises
     ------
     DiskSpaceError
-        If the workspace or the results' disk is too small; nothing was started.
+        If the workspace is too small by now.
     StoreError
         If another process runs it.
     """
