@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from deduplab.batch import Batch
-from deduplab.errors import NamespaceRefused
+from deduplab.errors import NamespaceRefused, Unsupported
 from deduplab.model import NAMESPACE_PATTERN, Identity, Reading
 from deduplab.server import Endpoint
 
@@ -64,6 +64,24 @@ class Capabilities:
     stores_data: bool = True
     unique_keys: bool = True
     background_work: bool = True
+
+    def require(self, system: str, *, layout: str, variant: str, durability: str) -> None:
+        """Refuse what the system does not offer.
+
+        Raises
+        ------
+        Unsupported
+            With what it offers instead.
+        """
+        for what, wanted, offered in (
+            ("layout", layout, self.layouts),
+            ("variant", variant, self.variant_names()),
+            ("durability", durability, self.durability),
+        ):
+            if wanted not in offered:
+                raise Unsupported(
+                    f"{system} offers no {what} {wanted!r}; it offers: {', '.join(offered)}"
+                )
 
     def variant_names(self) -> tuple[str, ...]:
         """Return the names of the variants, the default first."""

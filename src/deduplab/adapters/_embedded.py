@@ -118,9 +118,7 @@ class EmbeddedAdapter(Adapter):
         """Make the namespace's directory with our marker and enter it, empty."""
         directory = self._directory(checked_namespace(namespace))
         offered = type(self).capabilities
-        self._check("variant", variant, offered.variant_names())
-        self._check("layout", layout, offered.layouts)
-        self._check("durability", durability, offered.durability)
+        offered.require(self.product, layout=layout, variant=variant, durability=durability)
         self._detach()
         settings = Settings(namespace, layout, variant, durability)
         directory.create(settings)

@@ -140,14 +140,9 @@ class ClickhouseAdapter(Adapter):
     def create(self, namespace: str, *, layout: str, variant: str, durability: str) -> None:
         """Create database and table, and check that the durability took."""
         checked_namespace(namespace)
-        if layout != "blob":
-            raise Unsupported(f"clickhouse has no layout {layout!r}; it has: blob")
-        if variant not in SCHEMAS:
-            raise Unsupported(f"clickhouse has no variant {variant!r}; it has: {[*SCHEMAS]}")
-        if durability not in DURABILITIES:
-            raise Unsupported(
-                f"clickhouse has no durability {durability!r}; it has: {[*DURABILITIES]}"
-            )
+        self.capabilities.require(
+            "clickhouse", layout=layout, variant=variant, durability=durability
+        )
         if self._exists(namespace):
             self._run(f"DROP DATABASE `{namespace}` SYNC")
         self._run(f"CREATE DATABASE `{namespace}` ENGINE = Atomic COMMENT '{MARKER}'")

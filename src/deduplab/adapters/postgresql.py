@@ -142,10 +142,9 @@ class PostgresqlAdapter(Adapter):
     def create(self, namespace: str, *, layout: str, variant: str, durability: str) -> None:
         """Create schema and table, and set and check the durability of this connection."""
         checked_namespace(namespace)
-        if layout != "blob":
-            raise Unsupported(f"postgresql has no layout {layout!r}; it has: blob")
-        if variant not in _COLUMN:
-            raise Unsupported(f"postgresql has no variant {variant!r}; it has: {[*_COLUMN]}")
+        self.capabilities.require(
+            "postgresql", layout=layout, variant=variant, durability=durability
+        )
         self._set_durability(durability)
         if self._marked(namespace) is not None:
             self._drop_schema(namespace)
@@ -274,11 +273,7 @@ class PostgresqlAdapter(Adapter):
         return {name: int(value) for name, value in zip(names, row, strict=True)}
 
     def _set_durability(self, durability: str) -> None:
-        wanted = _SYNCHRONOUS_COMMIT.get(durability)
-        if wanted is None:
-            raise Unsupported(
-                f"postgresql has no durability {durability!r}; it has: {[*_SYNCHRONOUS_COMMIT]}"
-            )
+        wanted = _SYNCHRONOUS_COMMIT[durability]
         self._wire.query(f"SET synchronous_commit = {wanted}")
         for setting, value in (("fsync", "on"), ("synchronous_commit", wanted)):
             found = self._wire.scalar(f"SHOW {setting}")

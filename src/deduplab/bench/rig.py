@@ -140,12 +140,8 @@ def watched(adapter: Adapter, server: Server, endpoint: Endpoint) -> Rig:
 
 
 def _check_offered(cell: Cell, offers: Capabilities) -> None:
-    for what, wanted, offered in (
-        ("variant", cell.variant, offers.variant_names()),
-        ("layout", cell.layout, offers.layouts),
-        ("delete mode", cell.delete_mode, offers.delete_modes),
-    ):
-        if wanted not in offered:
-            raise Unsupported(f"{cell.system} offers no {what} {wanted!r}: {', '.join(offered)}")
-    if offers.stores_data and cell.durability not in offers.durability:
-        raise Unsupported(f"{cell.system} offers no durability {cell.durability!r}")
+    offers.require(
+        cell.system, layout=cell.layout, variant=cell.variant, durability=cell.durability
+    )
+    if cell.delete_mode not in offers.delete_modes:
+        raise Unsupported(f"{cell.system} offers no delete mode {cell.delete_mode!r}")
