@@ -254,8 +254,8 @@ class ClickhouseLook:
     def _ask(self, endpoint: Endpoint, query: str, output: str = "TSV") -> Any:
         import chdb
 
-        connection = chdb.connect(str(endpoint.directory))  # type: ignore[no-untyped-call]
-        with closing(connection):
+        connect: Any = chdb.connect
+        with closing(connect(str(endpoint.directory))) as connection:
             return connection.query(query, output)
 
     def count(self, endpoint: Endpoint, namespace: str) -> int:

@@ -119,8 +119,9 @@ class ClickhouseAdapter(Adapter):
                 "install it with: pip install 'deduplab[clickhouse]'"
             ) from error
         self._directory = str(endpoint.directory)
+        connect: Any = chdb.connect
         try:
-            self._connection = chdb.connect(self._directory)  # type: ignore[no-untyped-call]
+            self._connection = connect(self._directory)
         except RuntimeError as error:
             raise SystemUnavailable(
                 f"clickhouse can't open {self._directory}: {' '.join(str(error).split())} "
