@@ -25,6 +25,7 @@ GRADES: Final = {"U0": 0, "U50": 50, "U90": 90, "U95": 95, "U99": 99}
 DISTANCES: Final = ("adjacent", "shuffled")
 PLACEMENTS: Final = ("within",)
 CACHES: Final = ("warm",)
+_GREATEST_SECONDS: Final = 365 * 86_400
 DEFAULT_STAGES: Final = ("bulk", "read", "reclaim", "insert", "delete", "reclaim", "refill")
 
 _T = TypeVar("_T")
@@ -87,7 +88,7 @@ def load(path: Path, *, scale: int = 1, only: tuple[str, ...] = ()) -> Plan:
     Parameters
     ----------
     path
-        A TOML file; ``quick`` alone means ``plans/quick.toml``.
+        A TOML file.
     scale
         Factor on the logical size, at least 1.
     only
@@ -213,15 +214,7 @@ def _check_together(plan: Plan, root: _Table, data: _Table) -> None:
     """Check what only several keys together can get wrong."""
     if plan.object_bytes < 1 or plan.logical_bytes * plan.scale < plan.object_bytes:
         raise data.error("logical_size", "the logical size is smaller than one object")
-    if plan.stages[0] is not Stage.BULK:
-        raise root.error("stages", "the first stage is 'bulk': the others need what it stores")
-    if Stage.REFILL in plan.stages:
-        before = plan.stages[: plan.stages.index(Stage.REFILL)]
-        if Stage.DELETE not in before:
-            raise root.error("stages", "'refill' needs a 'delete' before it")
-    for stage in (Stage.BULK, Stage.INSERT, Stage.REFILL, Stage.DELETE):
-        if plan.stages.count(stage) > 1:
-            raise root.error("stages", f"'{stage}' may stand once in a chain")
+    _check_chain(plan.stages, root)
     if plan.source is None and "files" in plan.payloads:
         raise data.error("payloads", "payload 'files' needs 'source = \"FOLDER\"' in [data]")
     for system in plan.systems:
@@ -232,6 +225,22 @@ def _check_together(plan: Plan, root: _Table, data: _Table) -> None:
                 f"{system.name} offers {', '.join(offers.durability)}, not {plan.durability!r}; "
                 "durability is equal across the systems of a campaign",
             )
+
+
+def _check_chain(stages: tuple[Stage, ...], root: _Table) -> None:
+    """Check that each stage finds what it needs: data, or an emptied container."""
+    if stages[0] is not Stage.BULK:
+        raise root.error("stages", "the first stage is 'bulk': the others need what it stores")
+    filled = False
+    for place, stage in enumerate(stages):
+        if stage is not Stage.RECLAIM and stage is not Stage.READ and stage in stages[:place]:
+            raise root.error("stages", f"'{stage}' may stand once in a chain")
+        if stage is Stage.REFILL and Stage.DELETE not in stages[:place]:
+            raise root.error("stages", "'refill' needs a 'delete' before it")
+        if stage in (Stage.READ, Stage.INSERT) and not filled:
+            raise root.error("stages", f"'{stage}' needs data, and so does not follow 'delete'")
+        if stage in (Stage.BULK, Stage.REFILL, Stage.DELETE):
+            filled = stage is not Stage.DELETE
 
 
 def _keep_only(plan: Plan, only: tuple[str, ...]) -> Plan:
@@ -370,8 +379,9 @@ def _integer(least: int) -> Callable[[Any], int]:
 
 
 def _seconds(value: Any) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
-        raise PlanError(f"must be a number of seconds above 0, not {value!r}")
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 < value < _GREATEST_SECONDS:
+        raise PlanError(f"must be a number of seconds above 0 and below a year, not {value!r}")
     return float(value)
 
 
@@ -386,7 +396,7 @@ def _choice(what: str, known: tuple[_T, ...]) -> Callable[[Any], _T]:
 
 
 def _grade(value: Any) -> int:
-    if value not in GRADES:
+    if not isinstance(value, str) or value not in GRADES:
         raise PlanError(unknown_name("grade", str(value), tuple(GRADES)))
     return GRADES[value]
 

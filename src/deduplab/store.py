@@ -42,7 +42,8 @@ class RunHeader:
 
     ``plan_digest`` identifies the resolved plan with its scale; ``cell_ids``
     are the planned cells in execution order; ``environment`` is what
-    ``bench.environment`` recorded of the host.
+    ``bench.environment`` recorded of the host; ``only`` names the systems that
+    the plan was cut down to, none if it was not.
     """
 
     run_id: str
@@ -52,6 +53,7 @@ class RunHeader:
     created_unix_ns: int
     cell_ids: tuple[str, ...]
     environment: dict[str, Any] = field(default_factory=dict)
+    only: tuple[str, ...] = ()
     format_version: int = FORMAT_VERSION
 
 
@@ -116,9 +118,12 @@ class Run:
 
     def committed_ids(self) -> frozenset[str]:
         """Return the ids of all committed cells."""
-        return frozenset(
-            entry.name for entry in self._cells.iterdir() if not entry.name.startswith(".")
-        )
+        try:
+            return frozenset(
+                entry.name for entry in self._cells.iterdir() if not entry.name.startswith(".")
+            )
+        except OSError as error:
+            raise StoreError(f"the cells of {self.root} can't be read: {error}") from error
 
     def cell(self, cell_id: str) -> CellResult:
         """Return a committed cell.
@@ -148,7 +153,10 @@ class Run:
         path = self._cells / cell_id / f"latency-{position}.npy"
         if not path.exists():
             return np.empty(0, dtype=np.int64)
-        loaded: npt.NDArray[np.int64] = np.load(path, allow_pickle=False)
+        try:
+            loaded: npt.NDArray[np.int64] = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise StoreError(f"{path} can't be read: {error}") from error
         return loaded
 
     def commit(self, result: CellResult, latencies_ns: Mapping[int, npt.NDArray[np.int64]]) -> None:
@@ -193,11 +201,17 @@ class Run:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 raise StoreError(
-                    f"run {self.header.run_id} is being run by another process; wait for it"
+                    f"run {self.header.run_id} is being run by another process; wait for it, or "
+                    "start another run with --fresh (both would disturb each other's times)"
                 ) from error
             for left in self._cells.glob(f"{_STAGING_PREFIX}*"):
                 shutil.rmtree(left, ignore_errors=True)
             yield
+
+
+def run_directories(runs: Path) -> list[Path]:
+    """Return the directories of all runs below a directory, but for those half-made."""
+    return sorted(path.parent for path in runs.glob("[!.]*/run.json"))
 
 
 def find_run(runs: Path, name: str) -> Run:
@@ -210,7 +224,7 @@ def find_run(runs: Path, name: str) -> Run:
     """
     if (Path(name) / "run.json").is_file():
         return Run.open(Path(name))
-    known = sorted(path.parent for path in runs.glob("*/run.json"))
+    known = run_directories(runs)
     if not known:
         raise StoreError(f"no runs in {runs}; start one with: deduplab run plans/quick.toml")
     if name == "latest":

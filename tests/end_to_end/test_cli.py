@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import time
@@ -69,11 +70,12 @@ def test_too_small_a_disk_is_said_before_the_start(tmp_path: Path, cli: Cli) -> 
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize("system", ["postgresql", "rocksdb"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_goes_down_cleanly(
-    number: signal.Signals, tmp_path: Path, cli: Cli, workspace: Path
+def test_an_interrupted_run_goes_down_cleanly_and_goes_on(
+    number: signal.Signals, system: str, tmp_path: Path, cli: Cli, workspace: Path
 ) -> None:
-    plan = write_plan(tmp_path / "p.toml", ["postgresql"], repetitions=20)
+    plan = write_plan(tmp_path / "p.toml", [system], repetitions=4)
     process = subprocess.Popen(
         command("run", plan),
         env=environment(tmp_path),
@@ -91,17 +93,68 @@ def test_an_interrupted_run_goes_down_cleanly(
     _, errors = process.communicate(timeout=READY_DEADLINE_S)
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
+    assert "the same command goes on" in errors
     assert not processes_inside(workspace)
-    committed = find_run(tmp_path / "runs", "latest").committed_ids()
-    assert committed
-    resumed = cli("plan", plan)
-    assert resumed.returncode == 0
+    assert not list(workspace.glob("instance-*"))
+    run = find_run(tmp_path / "runs", "latest")
+    committed = run.committed_ids()
+    assert 0 < len(committed) < len(run.header.cell_ids)
+    assert all(cell.outcome.ok for cell in run.cells()), "the cell in hand was committed as failed"
+
+    done = cli("run", plan)
+    assert done.returncode == 0, done.stderr
+    assert f"{len(committed)} of {len(run.header.cell_ids)} cells are committed" in done.stdout
+    assert run.committed_ids() == set(run.header.cell_ids)
+    assert all(cell.outcome.ok for cell in run.cells())
 
 
 def _one_committed_and_one_up(tmp_path: Path, workspace: Path) -> bool:
     time.sleep(0.05)
     cells = list((tmp_path / "runs").glob("*/cells/[!.]*"))
-    return bool(cells) and bool(processes_inside(workspace))
+    return bool(cells) and bool(list(workspace.glob("instance-*/instance/data")))
+
+
+def test_a_cell_past_its_deadline_is_failed_and_the_others_go_on(tmp_path: Path, cli: Cli) -> None:
+    plan = write_plan(tmp_path / "p.toml", ["null", "postgresql"])
+    plan.write_text("cell_deadline_s = 0.3\n" + plan.read_text())
+    done = cli("run", plan)
+    assert done.returncode == 7, done.stdout + done.stderr
+    assert "not done within" in done.stderr
+    outcomes = {
+        (cell.cell.system, cell.outcome.kind.value)
+        for cell in find_run(tmp_path / "runs", "latest").cells()
+    }
+    assert outcomes == {("null", "OK"), ("postgresql", "FAILED")}
+
+
+def test_a_run_is_not_gone_on_with_in_another_environment(tmp_path: Path, cli: Cli) -> None:
+    plan = write_plan(tmp_path / "p.toml", ["null"])
+    first = json.loads(cli("run", plan, "--json").stdout)
+    directory = tmp_path / first["directory"]
+    header = json.loads((directory / "run.json").read_text())
+    header["environment"]["kernel"] = "another"
+    (directory / "run.json").write_text(json.dumps(header))
+    shutil.rmtree(next((directory / "cells").iterdir()))
+    second = cli("run", plan)
+    assert second.returncode == 0
+    assert "kernel: another then" in second.stdout
+    assert len(list((tmp_path / "runs").iterdir())) == 2
+    refused = cli("run", plan, "--resume", first["run"])
+    assert refused.returncode == 2
+    assert "kernel: another then" in refused.stderr
+
+
+def test_damaged_results_are_a_sentence_and_not_a_traceback(tmp_path: Path, cli: Cli) -> None:
+    plan = write_plan(tmp_path / "p.toml", ["null"])
+    directory = tmp_path / json.loads(cli("run", plan, "--json").stdout)["directory"]
+    next(directory.glob("cells/*/latency-0.npy")).write_bytes(b"")
+    for damage in (lambda: None, lambda: shutil.rmtree(directory / "cells")):
+        damage()
+        refused = cli("report", "latest", "--json")
+        assert refused.returncode == 5
+        assert "can't be read" in refused.stderr
+        assert "Traceback" not in refused.stderr
+    assert "can't be read" in cli("list", "runs", "--json").stdout
 
 
 def test_what_there_is_can_be_listed(tmp_path: Path, cli: Cli) -> None:

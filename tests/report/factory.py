@@ -275,6 +275,25 @@ def failed(result: CellResult, kind: OutcomeKind, reason: str) -> CellResult:
     return replace(result, outcome=Outcome(kind, reason))
 
 
+def without_files(result: CellResult) -> CellResult:
+    """Make a cell one of a server that runs already: its files are out of reach."""
+
+    def read(moment: Moment) -> Moment:
+        kept = tuple(one for one in moment.footprint.readings if one.layer is not Layer.FILES)
+        missing = (*moment.footprint.missing, Missing(Layer.FILES, "a server that runs already"))
+        return replace(moment, footprint=Footprint(kept, missing))
+
+    assert result.baseline is not None
+    return replace(
+        result,
+        baseline=read(result.baseline),
+        measurements=tuple(
+            replace(entry, moments=tuple(read(moment) for moment in entry.moments))
+            for entry in result.measurements
+        ),
+    )
+
+
 def matrix(
     behaviours: Iterable[Behaviour],
     payloads: Iterable[str] = ("random_binary",),

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from deduplab.analysis import findings, rows
 from deduplab.errors import StoreError
 from deduplab.model import CellResult, OutcomeKind
 from deduplab.report import html
 from tests.report.factory import (
     COMPRESSED,
     DUCKDB,
+    POSTGRES,
     REFERENCES,
     SQLITE,
     SYSTEMS,
@@ -23,6 +25,7 @@ from tests.report.factory import (
     failed,
     matrix,
     run_of,
+    without_files,
 )
 
 VOID = {"meta", "link", "br", "hr", "img", "input", "col", "wbr"}
@@ -119,8 +122,65 @@ def test_every_system_with_its_verdict(full: str) -> None:
 def test_values_intervals_and_n(full: str) -> None:
     text = checked(full).text
     assert "n=1" in text
-    assert "n = 2, 95 % intervals" in text
+    assert "n = 2, range of the two repetitions below the values" in text
     assert INTERVAL.search(full)
+
+
+def test_the_first_table_has_costs_with_intervals_at_every_moment(full: str) -> None:
+    table = full.split('<table class="answers">')[1].split("</table>")[0]
+    bodies = [checked(f"<table>{body}</table>") for body in table.split("<tbody>")[1:]]
+    assert len(bodies) == len(SYSTEMS) + 1
+    body = next(body for body in bodies if "text document" in body.text)
+    words = body.text.split()
+    moments = [words.index(moment) for moment in ("flush", "rest", "reclaim")]
+    assert moments == sorted(moments)
+    assert INTERVAL.search(table)
+    assert "distance effect: 0.95 of eta" in body.text
+    # u, two c and two eta, each with its interval
+    flush = words[moments[0] + 1 : moments[1]]
+    assert len([word for word in flush if re.fullmatch(r"-?[0-9.]+(–[0-9.]+)?", word)]) >= 10
+    single = next(body for body in bodies if "sqlite" in body.text)
+    assert "no distance effect" in single.text
+    assert "–" not in single.text, "one repetition has no interval, and everything has a value"
+
+
+def test_rows_that_the_caller_has_are_not_derived_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_of(tmp_path, matrix([SQLITE]))
+    expected, found = html.render(run), rows(run)
+    monkeypatch.delattr(html, "rows_of")
+    assert html.render(run, found) == expected
+    assert html.write(run, tmp_path / "a.html", found).read_text(encoding="utf-8") == expected
+
+
+def test_a_run_without_files_shows_the_layer_engine(tmp_path: Path) -> None:
+    run = run_of(tmp_path, [without_files(cell) for cell in matrix([POSTGRES, DUCKDB])])
+    text = checked(html.render(run)).text
+    assert "postgresql (layer ENGINE)" in text
+    assert "random_binary, U90 shuffled, layer ENGINE" in text
+    assert "compression-implicit" in text
+    assert "eta 0.97 adjacent, 0.02 shuffled" in text
+    (first, second) = findings(rows(run)).lines
+    assert first[0] == "duckdb (layer ENGINE)"
+    assert "0.96 0.97 0.97" in first
+    assert "0.02 0.05 0.98" in second
+
+
+def test_files_that_are_censored_are_not_replaced_by_engine(tmp_path: Path) -> None:
+    run = run_of(tmp_path, matrix([replace(SQLITE, censored="baseline")]))
+    text = checked(html.render(run)).text
+    assert "(layer ENGINE)" not in text
+    assert "censored" in text
+
+
+def test_what_is_reproduced_is_named_whole(tmp_path: Path) -> None:
+    run = run_of(tmp_path, matrix([SQLITE]))
+    assert "deduplab run plans/quick.toml with" in " ".join(checked(html.render(run)).text.split())
+    run.header = replace(run.header, scale=4)
+    page = " ".join(checked(html.render(run)).text.split())
+    assert "deduplab run plans/quick.toml --scale 4 with" in page
+    assert "rest = size unchanged and system idle for 1 s; work that starts later" in page
 
 
 def test_environment_plan_and_method(full: str) -> None:

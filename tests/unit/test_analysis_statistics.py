@@ -49,7 +49,7 @@ def test_percentiles_are_nearest_ranks_of_the_pooled_values(share: float) -> Non
     repetitions = [rng.integers(0, 10_000, size) for size in (101, 400, 57)]
     pooled = np.sort(np.concatenate(repetitions))
     expected = pooled[int(np.ceil(share * len(pooled) - 1e-9)) - 1]
-    found = percentiles(repetitions, share)
+    found = percentiles(repetitions, [share])[0]
     assert found.value == expected
     assert found.n == 3
     assert found.low is not None
@@ -59,5 +59,5 @@ def test_percentiles_are_nearest_ranks_of_the_pooled_values(share: float) -> Non
 
 def test_the_interval_of_a_percentile_is_that_of_drawn_repetitions() -> None:
     # With two repetitions of one value each, a draw is (1, 1), (1, 9) or (9, 9).
-    found = percentiles([np.array([1]), np.array([9])], 1.0)
+    found = percentiles([np.array([1]), np.array([9])], [1.0])[0]
     assert (found.value, found.low, found.high) == (9.0, 1.0, 9.0)

@@ -134,7 +134,24 @@ def test_one_block_at_ingestion_and_the_rest_by_maintenance(tmp_path: Path) -> N
     verdict, text, _ = words(tmp_path, REPLACING)
     assert verdict == "ingestion-time + compaction-time"
     assert "Copies inside one inserted block go at ingestion (eta 0.97 adjacent, 0.35" in text
-    assert "The rest goes only by explicit maintenance (eta 0.99 adjacent, 0.99" in text
+    assert "The rest goes by explicit maintenance; no more went on its own" in text
+    assert "within the window of rest (eta 0.99 adjacent, 0.99" in text
+
+
+def test_what_went_only_by_maintenance_names_the_window_of_rest(tmp_path: Path) -> None:
+    found = rows(run_of(tmp_path, matrix([REPLACING])))
+    (finding,) = findings_of(found, [0.1])
+    assert "on its own within 0.1 s of rest" in finding.attribution.words
+    (finding,) = findings_of(found, [1.0, 0.1])
+    assert "on its own within 0.1 to 1 s of rest" in finding.attribution.words
+
+
+def test_without_a_figure_at_rest_nothing_is_said_about_it(tmp_path: Path) -> None:
+    unrested = replace(REPLACING, censored="bulk")
+    verdict, text, _ = words(tmp_path, unrested)
+    assert verdict == "ingestion-time + compaction-time"
+    assert "on its own" not in text
+    assert "there is no figure at rest" in text
 
 
 def test_single_instance_is_ingestion(tmp_path: Path) -> None:

@@ -47,8 +47,8 @@ class Schema:
         Name to columns and engine.
     inserts
         In order; the last one makes the objects visible to a client.
-    select, delete
-        One payload by its key; objects by their keys.
+    select, delete, count
+        One payload by its key; objects by their keys; all objects.
     sweep
         What explicit maintenance does first: rows that nothing refers to.
     """
@@ -57,6 +57,7 @@ class Schema:
     inserts: tuple[str, ...]
     select: str
     delete: str = "DELETE FROM {db}.objects WHERE key IN ({keys})"
+    count: str = "SELECT count() FROM {db}.objects"
     sweep: tuple[str, ...] = ()
 
 
@@ -82,6 +83,7 @@ _BY_HASH: Final = Schema(
     ),
     select="SELECT payload FROM {db}.payloads WHERE hash = "
     "(SELECT hash FROM {db}.objects WHERE key = {key} LIMIT 1) LIMIT 1",
+    count="SELECT count() FROM {db}.objects WHERE hash IN (SELECT hash FROM {db}.payloads)",
     sweep=("DELETE FROM {db}.payloads WHERE hash NOT IN (SELECT hash FROM {db}.objects)",),
 )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from deduplab.adapter import Adapter, Capabilities, Variant, checked_namespace
@@ -42,6 +43,8 @@ _RECLAIM: Final = {
     "optimize-final": "OPTIMIZE TABLE {table} FINAL",
     "optimize-deduplicate": "OPTIMIZE TABLE {table} FINAL DEDUPLICATE",
 }
+
+_MOST_LOOKS: Final = 500  # of some milliseconds each, at merges that were told to stop
 
 _SIZES: Final = """
 SELECT sumIf(data_compressed_bytes, active), sumIf(marks_bytes + primary_key_size, active),
@@ -215,8 +218,8 @@ class ClickhouseAdapter(Adapter):
         self._remove_outdated_parts()
 
     def count(self) -> int:
-        """Count the rows of keys that a plain SELECT sees (without FINAL)."""
-        return int(self._rows(self._at("SELECT count() FROM {db}.objects"))[0][0])
+        """Count the keys that a plain SELECT sees (without FINAL) and whose payload is there."""
+        return int(self._rows(self._at(self._schema.count))[0][0])
 
     def flush(self) -> None:
         """Give up merges that are half done, and remove parts that were merged away already.
@@ -227,7 +230,12 @@ class ClickhouseAdapter(Adapter):
         """
         for table in self._tables:
             self._run(f"SYSTEM STOP MERGES {table}")
-        self._remove_outdated_parts()
+        # A merge that is past the point of giving up still ends, and leaves parts to remove.
+        for _ in range(_MOST_LOOKS):
+            self._remove_outdated_parts()
+            signals = self.idle_signals()
+            if not signals["merges"] and not signals["outdated_parts"]:
+                break
         for table in self._tables:
             self._run(f"SYSTEM START MERGES {table}")
 
@@ -282,7 +290,7 @@ class ClickhouseAdapter(Adapter):
         return dict.fromkeys(_EVENTS.values(), 0) | {_EVENTS[name]: int(n) for name, n in rows}
 
     def identity(self) -> Identity:
-        """Return the engine's version, its directory and process, and the settings in force."""
+        """Return the version, the directory's inode and the process, and the settings in force."""
         import chdb
 
         names = ", ".join(map(quoted, _REPORTED))
@@ -294,7 +302,7 @@ class ClickhouseAdapter(Adapter):
         return Identity(
             "ClickHouse",
             self._rows("SELECT version()")[0][0],
-            f"{self._directory} in process {os.getpid()}",
+            f"directory {Path(self._directory).stat().st_ino} in process {os.getpid()}",
             configuration,
         )
 

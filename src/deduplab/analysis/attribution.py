@@ -1,14 +1,15 @@
 """Attribution: which of the four mechanisms explains what was saved, in plain words.
 
 Rules with stated thresholds, read off eta at the highest grade on FILES
-allocated. The shuffled copies tell what is deduplicated wherever a copy
-lies; what only adjacent copies gain at the last moment is an encoding that
+allocated (ENGINE where the files are out of reach). The shuffled copies tell
+what is deduplicated wherever a copy lies; what only adjacent copies gain at the last moment is an encoding that
 spans neighbours. Storage-layer sharing is claimed only where the VOLUME layer
 was read, and shows more saved than FILES does.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,11 +19,6 @@ from deduplab.analysis.row import Row
 NOTHING: Final = 0.1  # eta below this: nothing saved; a rise below this: no share of its own
 FAR_SHARE: Final = 0.5  # shuffled copies save less than this share of adjacent ones: nearness alone
 RECLAIMED: Final = 0.5  # the step that brings `reclaimed` here is where space comes back
-
-_HOW: Final = {
-    "rest": "in the background, without being asked",
-    "reclaim": "only by explicit maintenance",
-}
 THRESHOLDS: Final = (
     f"A mechanism is named where it explains at least {NOTHING} of eta at the highest grade; "
     f"savings count as compression where shuffled copies save less than {FAR_SHARE} of what "
@@ -45,8 +41,12 @@ class Attribution:
         return " + ".join(self.mechanisms)
 
 
-def attribute(lookup: Lookup, subject: Subject) -> Attribution:
-    """Return the mechanisms that explain a subject's figures."""
+def attribute(lookup: Lookup, subject: Subject, windows_s: Sequence[float] = ()) -> Attribution:
+    """Return the mechanisms that explain a subject's figures.
+
+    ``windows_s`` are the seconds for which a size had to stay unchanged to
+    count as at rest: work that begins later was not seen, and the words say so.
+    """
     grade = lookup.highest_grade(subject)
     deletion = _deletion_words(lookup, subject)
     if grade is None:
@@ -54,7 +54,7 @@ def attribute(lookup: Lookup, subject: Subject) -> Attribution:
     if _stores_nothing(lookup, subject):
         return Attribution(("stores nothing",), "It discards what it gets: no bytes at all.", "")
     etas = {distance: _etas(lookup, subject, grade, distance) for distance in DISTANCES}
-    mechanisms, words = _explain(etas["adjacent"], etas["shuffled"])
+    mechanisms, words = _explain(etas["adjacent"], etas["shuffled"], window_words(windows_s))
     if not words:
         words = f"No eta that counts: {_first_reason(lookup, subject, grade)}."
     volume = _volume_words(lookup, subject, grade)
@@ -64,7 +64,17 @@ def attribute(lookup: Lookup, subject: Subject) -> Attribution:
     return Attribution(mechanisms, words, deletion)
 
 
-def _explain(adjacent: dict[str, float], shuffled: dict[str, float]) -> tuple[tuple[str, ...], str]:
+def window_words(windows_s: Sequence[float]) -> str:
+    """Word the windows of rest of a run: ``0.1 s``, or the least and the greatest; may be empty."""
+    if not windows_s:
+        return ""
+    least, greatest = min(windows_s), max(windows_s)
+    return f"{least:g} s" if least == greatest else f"{least:g} to {greatest:g} s"
+
+
+def _explain(
+    adjacent: dict[str, float], shuffled: dict[str, float], window: str
+) -> tuple[tuple[str, ...], str]:
     if not adjacent and not shuffled:
         return ("undecided",), ""
     everything = [*adjacent.values(), *shuffled.values()]
@@ -83,7 +93,7 @@ def _explain(adjacent: dict[str, float], shuffled: dict[str, float]) -> tuple[tu
     near, far = _last(adjacent) if adjacent else _last(shuffled), _last(shuffled)
     parts: list[tuple[str, str]] = []
     if far >= near * FAR_SHARE:
-        parts += _steps(adjacent, shuffled)
+        parts += _steps(adjacent, shuffled, window)
     if near - far >= NOTHING:
         parts.append(("compression-implicit", _distance_words(adjacent, shuffled)))
     if not parts:
@@ -92,7 +102,9 @@ def _explain(adjacent: dict[str, float], shuffled: dict[str, float]) -> tuple[tu
     return names, " ".join(text for _, text in parts)
 
 
-def _steps(adjacent: dict[str, float], shuffled: dict[str, float]) -> list[tuple[str, str]]:
+def _steps(
+    adjacent: dict[str, float], shuffled: dict[str, float], window: str
+) -> list[tuple[str, str]]:
     """Name the moments at which copies that lie anywhere are removed."""
     parts: list[tuple[str, str]] = []
     reached = 0.0
@@ -107,7 +119,14 @@ def _steps(adjacent: dict[str, float], shuffled: dict[str, float]) -> list[tuple
             parts.append(("ingestion-time", f"{who} at ingestion ({at})."))
         else:
             which = "The rest goes" if parts else "Copies are written first, and go"
-            parts.append(("compaction-time", f"{which} {_HOW[moment]} ({at})."))
+            if moment == "rest":
+                how = "in the background, without being asked"
+            elif "rest" in shuffled:
+                within = f"{window} of rest" if window else "the window of rest"
+                how = f"by explicit maintenance; no more went on its own within {within}"
+            else:
+                how = "by explicit maintenance, or before it: there is no figure at rest"
+            parts.append(("compaction-time", f"{which} {how} ({at})."))
         reached = eta
     return parts
 
@@ -135,6 +154,8 @@ def _stores_nothing(lookup: Lookup, subject: Subject) -> bool:
 
 def _volume_words(lookup: Lookup, subject: Subject, grade: str) -> str:
     """Word what the volume saves beyond the files; empty without such evidence."""
+    if lookup.gauge(subject) != FILES:
+        return ""
     for distance in reversed(DISTANCES):
         for moment in reversed(MOMENTS):
             args = (subject, grade, distance, "dedup_efficiency", "bulk", moment)
@@ -161,8 +182,8 @@ def reclaim_steps(lookup: Lookup, subject: Subject) -> list[Row]:
             steps = [
                 row
                 for stage, moment in (("delete", "rest"), ("reclaim", "reclaim"))
-                for row in lookup.rows(subject, grade, distance, "reclaimed", stage, moment)
-                if (row.layer, row.ruler) == FILES
+                for row in lookup.rows((subject, grade, distance, "reclaimed", stage, moment))
+                if (row.layer, row.ruler) == lookup.gauge(subject)
             ]
             if any(row.ok for row in steps):
                 return steps

@@ -27,13 +27,17 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Cells planned and committed, by outcome; ``troubles`` most serious first."""
+    """Cells planned and committed, by outcome; ``troubles`` most serious first.
+
+    ``rest_windows_s`` are the windows of rest of the committed cells, ascending.
+    """
 
     planned: int
     committed: int
     by_outcome: dict[str, int]
     troubles: tuple[Trouble, ...]
     versions: dict[str, str]
+    rest_windows_s: tuple[float, ...] = ()
 
     @property
     def outstanding(self) -> int:
@@ -57,6 +61,7 @@ def coverage(header: RunHeader, results: Iterable[CellResult]) -> Coverage:
         committed=len(found),
         by_outcome=kinds,
         troubles=_troubles(found),
+        rest_windows_s=tuple(sorted({result.cell.rest.window_s for result in found})),
         versions={system: ", ".join(sorted(names)) for system, names in sorted(versions.items())},
     )
 

@@ -13,7 +13,9 @@ MOMENTS: Final = ("flush", "rest", "reclaim")
 DISTANCES: Final = ("adjacent", "shuffled")
 FILES: Final = (Layer.FILES.value, Ruler.ALLOCATED.value)
 VOLUME: Final = Layer.VOLUME.value
-_Key = tuple["Subject", str, str | int, str, str | None, str | None]
+ENGINE: Final = (Layer.ENGINE.value, Ruler.REPORTED.value)
+# Subject, grade, distance, metric, stage, moment
+Key = tuple["Subject", str, str | int, str, str | None, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +37,12 @@ class Subject:
 class Lookup:
     """Rows of one run, found by subject, grade, distance, metric, stage and moment.
 
-    Byte figures are those of FILES allocated unless another layer is asked for.
+    Byte figures are those of the subject's gauge unless another layer is asked for.
     """
 
     def __init__(self, rows: Iterable[Row]) -> None:
-        self._by_key: dict[_Key, list[Row]] = {}
+        self._by_key: dict[Key, list[Row]] = {}
+        self._counting: dict[Subject, set[tuple[str | None, str | None]]] = {}
         self._grades: dict[Subject, dict[str, dict[str | int, None]]] = {}
         for row in rows:
             subject = Subject(row.system, row.variant, row.payload, row.layout, row.placement)
@@ -48,10 +51,21 @@ class Lookup:
             self._grades.setdefault(subject, {}).setdefault(row.grade_asked, {})[row.distance] = (
                 None
             )
+            if row.ok:
+                self._counting.setdefault(subject, set()).add((row.layer, row.ruler))
 
     def subjects(self) -> list[Subject]:
         """Return all subjects, in the order of the rows."""
         return list(self._grades)
+
+    def gauge(self, subject: Subject) -> tuple[str, str]:
+        """Return the layer and ruler that a subject's byte figures are of.
+
+        FILES allocated; or ENGINE as reported where no figure of FILES counts
+        at all: the files of a server that runs already are out of reach.
+        """
+        counting = self._counting.get(subject, set())
+        return ENGINE if ENGINE in counting and FILES not in counting else FILES
 
     def grades(self, subject: Subject) -> list[str]:
         """Return the grades of a subject, the highest first."""
@@ -68,17 +82,9 @@ class Lookup:
         exact = sorted(distance for distance in found if isinstance(distance, int))
         return [*named, *exact]
 
-    def rows(
-        self,
-        subject: Subject,
-        grade: str,
-        distance: str | int,
-        metric: str,
-        stage: str | None,
-        moment: str | None = None,
-    ) -> list[Row]:
-        """Return all rows of that metric there, by every layer, ruler and mode."""
-        return self._by_key.get((subject, grade, distance, metric, stage, moment), [])
+    def rows(self, key: Key) -> list[Row]:
+        """Return all rows there, by every layer, ruler and mode."""
+        return self._by_key.get(key, [])
 
     def row(
         self,
@@ -92,13 +98,11 @@ class Lookup:
         layer: str | None = None,
         mode: str | None = None,
     ) -> Row | None:
-        """Return the row of FILES allocated (or of the asked layer, or without any), else None."""
-        for row in self.rows(subject, grade, distance, metric, stage, moment):
+        """Return the row of the subject's gauge (or of the asked layer, or of none), else None."""
+        gauges = (self.gauge(subject), (None, None))
+        for row in self.rows((subject, grade, distance, metric, stage, moment)):
             if mode is not None and row.mode != mode:
                 continue
-            wanted = (
-                row.layer == layer if layer else (row.layer, row.ruler) in (FILES, (None, None))
-            )
-            if wanted:
+            if row.layer == layer if layer else (row.layer, row.ruler) in gauges:
                 return row
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from deduplab.analysis.lookup import DISTANCES, FILES, Lookup, Subject
+from deduplab.analysis.lookup import DISTANCES, Lookup, Subject
 from deduplab.analysis.row import Row
 
 
@@ -24,11 +24,12 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """The footprints of one subject over the chain, settled ones only."""
+    """The footprints of one subject over the chain, settled ones only, as ``layer`` counts them."""
 
     subject: Subject
     grade: str
     distance: str | int
+    layer: str
     logical_bytes: float
     bars: tuple[Bar, ...]
 
@@ -65,7 +66,7 @@ def footprint_bars(rows: Iterable[Row]) -> list[Bars]:
         name, _, component = row.metric.partition(":")
         if (
             name in ("footprint_bytes", "baseline_bytes")
-            and (row.layer, row.ruler) == FILES
+            and (row.layer, row.ruler) == lookup.gauge(subject)
             and (row.grade_asked, row.distance) == chosen[subject]
             and row.moment != "flush"
         ):
@@ -78,7 +79,8 @@ def footprint_bars(rows: Iterable[Row]) -> list[Bars]:
             elif logical_bytes:
                 bar.total_ratio = row.value / logical_bytes
     return [
-        Bars(subject, *chosen[subject], _logical_bytes(lookup, subject, chosen[subject]),
+        Bars(subject, *chosen[subject], lookup.gauge(subject)[0],
+             _logical_bytes(lookup, subject, chosen[subject]),
              tuple(parts.values()))
         for subject, parts in bars.items()
         if parts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from deduplab.analysis.context import Context, Place, left_out
@@ -30,9 +30,10 @@ def size_rows(run: str, group: Group) -> Iterator[Row]:
     context = Context(run, group)
     if not group.counting:
         return
+    spots = _all_spots(group)
     for gauge in gauges(group):
-        yield from _footprint_rows(context, group, gauge)
-    yield from _gap_rows(context, group)
+        yield from _footprint_rows(context, group, gauge, spots)
+    yield from _gap_rows(context, group, spots)
     yield from _missing_rows(context, group)
     first = group.counting[0]
     for stage, manifest in (("bulk", first.bulk_manifest), ("insert", first.insert_manifest)):
@@ -55,12 +56,14 @@ def gauges(group: Group) -> tuple[Gauge, ...]:
     return (FILES_ALLOCATED, *others)
 
 
-def _footprint_rows(context: Context, group: Group, gauge: Gauge) -> Iterator[Row]:
+def _footprint_rows(
+    context: Context, group: Group, gauge: Gauge, spots: Sequence[Spot]
+) -> Iterator[Row]:
     """Yield the absolute footprint of every moment, whole and by component."""
-    for spot in _all_spots(group):
+    names = _components(group, gauge)
+    for spot in spots:
         place = Place.of(spot, gauge)
         base = "baseline_bytes" if spot == BASELINE else "footprint_bytes"
-        names = _components(group, gauge)
         for component in (None, *names):
             column = absolute(spot, Gauge(gauge.layer, gauge.ruler, component))
             found = sample(group.counting, [column])
@@ -72,9 +75,9 @@ def _footprint_rows(context: Context, group: Group, gauge: Gauge) -> Iterator[Ro
                 yield context.absent(place, metric, "byte", found.problem)
 
 
-def _gap_rows(context: Context, group: Group) -> Iterator[Row]:
+def _gap_rows(context: Context, group: Group, spots: Sequence[Spot]) -> Iterator[Row]:
     """Yield apparent / allocated: the gap between the two rulers of FILES."""
-    for spot in _all_spots(group):
+    for spot in spots:
         if spot.stage is None:
             continue
         columns = [absolute(spot, FILES_APPARENT), absolute(spot, FILES_ALLOCATED)]

@@ -9,6 +9,8 @@ in the same round. One repetition has no interval.
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -49,15 +51,16 @@ def estimate(statistic: Statistic, groups: Sequence[Floats]) -> Estimate:
     """
     n = min(len(group) for group in groups)
     with np.errstate(divide="ignore", invalid="ignore"):
-        value = float(statistic([group.mean(axis=0) for group in groups]))
+        # the mean of one is itself; most figures of a quick run are of one
+        value = float(statistic([g[0] if len(g) == 1 else g.mean(axis=0) for g in groups]))
         if not np.isfinite(value):
             return Estimate(None, None, None, n)
         if n < 2:
             return Estimate(value, None, None, n)
         if all((group == group[0]).all() for group in groups):
             return Estimate(value, value, value, n)  # every draw would give the same
-        rng = np.random.default_rng(_SEED)
-        means = [group[_draws(rng, len(group))].mean(axis=1) for group in groups]
+        draws = _draws(tuple(len(group) for group in groups))
+        means = [group[drawn].mean(axis=1) for group, drawn in zip(groups, draws, strict=True)]
         low, high = _interval(statistic(means))
     return Estimate(value, low, high, n)
 
@@ -74,8 +77,10 @@ def quotient(means: Sequence[Floats]) -> Floats:
     return divided
 
 
-def percentiles(repetitions: Sequence[npt.NDArray[np.int64]], share: float) -> Estimate:
-    """Return a percentile of pooled raw values, with its interval over repetitions.
+def percentiles(
+    repetitions: Sequence[npt.NDArray[np.int64]], shares: Sequence[float]
+) -> list[Estimate]:
+    """Return percentiles of pooled raw values, each with its interval over repetitions.
 
     The percentile is the nearest rank: the least value that at least ``share``
     of all values do not exceed, so it is always a value that was measured.
@@ -84,23 +89,30 @@ def percentiles(repetitions: Sequence[npt.NDArray[np.int64]], share: float) -> E
     ----------
     repetitions
         Raw values of each repetition; at least one value in all.
-    share
-        0 < share <= 1, as 0.99.
+    shares
+        Each 0 < share <= 1, as 0.99.
     """
     n = len(repetitions)
     pooled = np.sort(np.concatenate(repetitions))
+    if n < 2:
+        ranks = [math.ceil(share * len(pooled) - 1e-9) for share in shares]
+        return [Estimate(float(pooled[rank - 1]), None, None, n) for rank in ranks]
     # cumulative[r, i]: how many values of repetition r are among the i + 1 least of all
     cumulative = np.stack(
         [np.searchsorted(np.sort(values), pooled, side="right") for values in repetitions]
     )
+    (draws,) = _draws((n,))
+    drawn = np.stack([(draws == index).sum(axis=1) for index in range(n)], axis=1)
+    # draws that took each repetition equally often give the same: each such draw is ranked once
+    weights, which = np.unique(drawn, axis=0, return_inverse=True)
     ones = np.ones((1, n), dtype=np.int64)
-    value = float(_weighted_rank(pooled, cumulative, ones, share)[0])
-    if n < 2:
-        return Estimate(value, None, None, n)
-    draws = _draws(np.random.default_rng(_SEED), n)
-    weights = np.stack([(draws == index).sum(axis=1) for index in range(n)], axis=1)
-    low, high = _interval(_weighted_rank(pooled, cumulative, weights, share))
-    return Estimate(value, low, high, n)
+    found = []
+    for share in shares:
+        value = float(_weighted_rank(pooled, cumulative, ones, share)[0])
+        ranked = _weighted_rank(pooled, cumulative, weights, share)
+        low, high = _interval(ranked[which.reshape(-1)])
+        found.append(Estimate(value, low, high, n))
+    return found
 
 
 def _weighted_rank(
@@ -121,8 +133,11 @@ def _weighted_rank(
     return pooled[low].astype(np.float64)
 
 
-def _draws(rng: np.random.Generator, n: int) -> npt.NDArray[np.int64]:
-    return rng.integers(0, n, size=(RESAMPLES, n))
+@functools.cache
+def _draws(lengths: tuple[int, ...]) -> tuple[npt.NDArray[np.int64], ...]:
+    """Return which repetitions each draw takes, of groups of these lengths; always the same."""
+    rng = np.random.default_rng(_SEED)
+    return tuple(rng.integers(0, length, size=(RESAMPLES, length)) for length in lengths)
 
 
 def _interval(values: Floats) -> tuple[float | None, float | None]:

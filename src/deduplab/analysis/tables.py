@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from deduplab.analysis.attribution import Attribution, attribute, reclaim_steps
-from deduplab.analysis.lookup import DISTANCES, MOMENTS, Lookup, Subject
+from deduplab.analysis.attribution import NOTHING, Attribution, attribute, reclaim_steps
+from deduplab.analysis.lookup import DISTANCES, FILES, MOMENTS, Lookup, Subject
 from deduplab.analysis.row import Row
 
 ABSENT: Final = "–"  # shown where there is no value; the row tells why
@@ -67,7 +67,8 @@ class Costs:
 class Finding:
     """The answer for one subject at its highest grade (None without copies).
 
-    ``costs`` holds every distance at all three moments; ``unique_costs`` what
+    ``layer`` is that of all byte figures: FILES, or ENGINE where no figure of
+    FILES counts. ``costs`` holds every distance at all three moments; ``unique_costs`` what
     the control cost at these moments; ``reclaim_steps`` the rows ``reclaimed``
     after delete and each maintenance mode, ``reclaim_times`` the seconds of
     each of them; ``refill_growth`` that at rest.
@@ -75,12 +76,34 @@ class Finding:
 
     subject: Subject
     grade: str | None
+    layer: str
     unique_costs: tuple[Row | None, ...]
     costs: tuple[Costs, ...]
     reclaim_steps: tuple[Row, ...]
     reclaim_times: tuple[Row | None, ...]
     refill_growth: Row | None
     attribution: Attribution
+
+    @property
+    def name(self) -> str:
+        """The subject's name, with the layer where that is not FILES."""
+        layer = "" if self.layer == FILES[0] else f" (layer {self.layer})"
+        return f"{self.subject.name}{layer}"
+
+    @property
+    def distance_words(self) -> str:
+        """How much more adjacent copies save than shuffled ones, at the last moment with both."""
+        for moment in reversed(MOMENTS):
+            rows = [
+                cost.dedup_efficiency if cost else None
+                for cost in (self.at(distance, moment) for distance in DISTANCES)
+            ]
+            near, far = (row.value if row else None for row in rows)
+            if near is not None and far is not None:
+                if abs(near - far) < NOTHING:
+                    return "no distance effect"
+                return f"distance effect: {two_digits(near - far)} of eta"
+        return ""
 
     def time_of(self, step: Row) -> Row | None:
         """Return the row of the seconds that a step of ``reclaim_steps`` took."""
@@ -94,15 +117,22 @@ class Finding:
         )
 
 
-def findings_of(rows: Iterable[Row]) -> list[Finding]:
-    """Return the answer for every system, variant and payload in the rows."""
+def findings_of(rows: Iterable[Row], windows_s: Sequence[float] = ()) -> list[Finding]:
+    """Return the answer for every system, variant and payload in the rows.
+
+    ``windows_s`` are the windows of rest of the run's cells, for the wording.
+    """
     lookup = Lookup(rows)
-    return [_finding(lookup, subject) for subject in lookup.subjects()]
+    return [_finding(lookup, subject, windows_s) for subject in lookup.subjects()]
 
 
 def findings(rows: Iterable[Row]) -> Table:
     """Return the findings as a table of text."""
-    answers = findings_of(rows)
+    return findings_table(findings_of(rows))
+
+
+def findings_table(answers: Iterable[Finding]) -> Table:
+    """Return findings that were derived already as a table of text."""
     headers = (
         Header("system"),
         Header("payload"),
@@ -130,7 +160,7 @@ def two_digits(value: float) -> str:
     return text.removeprefix("-") if float(text) == 0 else text
 
 
-def _finding(lookup: Lookup, subject: Subject) -> Finding:
+def _finding(lookup: Lookup, subject: Subject, windows_s: Sequence[float]) -> Finding:
     grade = lookup.highest_grade(subject)
     costs = []
     for distance in lookup.distances(subject, grade) if grade else []:
@@ -145,12 +175,13 @@ def _finding(lookup: Lookup, subject: Subject) -> Finding:
     return Finding(
         subject=subject,
         grade=grade,
+        layer=lookup.gauge(subject)[0],
         unique_costs=tuple(firsts),
         costs=tuple(costs),
         reclaim_steps=tuple(steps),
         reclaim_times=tuple(_time_of(lookup, subject, step) for step in steps),
         refill_growth=_refill(lookup, subject),
-        attribution=attribute(lookup, subject),
+        attribution=attribute(lookup, subject, windows_s),
     )
 
 
@@ -180,7 +211,7 @@ def _line(finding: Finding) -> tuple[str, ...]:
     etas = [three(distance, "dedup_efficiency") for distance in DISTANCES]
     reclaimed = " ".join(number(row) for row in finding.reclaim_steps) or ABSENT
     return (
-        finding.subject.name,
+        finding.name,
         finding.subject.payload,
         finding.grade or ABSENT,
         " ".join(number(row) for row in finding.unique_costs),

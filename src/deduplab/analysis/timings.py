@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -35,6 +35,7 @@ def timing_rows(run: Run, group: Group) -> Iterator[Row]:
     if not group.counting:
         return
     first = group.counting[0]
+    ids = {id(cell): cell.cell.cell_id for cell in group.counting}  # a hash each: made once
     for measurement in first.measurements:
         spot = _spot(first, measurement)
         position = measurement.position
@@ -42,7 +43,7 @@ def timing_rows(run: Run, group: Group) -> Iterator[Row]:
             yield _row(context, group, spot, "maintenance_s", "s", [_seconds(position)])
             continue
         yield from _throughput_rows(context, group, spot, measurement)
-        yield from _latency_rows(context, run, group, spot, position)
+        yield from _latency_rows(context, run, group, spot, position, ids)
         if measurement.stage in (*_LOADS, Stage.DELETE):
             yield _row(context, group, spot, "flush_s", "s", [_flush_seconds(position)])
         if measurement.stage in _LOADS:
@@ -62,10 +63,11 @@ def _throughput_rows(
 
 
 def _latency_rows(
-    context: Context, run: Run, group: Group, spot: Spot, position: int
+    context: Context, run: Run, group: Group, spot: Spot, position: int, ids: Mapping[int, str]
 ) -> Iterator[Row]:
     """Yield latencies of one operation: a batch in bulk, refill and delete, else one object."""
-    found = [run.latencies_ns(cell.cell.cell_id, position) for cell in _valid(group, position)]
+    valid = _valid(group, position)
+    found = [run.latencies_ns(ids[id(cell)], position) for cell in valid]
     repetitions = [values for values in found if len(values)]
     if not repetitions:
         return
@@ -83,10 +85,10 @@ def _latency_rows(
     for name, value in extremes:  # no interval: a bootstrap can't reach beyond an extreme
         extreme = Estimate(float(value), None, None, len(repetitions))
         yield context.figure(place, f"latency_{name}_ns", "ns", extreme, remark)
-    for name, share in PERCENTILES:
+    figures = percentiles(repetitions, [share for _, share in PERCENTILES])
+    for (name, share), figure in zip(PERCENTILES, figures, strict=True):
         few = operations < math.ceil(1 / (1 - share) - 1e-9)
         note = f"few operations ({operations}): the greatest one" if few else remark
-        figure = percentiles(repetitions, share)
         yield context.figure(place, f"latency_{name}_ns", "ns", figure, note)
 
 

@@ -7,12 +7,14 @@ import platform
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Final
 
 import psutil
 
 import deduplab
 from deduplab.units import format_bytes
 
+_CHANGING: Final = {"workspace free", "load average at start"}
 _PACKAGES = ("numpy", "cryptography", "pyfastcdc", "zstandard", "blake3", "xxhash", "pyarrow")
 
 
@@ -50,6 +52,20 @@ def record(workspace: Path, drivers: Iterable[str] = ()) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def differences(recorded: dict[str, str], now: dict[str, str]) -> list[str]:
+    """Return what makes two environments unlike, one sentence part each; empty if they are alike.
+
+    Figures of unlike environments are never put together. What changes from
+    minute to minute (free space, load) is left out.
+    """
+    names = sorted({*recorded, *now} - _CHANGING)
+    return [
+        f"{name}: {recorded.get(name, 'none')} then, {now.get(name, 'none')} now"
+        for name in names
+        if recorded.get(name) != now.get(name)
+    ]
 
 
 def _os_name() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -82,9 +83,17 @@ class Rig:
         )
 
     def settled(self, name: str, settings: RestSettings, live_logical_bytes: int) -> Moment:
-        """Wait for rest, then read the footprint."""
-        rest = self.rest(settings)
-        return Moment(name, self.footprint(live_logical_bytes), rest)
+        """Wait for rest, then read the footprint; again if something moved in between."""
+        deadline = time.monotonic() + settings.deadline_s
+        while True:
+            rest = self.rest(settings)
+            footprint = self.footprint(live_logical_bytes)
+            files = footprint.reading(Layer.FILES)
+            still = files is None or files.total_bytes == rest.curve[-1][1]
+            if still or not rest.settled:
+                return Moment(name, footprint, rest)
+            if time.monotonic() >= deadline:
+                return Moment(name, footprint, dataclasses.replace(rest, settled=False))
 
     def storage_write_bytes(self) -> int | None:
         """Return what the system's processes have written to storage so far, or None."""

@@ -18,19 +18,19 @@ from deduplab.errors import StoreError
 from deduplab.executors.local import LocalExecutor
 from deduplab.executors.workspace import check_space, sweep
 from deduplab.model import Cell
-from deduplab.store import Run, RunHeader
+from deduplab.store import Run, RunHeader, run_directories
 
 
 def unfinished_run(runs: Path, plan: Plan) -> Run | None:
     """Return the newest run of exactly this plan and scale that has cells left, or None."""
     found = []
-    for path in runs.glob("*/run.json"):
+    for directory in run_directories(runs):
         try:
-            run = Run.open(path.parent)
+            run = Run.open(directory)
+            if run.header.plan_digest == plan.digest and not is_complete(run):
+                found.append(run)
         except StoreError:
-            continue  # written by another version: not ours to go on with
-        if run.header.plan_digest == plan.digest and not is_complete(run):
-            found.append(run)
+            continue  # written by another version, or damaged: not ours to go on with
     return max(found, key=lambda run: run.header.created_unix_ns, default=None)
 
 
@@ -39,7 +39,7 @@ def is_complete(run: Run) -> bool:
     return set(run.header.cell_ids) <= run.committed_ids()
 
 
-def new_run(runs: Path, plan: Plan, workspace: Path) -> Run:
+def new_run(runs: Path, plan: Plan, workspace: Path, only: tuple[str, ...] = ()) -> Run:
     """Make the directory of a new run, with the environment as it is now.
 
     Raises
@@ -64,11 +64,21 @@ def new_run(runs: Path, plan: Plan, workspace: Path) -> Run:
         scale=plan.scale,
         created_unix_ns=now,
         cell_ids=tuple(cell.cell_id for cell in cells),
-        environment=environment.record(
-            workspace, [registry.system(system.name).driver for system in plan.systems]
-        ),
+        environment=environment_now(plan, workspace),
+        only=only,
     )
     return Run.create(root, header, plan.text)
+
+
+def environment_now(plan: Plan, workspace: Path) -> dict[str, str]:
+    """Return the environment record of this host for a plan."""
+    drivers = [registry.system(system.name).driver for system in plan.systems]
+    return environment.record(workspace, drivers)
+
+
+def unlike(run: Run, plan: Plan, workspace: Path) -> list[str]:
+    """Return in what this host is unlike the one that a run was begun on; empty if alike."""
+    return environment.differences(run.header.environment, environment_now(plan, workspace))
 
 
 def perform(run: Run, plan: Plan, workspace: Path, console: Console) -> Tally:

@@ -9,22 +9,22 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from deduplab.analysis import Calibration, calibrate, findings, rows
+from deduplab.analysis import Calibration, Row, calibrate, findings
 from deduplab.store import Run
 
 _STYLES = {"passed": "green", "failed": "bold red", "incomplete": "yellow", "reported": "dim"}
 
 
-def write_report(run: Run, page: Path | None = None) -> Path:
+def write_report(run: Run, found: list[Row], page: Path | None = None) -> Path:
     """Write the report, beside the run's results unless a page is named; return its path."""
     from deduplab.report import html  # drawing takes long to import, and a run should start at once
 
-    return html.write(run, page or run.root / "report.html")
+    return html.write(run, page or run.root / "report.html", found)
 
 
-def print_findings(run: Run, console: Console) -> None:
+def print_findings(run: Run, rows: list[Row], console: Console) -> None:
     """Print the table of findings, and the calibration verdict below it."""
-    found = findings(rows(run))
+    found = findings(rows)
     table = Table(title=found.title, title_justify="left", caption=found.note, show_lines=False)
     table.caption_justify = "left"
     last = found.headers[-1]

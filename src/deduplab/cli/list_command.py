@@ -15,7 +15,7 @@ from deduplab import registry
 from deduplab.cli.options import runs_option
 from deduplab.datasets import PAYLOADS
 from deduplab.errors import StoreError
-from deduplab.store import Run
+from deduplab.store import Run, run_directories
 
 _WHAT = ("systems", "variants", "payloads", "plans", "runs")
 
@@ -84,13 +84,13 @@ def _plans() -> Rows:
 
 def _runs(runs: Path) -> Rows:
     rows = []
-    for path in sorted(runs.glob("*/run.json")):
+    for directory in run_directories(runs):
         try:
-            run = Run.open(path.parent)
+            run = Run.open(directory)
+            done = len(run.committed_ids())
         except StoreError as error:
-            rows.append({"run": path.parent.name, "plan": "?", "cells": str(error)})
+            rows.append({"run": directory.name, "plan": "?", "cells": str(error)})
             continue
-        done = len(run.committed_ids())
         rows.append(
             {
                 "run": run.header.run_id,

@@ -64,7 +64,10 @@ def main() -> None:
         error.show()
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("deduplab: interrupted", err=True)
+        click.echo(
+            "deduplab: interrupted; what was committed stays, and the same command goes on with it",
+            err=True,
+        )
         code = Interrupted.exit_code
     except DeduplabError as error:
         click.echo(f"deduplab: {error}", err=True)
@@ -77,4 +80,4 @@ def main() -> None:
 
 def _terminated(signal_number: int, frame: FrameType | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise Interrupted("terminated; the cell in hand was given up, all committed cells stay")
+    raise Interrupted("terminated; what was committed stays, and the same command goes on with it")

@@ -31,10 +31,11 @@ def command(run_name: str, runs: Path, output: Path | None, as_json: bool) -> No
     A run that is not finished gives a report of what is committed so far.
     """
     run = find_run(runs, run_name)
+    found = rows(run)
     if as_json:
-        click.echo(export_json(rows(run)), nl=False)
+        click.echo(export_json(found), nl=False)
         return
-    page = write_report(run, output)
+    page = write_report(run, found, output)
     console = Console()
-    print_findings(run, console)
+    print_findings(run, found, console)
     console.print(f"\nreport: {page}", soft_wrap=True, highlight=False)

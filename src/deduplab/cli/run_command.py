@@ -10,11 +10,12 @@ import click
 from rich.console import Console
 
 from deduplab import config
+from deduplab.analysis import rows
 from deduplab.bench import matrix
 from deduplab.cli import campaign
 from deduplab.cli.findings import print_findings, write_report
 from deduplab.cli.options import plan_argument, runs_option, split_only, workspace_option
-from deduplab.errors import PlanError
+from deduplab.errors import OperationFailed, PlanError, SystemUnavailable
 from deduplab.executors.workspace import prepared
 from deduplab.model import OutcomeKind
 from deduplab.store import Run, find_run
@@ -50,7 +51,8 @@ def command(
     """Run the cells of PLAN, each on a fresh private instance, and write the report.
 
     A run that was interrupted or killed is gone on with: the same command
-    again runs only the cells that are not committed yet.
+    again runs only the cells that are not committed yet. Exit code 3 or 7 if
+    a system has no cell that counts.
     """
     if fresh and resume:
         raise PlanError("--fresh and --resume exclude each other")
@@ -58,7 +60,7 @@ def command(
     plan = config.load(plan_path, scale=scale, only=split_only(only))
     matrix.check_datasets(matrix.cells(plan))
     workspace = prepared(workspace)
-    run = _chosen_run(plan, runs, workspace, fresh, resume, console)
+    run = _chosen_run(plan, runs, workspace, fresh, resume, split_only(only), console)
     began = time.monotonic()
     tally = campaign.perform(run, plan, workspace, console)
     taken = format_seconds(time.monotonic() - began)
@@ -67,7 +69,8 @@ def command(
         f"{sum(tally.ended.values())} cells in {taken}: {counts or 'none were left to run'}",
         highlight=False,
     )
-    report = write_report(run)
+    found = rows(run)
+    report = write_report(run, found)
     if as_json:
         click.echo(
             json.dumps(
@@ -80,9 +83,10 @@ def command(
                 }
             )
         )
-        return
-    print_findings(run, console)
-    console.print(f"\nreport: {report}", soft_wrap=True, highlight=False)
+    else:
+        print_findings(run, found, console)
+        console.print(f"\nreport: {report}", soft_wrap=True, highlight=False)
+    _refuse_if_nothing_counts(run)
 
 
 def _chosen_run(
@@ -91,8 +95,11 @@ def _chosen_run(
     workspace: Path,
     fresh: bool,
     resume: str | None,
+    only: tuple[str, ...],
     console: Console,
 ) -> Run:
+    """Return the run to go on with, or a new one; never one that was begun on an unlike host."""
+    run = None if fresh else campaign.unfinished_run(runs, plan)
     if resume:
         run = find_run(runs, resume)
         if run.header.plan_digest != plan.digest:
@@ -101,16 +108,41 @@ def _chosen_run(
                 "its cells would not be comparable; name the plan it was made from, or drop "
                 "--resume"
             )
-        return run
-    unfinished = None if fresh else campaign.unfinished_run(runs, plan)
-    if unfinished is None:
-        run = campaign.new_run(runs, plan, workspace)
+    if run is not None and (differing := campaign.unlike(run, plan, workspace)):
+        words = f"{run.header.run_id} was begun in another environment ({'; '.join(differing)})"
+        if resume:
+            raise PlanError(f"{words}: its cells would not be comparable; drop --resume")
+        console.print(f"{words}: not going on with it", highlight=False, soft_wrap=True)
+        run = None
+    if run is None:
+        run = campaign.new_run(runs, plan, workspace, only)
         console.print(f"run {run.header.run_id}: {len(run.header.cell_ids)} cells", highlight=False)
-        return run
-    committed = len(unfinished.committed_ids())
-    console.print(
-        f"going on with {unfinished.header.run_id}: {committed} of "
-        f"{len(unfinished.header.cell_ids)} cells are committed (--fresh starts anew)",
-        highlight=False,
-    )
-    return unfinished
+    elif not resume:
+        console.print(
+            f"going on with {run.header.run_id}: {len(run.committed_ids())} of "
+            f"{len(run.header.cell_ids)} cells are committed (--fresh starts anew)",
+            highlight=False,
+        )
+    return run
+
+
+def _refuse_if_nothing_counts(run: Run) -> None:
+    """Raise if some system has no cell that counts, so that a script notices.
+
+    Raises
+    ------
+    SystemUnavailable, OperationFailed
+        With the first reason of each such system.
+    """
+    reasons: dict[str, str] = {}
+    sound: set[str] = set()
+    for result in run.cells():
+        name = f"{result.cell.system}/{result.cell.variant}"
+        if result.outcome.ok:
+            sound.add(name)
+        else:
+            reasons.setdefault(name, f"{name}: {result.outcome.reason}")
+    lost = [reason for name, reason in sorted(reasons.items()) if name not in sound]
+    if lost:
+        kind = SystemUnavailable if "SystemUnavailable" in " ".join(lost) else OperationFailed
+        raise kind("no cell counts of\n  " + "\n  ".join(lost))

@@ -28,7 +28,7 @@ from deduplab import registry
 from deduplab.bench.lifecycle import run_cell
 from deduplab.bench.manifests import ManifestCache
 from deduplab.bench.runner import Progress, without_measurements
-from deduplab.errors import DeduplabError, Interrupted, StoreError, SystemUnavailable
+from deduplab.errors import DeduplabError, StoreError, SystemUnavailable
 from deduplab.executors.workspace import instance_directory
 from deduplab.model import Cell, Outcome, OutcomeKind, Stage
 from deduplab.store import Run
@@ -37,6 +37,13 @@ _PR_SET_PDEATHSIG: Final = 1  # <linux/prctl.h>
 _TEARDOWN_DEADLINE_S: Final = 20.0
 
 _Message = tuple[str, object, object]
+
+
+class _StoppedError(BaseException):
+    """The run asked the cell's process to take everything down.
+
+    No ``Exception``, so that nothing on the way takes it for a failed operation.
+    """
 
 
 class LocalExecutor:
@@ -69,8 +76,10 @@ class LocalExecutor:
         ------
         SystemUnavailable
             If the system could not be reached.
-        Interrupted
-            If the run is interrupted; the cell's process has been ended.
+        StoreError
+            If the cell could not be written.
+
+        When the run is interrupted, the cell's process is ended and nothing committed.
         """
         started = time.time_ns()
         ours, theirs = self._context.Pipe()
@@ -94,6 +103,8 @@ class LocalExecutor:
             raise SystemUnavailable(str(detail))
         if kind == "store":
             raise StoreError(str(detail))
+        if cell.cell_id in self._run.committed_ids():
+            return self._run.cell(cell.cell_id).outcome  # it died or was late just after that
         outcome = Outcome(OutcomeKind.FAILED, str(detail))
         self._run.commit(without_measurements(cell, outcome, started, attempt), {})
         return outcome
@@ -154,14 +165,17 @@ def _work(
         connection.send(("committed", result.outcome, None))
     except SystemUnavailable as error:
         connection.send(("unavailable", str(error), None))
-    except Interrupted:
+    except _StoppedError:
         return
     except StoreError as error:
         connection.send(("store", str(error), None))
     except DeduplabError as error:
         connection.send(("failed", f"{type(error).__name__}: {error}", None))
-    except Exception:  # an engine's own error must cost one cell, not the campaign
-        connection.send(("failed", traceback.format_exc(limit=-4), None))
+    except Exception as error:  # an engine's own error must cost one cell, not the campaign
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        words = " ".join(str(error).split())
+        place = f"{Path(where.filename).name}:{where.lineno}"
+        connection.send(("failed", f"{type(error).__name__} in {place}: {words}", None))
 
 
 def die_with_parent(signal_number: int = signal.SIGKILL) -> None:
@@ -175,4 +189,4 @@ def die_with_parent(signal_number: int = signal.SIGKILL) -> None:
 
 def _interrupted(signal_number: int, frame: FrameType | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise Interrupted("the run was interrupted")
+    raise _StoppedError

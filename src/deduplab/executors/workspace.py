@@ -1,20 +1,22 @@
 """The workspace: where private instances live, and how those of a dead owner are swept.
 
-Every instance is a directory of ours with an ``owner.json`` that names the
-process which made it. The directory goes when its cell ends; if the owner was
-killed, the next run finds it, ends what still runs inside it, and removes it.
+Every instance is a directory of ours with a file ``owner`` that the process
+which made it holds locked as long as it lives: the kernel gives the lock back
+however that process ends. The directory goes when its cell ends; if the owner
+was killed, the next run finds the lock free, ends what still runs inside, and
+removes the directory.
 """
 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import shutil
 import sys
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +30,9 @@ WORKSPACE_VARIABLE: Final = "DEDUPLAB_WORKSPACE"
 _FS_IOC_GETFLAGS: Final = 0x80086601
 _FS_IOC_SETFLAGS: Final = 0x40086602
 _FS_TOPDIR_FL: Final = 0x00020000
-_OWNER_FILE: Final = "owner.json"
+_OWNER_FILE: Final = "owner"
+_PREFIX: Final = "instance-"
+_MAKING_S: Final = 60.0  # a directory without an owner file is in the making, or was left so
 _END_DEADLINE_S: Final = 10.0
 
 
@@ -105,44 +109,47 @@ def check_space(workspace: Path, needed_bytes: int) -> None:
 @contextmanager
 def instance_directory(workspace: Path) -> Iterator[Path]:
     """Give an empty directory for one instance, and remove it at the end."""
-    directory = workspace / f"instance-{uuid.uuid4().hex[:12]}"
+    directory = workspace / f"{_PREFIX}{uuid.uuid4().hex[:12]}"
     directory.mkdir(mode=0o711)
-    owner = psutil.Process()
-    (directory / _OWNER_FILE).write_text(
-        json.dumps({"pid": owner.pid, "created": owner.create_time()})
-    )
     inner = directory / "instance"
     inner.mkdir(mode=0o711)
-    try:
-        yield inner
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+    # Locked under another name first, so that nobody ever sees an owner file that is not locked.
+    aside = directory / f".{_OWNER_FILE}"
+    with aside.open("w") as owner:
+        fcntl.flock(owner, fcntl.LOCK_EX)
+        aside.rename(directory / _OWNER_FILE)
+        try:
+            yield inner
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 def sweep(workspace: Path) -> tuple[int, int]:
     """End and remove what dead owners left; return (processes ended, directories removed).
 
-    Only directories with our owner file are touched, only if that owner no
-    longer lives, and only processes that work inside such a directory.
+    Only instance directories of ours are touched, only those that nobody
+    holds, and only processes that work inside such a directory.
     """
-    orphaned = [
-        path.parent
-        for path in workspace.glob(f"instance-*/{_OWNER_FILE}")
-        if not _owner_lives(path)
-    ]
+    orphaned = [path for path in workspace.glob(f"{_PREFIX}*") if not _is_held(path)]
     ended = _end_processes_inside(orphaned) if orphaned else 0
     for directory in orphaned:
         shutil.rmtree(directory, ignore_errors=True)
     return ended, len(orphaned)
 
 
-def _owner_lives(owner_file: Path) -> bool:
+def _is_held(directory: Path) -> bool:
+    """Return whether the process that made an instance directory lives, or is about to lock it."""
     try:
-        owner = json.loads(owner_file.read_text())
-        process = psutil.Process(owner["pid"])
-        return bool(abs(process.create_time() - owner["created"]) < 1.0)
-    except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
-        return False
+        with (directory / _OWNER_FILE).open() as owner:
+            fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        try:
+            return time.time() - directory.stat().st_mtime < _MAKING_S
+        except FileNotFoundError:
+            return True  # its owner has just removed it
+    except OSError:
+        return True  # locked, or not ours to look at
+    return False
 
 
 def _end_processes_inside(directories: list[Path]) -> int:
@@ -155,12 +162,11 @@ def _end_processes_inside(directories: list[Path]) -> int:
         if any(inside.is_relative_to(directory) for directory in directories):
             found.append(process)
     for process in found:
-        try:
+        with suppress(psutil.NoSuchProcess):
             process.terminate()
-        except psutil.NoSuchProcess:
-            continue
     _, alive = psutil.wait_procs(found, timeout=_END_DEADLINE_S)
     for process in alive:
-        process.kill()
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
     psutil.wait_procs(alive, timeout=_END_DEADLINE_S)
     return len(found)

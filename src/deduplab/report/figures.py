@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator
 
 from deduplab.analysis.coverage import Trouble
-from deduplab.analysis.lookup import MOMENTS
+from deduplab.analysis.lookup import FILES, MOMENTS
 from deduplab.analysis.row import Row
 from deduplab.analysis.series import Bars, Timings
 from deduplab.analysis.tables import Finding, two_digits
@@ -58,7 +58,7 @@ def efficiency(findings: Sequence[Finding], name: str) -> Markup | None:
             axes.axvline(1, color="#9aa4b1", linewidth=0.8, zorder=0, linestyle=(0, (3, 2)))
             axes.grid(axis="y")
             axes.tick_params(axis="y", length=0)
-        panels[0].set_yticks(range(len(shown)), [entry.subject.name for entry in shown])
+        panels[0].set_yticks(range(len(shown)), [entry.name for entry in shown])
         panels[0].set_ylim(len(shown) - 0.5, -0.5)
         figure.supxlabel(
             "eta: 0 = a copy costs what the first one cost, 1 = copies are free", fontsize=9
@@ -129,11 +129,13 @@ def footprints(bars: Bars, name: str) -> Markup:
         axes.set_ylim(len(bars.bars) - 0.5, -0.5)
         axes.margins(x=0.12)
         axes.set_xlim(left=0)
-        axes.set_xlabel("bytes in files / logical bytes of bulk")
+        what = "bytes in files" if bars.layer == FILES[0] else "bytes as the system reports them"
+        axes.set_xlabel(f"{what} / logical bytes of bulk")
         axes.grid(axis="x")
         axes.tick_params(axis="y", length=0)
-        figure.legend(loc="outside upper left", ncols=min(5, max(1, len(components))),
-                      handlelength=1, columnspacing=1)  # fmt: skip
+        if components:
+            figure.legend(loc="outside upper left", ncols=min(5, len(components)),
+                          handlelength=1, columnspacing=1)  # fmt: skip
         return inline(figure, name, f"Footprint of {bars.subject.name} over the stages")
 
 

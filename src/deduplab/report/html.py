@@ -12,18 +12,18 @@ import jinja2
 from markupsafe import Markup
 
 import deduplab
-from deduplab.analysis.attribution import THRESHOLDS
+from deduplab.analysis.attribution import THRESHOLDS, window_words
 from deduplab.analysis.calibration import HARNESS, REFERENCES, Check, calibrate_cells
 from deduplab.analysis.coverage import Trouble, coverage
 from deduplab.analysis.derive import rows_of
-from deduplab.analysis.lookup import MOMENTS
+from deduplab.analysis.lookup import DISTANCES, FILES, MOMENTS
 from deduplab.analysis.row import Row
 from deduplab.analysis.series import footprint_bars, timings
 from deduplab.analysis.statistics import RESAMPLES
-from deduplab.analysis.tables import Finding, findings, findings_of
+from deduplab.analysis.tables import Finding, findings_of, findings_table
 from deduplab.errors import StoreError
 from deduplab.report import figures, wording
-from deduplab.store import Run
+from deduplab.store import Run, RunHeader
 
 _KNOWN = frozenset((*REFERENCES, HARNESS))
 
@@ -36,8 +36,11 @@ class Drawing:
     svg: Markup
 
 
-def write(run: Run, target: Path) -> Path:
+def write(run: Run, target: Path, rows: list[Row] | None = None) -> Path:
     """Write the report of a run into one HTML file and return its path.
+
+    ``rows`` are those of :func:`deduplab.analysis.rows` of the same run, for a
+    caller that has them; they are derived otherwise.
 
     Works for runs that are not finished and for runs in which nothing counts.
 
@@ -46,7 +49,7 @@ def write(run: Run, target: Path) -> Path:
     StoreError
         If the run can't be read or the file can't be written.
     """
-    page = render(run)
+    page = render(run, rows)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(page, encoding="utf-8")
@@ -55,8 +58,8 @@ def write(run: Run, target: Path) -> Path:
     return target
 
 
-def render(run: Run) -> str:
-    """Return the report of a run as HTML."""
+def render(run: Run, rows: list[Row] | None = None) -> str:
+    """Return the report of a run as HTML; ``rows`` as in :func:`write`."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("deduplab.report"),
         autoescape=True,
@@ -67,22 +70,29 @@ def render(run: Run) -> str:
     environment.filters |= {
         "value": wording.value,
         "interval": wording.interval,
+        "span": wording.span,
+        "count": wording.count,
         "remark": wording.remark,
         "repetitions": wording.repetitions,
     }
-    return environment.get_template("report.html.j2").render(_content(run))
+    return environment.get_template("report.html.j2").render(_content(run, rows))
 
 
-def _content(run: Run) -> dict[str, Any]:
+def _content(run: Run, rows: list[Row] | None) -> dict[str, Any]:
     header = run.header
     results = list(run.cells())
-    rows = rows_of(run, results)
-    answers = findings_of(rows)
+    rows = rows_of(run, results) if rows is None else rows
+    found = coverage(header, results)
+    answers = findings_of(rows, found.rest_windows_s)
     tested = [entry for entry in answers if entry.subject.system not in _KNOWN]
     calibration = calibrate_cells(results)
-    found = coverage(header, results)
-    answers = [*tested, *(entry for entry in answers if entry.subject.system in _KNOWN)]
-    timed = [entry for known in (False, True) for entry in timings(_of_systems(rows, known=known))]
+    known = [entry for entry in answers if entry.subject.system in _KNOWN]
+    answers = [*tested, *known]
+    timed = [
+        entry
+        for references in (False, True)
+        for entry in timings(_of_systems(rows, known=references))
+    ]
     return {
         "version": deduplab.__version__,
         "header": header,
@@ -92,14 +102,15 @@ def _content(run: Run) -> dict[str, Any]:
         "harness": [check for check in calibration.checks if _is_harness(check)],
         "coverage": found,
         "environment": _flat(header.environment),
-        "overview": findings(_of_systems(rows, known=False)),
-        "reference_overview": findings(_of_systems(rows, known=True)),
+        "reference_overview": findings_table(known),
         "answers": tested,
         "moments": MOMENTS,
+        "distances": DISTANCES,
         "etas": _efficiencies(answers),
         "footprints": [
             Drawing(
-                f"{bars.subject.name}, {bars.subject.payload}, {bars.grade} {bars.distance}",
+                f"{bars.subject.name}, {bars.subject.payload}, {bars.grade} {bars.distance}"
+                + ("" if bars.layer == FILES[0] else f", layer {bars.layer}"),
                 figures.footprints(bars, f"footprint-{number}"),
             )
             for number, bars in enumerate(footprint_bars(_of_systems(rows, known=False)))
@@ -112,6 +123,8 @@ def _content(run: Run) -> dict[str, Any]:
         ],
         "gaps": _gaps(rows),
         "thresholds": THRESHOLDS,
+        "window": window_words(found.rest_windows_s),
+        "command": _command(header),
         "resamples": RESAMPLES,
     }
 
@@ -119,6 +132,17 @@ def _content(run: Run) -> dict[str, Any]:
 def _of_systems(rows: Iterable[Row], *, known: bool) -> list[Row]:
     """Return the rows of stores with a known answer, or of all others."""
     return [row for row in rows if (row.system in _KNOWN) is known]
+
+
+def _command(header: RunHeader) -> str:
+    """Word the command that runs the same cells again."""
+    words = ["deduplab run", f"plans/{header.plan_name}.toml"]
+    if header.scale != 1:
+        words.append(f"--scale {header.scale}")
+    only = getattr(header, "only", ())  # runs written before this was recorded do not have it
+    if only:
+        words.append(f"--only {','.join(only)}")
+    return " ".join(words)
 
 
 def _is_harness(check: Check) -> bool:

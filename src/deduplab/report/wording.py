@@ -50,16 +50,40 @@ def short(reason: str, outcome: str) -> str:
 
 def repetitions(finding: Finding) -> str:
     """Write on how many repetitions a finding's figures rest."""
-    rows = [*finding.unique_costs]
-    for cost in finding.costs:
-        rows += [cost.duplicate_cost, cost.dedup_efficiency]
-    counts = sorted({row.n for row in rows if row is not None and row.value is not None})
+    counts = _counts(finding)
     if not counts:
         return "nothing counts"
     if counts == [1]:
         return "n = 1, no intervals"
     words = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
-    return f"{words}, 95 % intervals below the values"
+    # a bootstrap over two repetitions can give no more than their range
+    kind = "range of the two repetitions" if counts[-1] == 2 else "95 % intervals"
+    return f"{words}, {kind} below the values"
+
+
+def count(finding: Finding) -> str:
+    """Write the number of repetitions of a finding's figures: ``2``, or ``1–3`` where they differ.
+
+    That is the least and the greatest n of the figures that have a value.
+    """
+    counts = _counts(finding)
+    if not counts:
+        return ABSENT
+    return str(counts[0]) if len(counts) == 1 else f"{counts[0]}–{counts[-1]}"
+
+
+def span(row: Row | None) -> str:
+    """Write a row's interval; the kind of reason where there is no value; nothing where n = 1."""
+    if row is not None and row.value is not None and row.ci_low is None:
+        return ""
+    return interval(row)
+
+
+def _counts(finding: Finding) -> list[int]:
+    rows = [*finding.unique_costs]
+    for cost in finding.costs:
+        rows += [cost.duplicate_cost, cost.dedup_efficiency]
+    return sorted({row.n for row in rows if row is not None and row.value is not None})
 
 
 def _seconds(duration_s: float) -> str:
