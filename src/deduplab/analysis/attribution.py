@@ -2,9 +2,9 @@
 
 Rules with stated thresholds, read off eta at the highest grade on FILES
 allocated (ENGINE where the files are out of reach). The shuffled copies tell
-what is deduplicated wherever a copy lies; what only adjacent copies gain at the last moment is an encoding that
-spans neighbours. Storage-layer sharing is claimed only where the VOLUME layer
-was read, and shows more saved than FILES does.
+what is deduplicated wherever a copy lies; what only adjacent copies gain at
+the last moment is an encoding that spans neighbours. Storage-layer sharing is
+claimed only where the VOLUME layer was read, and shows more saved than FILES does.
 """
 
 from __future__ import annotations
