@@ -11,6 +11,8 @@ import psycopg
 import pytest
 
 from deduplab import config
+from deduplab.analysis import rows
+from deduplab.analysis.tables import findings_of
 from deduplab.bench import matrix
 from deduplab.bench.lifecycle import run_cell
 from deduplab.bench.manifests import ManifestCache
@@ -18,8 +20,10 @@ from deduplab.errors import PlanError
 from deduplab.executors.workspace import instance_directory, prepared
 from deduplab.model import Layer, RemoteAddress
 from deduplab.remote import resolve
+from deduplab.report import html
 from deduplab.server import Endpoint
 from deduplab.servers.postgresql import PostgresqlServer
+from deduplab.store import Run, RunHeader
 from tests.end_to_end.conftest import PLAN, workspace_of
 
 
@@ -45,14 +49,17 @@ def test_a_server_that_runs_already_is_measured_by_what_it_says(
     assert server.user is not None
     monkeypatch.setenv("LAB_SECRET", server.secret.reveal())
     table = PLAN.format(repetitions=1, systems="[systems.postgresql]")
-    cell = matrix.cells(config.parse(table, origin="p.toml"))[0]
     remote = RemoteAddress(server.host, server.port, server.user, "postgres", "env:LAB_SECRET")
-    result, _ = run_cell(
-        dataclasses.replace(cell, remote=remote),
-        tmp_path,
-        ManifestCache(tmp_path / "manifests"),
-    )
-    assert result.outcome.ok, result.outcome
+    cells = [
+        dataclasses.replace(cell, remote=remote)
+        for cell in matrix.cells(config.parse(table, origin="p.toml"))
+    ]
+    ids = tuple(cell.cell_id for cell in cells)
+    run = Run.create(tmp_path / "run", RunHeader("remote", "small", "d" * 64, 1, 1, ids), table)
+    for cell in cells:
+        result, latencies_ns = run_cell(cell, tmp_path, ManifestCache(tmp_path / "manifests"))
+        assert result.outcome.ok, result.outcome
+        run.commit(result, latencies_ns)
     footprint = result.measurements[0].moments[-1].footprint
     assert footprint.reading(Layer.FILES) is None
     assert Layer.FILES in {missing.layer for missing in footprint.missing}
@@ -60,6 +67,13 @@ def test_a_server_that_runs_already_is_measured_by_what_it_says(
     assert engine is not None
     assert engine.total_bytes > 256 * 1024
     assert result.measurements[0].storage_write_bytes is None
+    (found,) = findings_of(rows(run))
+    assert found.layer == "ENGINE"
+    shuffled = found.at("shuffled", "rest")
+    assert shuffled is not None
+    assert shuffled.dedup_efficiency is not None
+    assert shuffled.dedup_efficiency.value is not None
+    assert "postgresql (layer ENGINE)" in html.render(run)
     with psycopg.connect(
         host=server.host,
         port=server.port,

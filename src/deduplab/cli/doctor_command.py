@@ -31,6 +31,8 @@ from deduplab.model import (
 )
 from deduplab.store import Run, RunHeader
 
+_COLOURS = {"ready": "green", "unavailable": "yellow", "failed": "red"}
+_STEPS = ("brought_up", "logged_in", "written", "read", "measured", "deleted")
 _STAGES = (Stage.BULK, Stage.INSERT, Stage.READ, Stage.DELETE, Stage.RECLAIM)
 
 
@@ -42,6 +44,8 @@ class Checkup:
     status: str
     version: str
     source: str
+    brought_up: bool
+    logged_in: bool
     written: bool
     read: bool
     measured: bool
@@ -75,9 +79,12 @@ def command(systems: str, workspace: Path, as_json: bool) -> None:
         click.echo(json.dumps([dataclasses.asdict(row) for row in found], indent=2))
     else:
         console.print(_table(found))
+        for row in found:
+            if row.reason:
+                console.print(f"{row.system}: {row.reason}", highlight=False, soft_wrap=True)
     wanting = [row.system for row in found if row.status != "ready"]
     if named and wanting:
-        raise SystemUnavailable(f"not ready: {', '.join(wanting)}; the table says why")
+        raise SystemUnavailable(f"not ready: {', '.join(wanting)}; see above")
 
 
 def check(entry: registry.SystemEntry, workspace: Path) -> Checkup:
@@ -89,8 +96,9 @@ def check(entry: registry.SystemEntry, workspace: Path) -> Checkup:
         try:
             outcome = LocalExecutor(run, workspace, (entry.name,)).execute(cell, 1, _Silent())
         except SystemUnavailable as error:
+            nothing = dict.fromkeys(_STEPS, False)
             return Checkup(
-                entry.name, "unavailable", "", "", False, False, False, False, str(error)
+                entry.name, "unavailable", "", _source(entry), **nothing, reason=str(error)
             )
         return _checkup(entry, outcome, run.cell(cell.cell_id))
 
@@ -142,11 +150,13 @@ def _checkup(entry: registry.SystemEntry, outcome: Outcome, result: CellResult) 
         status="ready" if ready else "failed",
         version=f"{result.identity.product} {result.identity.version}" if result.identity else "",
         source=_source(entry),
+        brought_up=result.identity is not None,  # an instance that could be logged in to and asked
+        logged_in=result.identity is not None,
         written={Stage.BULK, Stage.INSERT} <= done,
         read=Stage.READ in done or not entry.capabilities().stores_data,
         measured=measured,
         deleted=Stage.DELETE in done,
-        reason="" if ready else outcome.reason,
+        reason="" if ready else f"{outcome.reason}; what it needs: docs/systems, or the README",
     )
 
 
@@ -161,17 +171,12 @@ def _source(entry: registry.SystemEntry) -> str:
 
 def _table(rows: list[Checkup]) -> Table:
     table = Table()
-    for heading in ("system", "status", "version", "source"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("written", "read", "measured", "deleted"):
-        table.add_column(heading, justify="center")
-    table.add_column("what is wrong, and what to do", overflow="fold")
+    for heading in ("system", "status", "version"):
+        table.add_column(heading, no_wrap=True)
+    for step in _STEPS:
+        table.add_column(step.replace("_", " "), justify="center")
     for row in rows:
-        colour = {"ready": "green", "unavailable": "yellow"}.get(row.status, "red")
-        marks = (
-            "yes" if done else "no" for done in (row.written, row.read, row.measured, row.deleted)
-        )
-        table.add_row(
-            row.system, f"[{colour}]{row.status}[/]", row.version, row.source, *marks, row.reason
-        )
+        marks = ("yes" if getattr(row, step) else "no" for step in _STEPS)
+        status = f"[{_COLOURS[row.status]}]{row.status}[/]"
+        table.add_row(row.system, status, row.version.rpartition(" ")[2], *marks)
     return table
