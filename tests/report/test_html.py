@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from deduplab.analysis import findings, rows
+from deduplab.analysis.series import Bar, footprint_bars
 from deduplab.errors import StoreError
 from deduplab.model import CellResult, OutcomeKind
-from deduplab.report import html
+from deduplab.report import figures, html
 from tests.report.factory import (
     COMPRESSED,
     DUCKDB,
@@ -177,9 +178,9 @@ def test_files_that_are_censored_are_not_replaced_by_engine(tmp_path: Path) -> N
 def test_what_is_reproduced_is_named_whole(tmp_path: Path) -> None:
     run = run_of(tmp_path, matrix([SQLITE]))
     assert "deduplab run plans/quick.toml with" in " ".join(checked(html.render(run)).text.split())
-    run.header = replace(run.header, scale=4)
+    run.header = replace(run.header, scale=4, only=("sqlite", "plain"))
     page = " ".join(checked(html.render(run)).text.split())
-    assert "deduplab run plans/quick.toml --scale 4 with" in page
+    assert "deduplab run plans/quick.toml --scale 4 --only sqlite,plain with" in page
     assert "rest = size unchanged and system idle for 1 s; work that starts later" in page
 
 
@@ -237,3 +238,12 @@ def test_a_target_that_can_not_be_written_is_a_store_error(tmp_path: Path) -> No
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="can't be written"):
         html.write(run, tmp_path / "file" / "report.html")
+
+
+def test_footprints_without_components_are_drawn_without_a_legend(tmp_path: Path) -> None:
+    run = run_of(tmp_path, matrix([replace(SQLITE, censored="baseline")]))
+    (bars,) = footprint_bars(rows(run))
+    bare = replace(bars, bars=tuple(Bar(bar.label, {}, 1.25) for bar in bars.bars))
+    drawn = figures.footprints(bare, "bare")
+    assert "1.25" in drawn
+    assert "data" not in re.findall(r">([a-z]+)</text>", drawn)

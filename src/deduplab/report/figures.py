@@ -108,22 +108,20 @@ def footprints(bars: Bars, name: str) -> Markup:
     spare = [colour for colour in PALETTE if colour not in _COMPONENT_COLOURS.values()]
     with board(4.6, 0.95 + 0.25 * len(bars.bars)) as figure:
         axes = figure.subplots()
-        for line, bar in enumerate(bars.bars):
-            left = 0.0
-            for component in components:
-                width = bar.parts.get(component, 0.0)
-                colour = _COMPONENT_COLOURS.get(
-                    component, spare[components.index(component) % len(spare)]
-                )
-                axes.barh(line, width, left=left, height=0.68, color=colour,
-                          label=component if line == 0 else None)  # fmt: skip
-                left += width
+        ends = [0.0] * len(bars.bars)
+        for index, component in enumerate(components):
+            widths = [bar.parts.get(component, 0.0) for bar in bars.bars]
+            colour = _COMPONENT_COLOURS.get(component, spare[index % len(spare)])
+            axes.barh(range(len(ends)), widths, left=ends, height=0.68, color=colour,
+                      label=component)  # fmt: skip
+            ends = [end + width for end, width in zip(ends, widths, strict=True)]
+        for line, (bar, end) in enumerate(zip(bars.bars, ends, strict=True)):
             words = (
                 short(bar.reason, "not counted")
                 if bar.total_ratio is None
                 else two_digits(bar.total_ratio)
             )
-            axes.annotate(words, (left, line), xytext=(4, 0), textcoords="offset points",
+            axes.annotate(words, (end, line), xytext=(4, 0), textcoords="offset points",
                           va="center", fontsize=8, color=INK)  # fmt: skip
         axes.set_yticks(range(len(bars.bars)), [bar.label for bar in bars.bars])
         axes.set_ylim(len(bars.bars) - 0.5, -0.5)

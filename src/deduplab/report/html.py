@@ -139,9 +139,8 @@ def _command(header: RunHeader) -> str:
     words = ["deduplab run", f"plans/{header.plan_name}.toml"]
     if header.scale != 1:
         words.append(f"--scale {header.scale}")
-    only = getattr(header, "only", ())  # runs written before this was recorded do not have it
-    if only:
-        words.append(f"--only {','.join(only)}")
+    if header.only:
+        words.append(f"--only {','.join(header.only)}")
     return " ".join(words)
 
 
