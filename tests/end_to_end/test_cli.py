@@ -148,9 +148,10 @@ def test_damaged_results_are_a_sentence_and_not_a_traceback(tmp_path: Path, cli:
     plan = write_plan(tmp_path / "p.toml", ["null"])
     directory = tmp_path / json.loads(cli("run", plan, "--json").stdout)["directory"]
     next(directory.glob("cells/*/latency-0.npy")).write_bytes(b"")
-    for damage in (lambda: None, lambda: shutil.rmtree(directory / "cells")):
-        damage()
-        refused = cli("report", "latest", "--json")
+    reports = [cli("report", "latest", "--json")]
+    shutil.rmtree(directory / "cells")
+    reports.append(cli("report", "latest", "--json"))
+    for refused in reports:
         assert refused.returncode == 5
         assert "can't be read" in refused.stderr
         assert "Traceback" not in refused.stderr
