@@ -9,26 +9,23 @@ from __future__ import annotations
 import dataclasses
 import re
 import tomllib
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from deduplab import registry
 from deduplab.datasets import PAYLOADS
 from deduplab.errors import DeduplabError, PlanError
 from deduplab.model import RemoteAddress, RestSettings, Stage, hash_of
 from deduplab.registry import unknown_name
+from deduplab.toml_table import Table, choice, integer, seconds, string
 from deduplab.units import parse_bytes, parse_percent
 
 GRADES: Final = {"U0": 0, "U50": 50, "U90": 90, "U95": 95, "U99": 99}
 DISTANCES: Final = ("adjacent", "shuffled")
 PLACEMENTS: Final = ("within",)
 CACHES: Final = ("warm",)
-_GREATEST_SECONDS: Final = 365 * 86_400
 DEFAULT_STAGES: Final = ("bulk", "read", "reclaim", "insert", "delete", "reclaim", "refill")
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,38 +111,40 @@ def parse(text: str, *, origin: str, scale: int = 1, only: tuple[str, ...] = ())
         raise PlanError(f"{origin}: not valid TOML: {error}") from error
     if scale < 1:
         raise PlanError(f"the scale is a whole number from 1, not {scale}")
-    root = _Table(document, (), text, origin)
+    root = Table(document, (), text, origin)
     data = root.table("data")
     rest = root.table("rest", optional=True)
     systems = root.table("systems")
-    repetitions = root.take("repetitions", _integer(1), default=3)
+    repetitions = root.take("repetitions", integer(1), default=3)
     plan = Plan(
         name=root.take("name", _name),
-        seed=root.take("seed", _integer(0), default=1),
+        seed=root.take("seed", integer(0), default=1),
         repetitions=repetitions,
-        stages=root.take_list("stages", _choice("stage", tuple(Stage)), default=DEFAULT_STAGES),
-        layouts=root.take_list("layouts", _choice("layout", ("blob", "native")), default=("blob",)),
-        durability=root.take(
-            "durability", _choice("durability", ("fsync", "interval", "none")), default="fsync"
+        stages=root.take_list(
+            "stages", choice("stage", tuple(Stage)), default=DEFAULT_STAGES, may_repeat=True
         ),
-        cache=root.take("cache", _choice("cache state", CACHES), default="warm"),
-        cell_deadline_s=root.take("cell_deadline_s", _seconds, default=600.0),
-        payloads=data.take_list("payloads", _choice("payload", tuple(PAYLOADS))),
+        layouts=root.take_list("layouts", choice("layout", ("blob", "native")), default=("blob",)),
+        durability=root.take(
+            "durability", choice("durability", ("fsync", "interval", "none")), default="fsync"
+        ),
+        cache=root.take("cache", choice("cache state", CACHES), default="warm"),
+        cell_deadline_s=root.take("cell_deadline_s", seconds, default=600.0),
+        payloads=data.take_list("payloads", choice("payload", tuple(PAYLOADS))),
         grades=data.take_list("grades", _grade),
         distances=data.take_list("distances", _distance, default=("shuffled",)),
         placements=data.take_list(
-            "placements", _choice("placement", PLACEMENTS), default=("within",)
+            "placements", choice("placement", PLACEMENTS), default=("within",)
         ),
         logical_bytes=data.take("logical_size", parse_bytes),
         object_bytes=data.take("object_size", parse_bytes),
         batch_bytes=data.take("batch_size", parse_bytes, default=16 * 1024 * 1024),
         insert_percent=data.take("insert_share", parse_percent, default=10),
-        read_objects=data.take("read_objects", _integer(1), default=1000),
-        source=data.take("source", _string, default=None),
+        read_objects=data.take("read_objects", integer(1), default=1000),
+        source=data.take("source", string, default=None),
         rest=RestSettings(
-            window_s=rest.take("window_s", _seconds, default=1.0),
-            interval_s=rest.take("interval_s", _seconds, default=0.1),
-            deadline_s=rest.take("deadline_s", _seconds, default=60.0),
+            window_s=rest.take("window_s", seconds, default=1.0),
+            interval_s=rest.take("interval_s", seconds, default=0.1),
+            deadline_s=rest.take("deadline_s", seconds, default=60.0),
         ),
         systems=_systems(systems, repetitions),
         scale=scale,
@@ -157,7 +156,7 @@ def parse(text: str, *, origin: str, scale: int = 1, only: tuple[str, ...] = ())
     return _keep_only(plan, only)
 
 
-def _systems(table: _Table, repetitions: int) -> tuple[SystemPlan, ...]:
+def _systems(table: Table, repetitions: int) -> tuple[SystemPlan, ...]:
     plans = []
     for name in table.names():
         try:
@@ -170,20 +169,21 @@ def _systems(table: _Table, repetitions: int) -> tuple[SystemPlan, ...]:
                 name=name,
                 variants=own.take_list(
                     "variants",
-                    _choice(f"variant of {name}", offers.variant_names()),
+                    choice(f"variant of {name}", offers.variant_names()),
                     default=offers.variant_names()[:1],
                 ),
                 delete_mode=own.take(
                     "delete",
-                    _choice(f"delete mode of {name}", offers.delete_modes),
+                    choice(f"delete mode of {name}", offers.delete_modes),
                     default=offers.delete_modes[0],
                 ),
                 reclaim_modes=own.take_list(
                     "reclaim",
-                    _choice(f"reclaim mode of {name}", offers.reclaim_modes),
+                    choice(f"reclaim mode of {name}", offers.reclaim_modes),
                     default=offers.reclaim_modes,
+                    may_be_empty=True,
                 ),
-                repetitions=own.take("repetitions", _integer(1), default=repetitions),
+                repetitions=own.take("repetitions", integer(1), default=repetitions),
                 remote=_remote(own, name),
             )
         )
@@ -193,24 +193,24 @@ def _systems(table: _Table, repetitions: int) -> tuple[SystemPlan, ...]:
     return tuple(plans)
 
 
-def _remote(own: _Table, system: str) -> RemoteAddress | None:
+def _remote(own: Table, system: str) -> RemoteAddress | None:
     if "remote" not in own.names():
         return None
     if registry.system(system).kind != "server":
         raise own.error("remote", f"{system} is no server: it can't be remote")
     table = own.table("remote")
     address = RemoteAddress(
-        host=table.take("host", _string),
-        port=table.take("port", _integer(1)),
-        user=table.take("user", _string),
-        database=table.take("database", _string, default=None),
+        host=table.take("host", string),
+        port=table.take("port", integer(1)),
+        user=table.take("user", string),
+        database=table.take("database", string, default=None),
         secret=table.take("secret", _secret_reference, default=None),
     )
     table.finish()
     return address
 
 
-def _check_together(plan: Plan, root: _Table, data: _Table) -> None:
+def _check_together(plan: Plan, root: Table, data: Table) -> None:
     """Check what only several keys together can get wrong."""
     if plan.object_bytes < 1 or plan.logical_bytes * plan.scale < plan.object_bytes:
         raise data.error("logical_size", "the logical size is smaller than one object")
@@ -227,7 +227,7 @@ def _check_together(plan: Plan, root: _Table, data: _Table) -> None:
             )
 
 
-def _check_chain(stages: tuple[Stage, ...], root: _Table) -> None:
+def _check_chain(stages: tuple[Stage, ...], root: Table) -> None:
     """Check that each stage finds what it needs: data, or an emptied container."""
     if stages[0] is not Stage.BULK:
         raise root.error("stages", "the first stage is 'bulk': the others need what it stores")
@@ -261,138 +261,18 @@ def _keep_only(plan: Plan, only: tuple[str, ...]) -> Plan:
     return dataclasses.replace(plan, systems=tuple(kept))
 
 
-class _Table:
-    """One table of the document: takes keys, remembers which, and places errors at their line."""
-
-    def __init__(
-        self, values: Mapping[str, Any], path: tuple[str, ...], text: str, origin: str
-    ) -> None:
-        self._values = values
-        self._path = path
-        self._text = text
-        self._taken: set[str] = set()
-        self.origin = origin
-
-    def names(self) -> tuple[str, ...]:
-        return tuple(self._values)
-
-    def table(self, key: str, *, optional: bool = False) -> _Table:
-        self._taken.add(key)
-        value = self._values.get(key, {} if optional else None)
-        if value is None:
-            where = ".".join((*self._path, key))
-            raise PlanError(f"{self.origin}: the table [{where}] is missing")
-        if not isinstance(value, dict):
-            raise self.error(key, f"{key!r} must be a table")
-        return _Table(value, (*self._path, key), self._text, self.origin)
-
-    def take(self, key: str, convert: Callable[[Any], _T], default: Any = ...) -> _T:
-        self._taken.add(key)
-        if key not in self._values:
-            if default is ...:
-                where = f"[{'.'.join(self._path)}] " if self._path else ""
-                raise PlanError(f"{self.origin}: {where}{key!r} is missing")
-            return default  # type: ignore[no-any-return]
-        return self._converted(key, self._values[key], convert)
-
-    def take_list(
-        self, key: str, convert: Callable[[Any], _T], default: Any = ...
-    ) -> tuple[_T, ...]:
-        self._taken.add(key)
-        if key not in self._values and default is not ...:
-            return tuple(convert(value) for value in default)
-        values = self.take(key, lambda value: value)
-        if not isinstance(values, list) or (not values and key != "reclaim"):
-            raise self.error(key, f"{key!r} must be a list with at least one entry")
-        converted = [self._converted(key, value, convert) for value in values]
-        if key != "stages" and len(set(converted)) != len(converted):
-            raise self.error(key, f"{key!r} names something twice")
-        return tuple(converted)
-
-    def finish(self) -> None:
-        """Refuse keys that nobody took."""
-        for key in self._values:
-            if key not in self._taken:
-                raise self.error(key, unknown_name("key", key, tuple(sorted(self._taken))))
-
-    def error(self, key: str, message: str, value: object = None) -> PlanError:
-        return PlanError(f"{self.origin}:{self._line(key, value)}: {message}")
-
-    def _converted(self, key: str, value: Any, convert: Callable[[Any], _T]) -> _T:
-        try:
-            return convert(value)
-        except DeduplabError as error:
-            raise self.error(key, f"{key}: {error}", value) from error
-
-    def _line(self, key: str, value: object) -> int:
-        """Find the line of a key (or of a value in its list); the parser keeps no positions."""
-        wanted = ".".join(self._path)
-        current = ""
-        found = 0
-        key_pattern = re.compile(rf"""^\s*["']?{re.escape(key)}["']?\s*=""")
-        header = re.compile(r"^\s*\[([^\[\]]+)\]")
-        for number, line in enumerate(self._text.splitlines(), start=1):
-            if match := header.match(line):
-                if found:
-                    break
-                current = match.group(1).replace('"', "").replace(" ", "")
-                if current == ".".join((*self._path, key)):
-                    return number
-            elif not found and current == wanted and key_pattern.match(line):
-                found = number
-            if (
-                found
-                and isinstance(value, str)
-                and re.search(rf"""["']{re.escape(value)}["']""", line)
-            ):
-                return number
-        return found or 1
-
-
 def _name(value: Any) -> str:
-    text = _string(value)
+    text = string(value)
     if not re.fullmatch(r"[a-z][a-z0-9_-]{0,40}", text):
         raise PlanError(f"{text!r} is not a plan name: a-z, 0-9, _ and -, a letter first")
     return text
 
 
-def _string(value: Any) -> str:
-    if not isinstance(value, str):
-        raise PlanError(f"must be text, not {value!r}")
-    return value
-
-
 def _secret_reference(value: Any) -> str:
-    text = _string(value)
+    text = string(value)
     if not re.fullmatch(r"env:[A-Za-z_][A-Za-z0-9_]*|file:.+", text):
         raise PlanError("a secret is given by reference: 'env:NAME' or 'file:PATH', never itself")
     return text
-
-
-def _integer(least: int) -> Callable[[Any], int]:
-    def convert(value: Any) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise PlanError(f"must be a whole number from {least}, not {value!r}")
-        return value
-
-    return convert
-
-
-def _seconds(value: Any) -> float:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 < value < _GREATEST_SECONDS:
-        raise PlanError(f"must be a number of seconds above 0 and below a year, not {value!r}")
-    return float(value)
-
-
-def _choice(what: str, known: tuple[_T, ...]) -> Callable[[Any], _T]:
-    def convert(value: Any) -> _T:
-        for candidate in known:
-            if candidate == value:
-                return candidate
-        raise PlanError(unknown_name(what, str(value), tuple(str(name) for name in known)))
-
-    return convert
 
 
 def _grade(value: Any) -> int:
