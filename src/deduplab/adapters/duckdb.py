@@ -192,6 +192,7 @@ class DuckdbAdapter(EmbeddedAdapter):
             self._connection = self._duckdb.connect(str(path))
         except self._duckdb.Error as error:
             raise SystemUnavailable(f"duckdb: {path} can't be opened: {error}") from error
+        self._query("SET enable_progress_bar = false")  # it would draw on our standard output
         self._set_fsync(settings.durability)
         compression = _COMPRESSION[settings.variant]
         self._query(f"SET force_compression = '{compression}'")
