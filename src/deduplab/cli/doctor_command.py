@@ -32,7 +32,15 @@ from deduplab.model import (
 from deduplab.store import Run, RunHeader
 
 _COLOURS = {"ready": "green", "unavailable": "yellow", "failed": "red"}
-_STEPS = ("brought_up", "logged_in", "written", "read", "measured", "deleted")
+# field -> its heading, short enough for a terminal of 80 columns
+_STEPS = {
+    "brought_up": "up",
+    "logged_in": "login",
+    "written": "write",
+    "read": "read",
+    "measured": "size",
+    "deleted": "delete",
+}
 _STAGES = (Stage.BULK, Stage.INSERT, Stage.READ, Stage.DELETE, Stage.RECLAIM)
 
 
@@ -173,8 +181,8 @@ def _table(rows: list[Checkup]) -> Table:
     table = Table()
     for heading in ("system", "status", "version"):
         table.add_column(heading, no_wrap=True)
-    for step in _STEPS:
-        table.add_column(step.replace("_", " "), justify="center")
+    for heading in _STEPS.values():
+        table.add_column(heading, justify="center")
     for row in rows:
         marks = ("yes" if getattr(row, step) else "no" for step in _STEPS)
         status = f"[{_COLOURS[row.status]}]{row.status}[/]"
