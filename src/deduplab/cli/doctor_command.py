@@ -35,11 +35,11 @@ _COLOURS = {"ready": "green", "unavailable": "yellow", "failed": "red"}
 # field -> its heading, short enough for a terminal of 80 columns
 _STEPS = {
     "brought_up": "up",
-    "logged_in": "login",
+    "logged_in": "auth",
     "written": "write",
     "read": "read",
     "measured": "size",
-    "deleted": "delete",
+    "deleted": "del",
 }
 _STAGES = (Stage.BULK, Stage.INSERT, Stage.READ, Stage.DELETE, Stage.RECLAIM)
 
