@@ -49,8 +49,9 @@ class Capabilities:
     stores_data
         False only for a system that discards what it gets (``null``).
     unique_keys
-        Whether the system refuses an object whose key exists. Some do not,
-        by design; then keys are unique only because datasets make them so.
+        Whether the system refuses an object whose key exists. Some do not, by
+        design, and keep both: then keys are unique only because datasets make
+        them so.
     background_work
         Whether the system may change its files on its own after a flush. If
         not, two equal sizes in a row are rest; else a stable window is.

@@ -13,15 +13,12 @@ from deduplab.errors import OperationFailed, ProbeError
 from deduplab.testing import AdapterContract, NamespaceContract, ReportContract, SystemUnderTest
 from tests.contract.raw_looks import LOOKS
 
-WITHOUT_UNIQUE_KEYS = {"clickhouse"}
 STORING = [n for n, entry in registry.systems().items() if entry.capabilities().stores_data]
 DISCARDING = [name for name in registry.systems() if name not in STORING]
 
 
 def under_test(name: str) -> SystemUnderTest:
-    return SystemUnderTest.of(
-        registry.system(name), LOOKS[name], refuses_existing_keys=name not in WITHOUT_UNIQUE_KEYS
-    )
+    return SystemUnderTest.of(registry.system(name), LOOKS[name])
 
 
 class TestAdapters(AdapterContract):

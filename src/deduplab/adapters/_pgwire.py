@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from deduplab.batch import Batch
 from deduplab.errors import DeduplabError, OperationFailed, SystemUnavailable
+from deduplab.registry import driver_missing, system
 from deduplab.server import Endpoint
 
 if TYPE_CHECKING:
@@ -137,10 +138,7 @@ class Wire:
             from psycopg import pq
             from psycopg.conninfo import make_conninfo
         except ImportError as error:
-            raise SystemUnavailable(
-                f"psycopg can't be imported ({error}); "
-                "install it with: pip install 'deduplab[postgresql]'"
-            ) from error
+            raise driver_missing(system("postgresql"), error) from error
         described: dict[str, Any] = {
             "host": endpoint.host,
             "port": endpoint.port,

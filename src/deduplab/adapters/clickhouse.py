@@ -23,6 +23,7 @@ from deduplab.errors import (
     Unsupported,
 )
 from deduplab.model import Identity, Layer, Reading, Ruler
+from deduplab.registry import driver_missing, system
 from deduplab.server import Endpoint
 
 MARKER: Final = "deduplab namespace, dropped with everything in it"
@@ -117,10 +118,7 @@ class ClickhouseAdapter(Adapter):
             import chdb
             import pyarrow  # noqa: F401 (put_many needs it; say so now, not under the clock)
         except ImportError as error:
-            raise SystemUnavailable(
-                f"chdb can't be imported ({error}); "
-                "install it with: pip install 'deduplab[clickhouse]'"
-            ) from error
+            raise driver_missing(system("clickhouse"), error) from error
         self._directory = str(endpoint.directory)
         connect: Any = chdb.connect
         try:

@@ -99,7 +99,7 @@ def _chosen_run(
     console: Console,
 ) -> Run:
     """Return the run to go on with, or a new one; never one that was begun on an unlike host."""
-    run = None if fresh else campaign.unfinished_run(runs, plan)
+    run = None if fresh or resume else campaign.unfinished_run(runs, plan)
     if resume:
         run = find_run(runs, resume)
         if run.header.plan_digest != plan.digest:

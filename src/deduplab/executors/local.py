@@ -120,19 +120,22 @@ class LocalExecutor:
                 try:
                     message: _Message = ours.recv()
                 except EOFError:
-                    process.join()
-                    return "died", f"the cell's process died (exit code {process.exitcode})"
+                    return _died(process)
                 kind, first, second = message
                 if kind != "stage":
                     return kind, first
                 assert isinstance(first, int)
                 progress.stage_began(first, Stage(str(second)))
             elif process.sentinel in ready:
-                process.join()
-                return "died", f"the cell's process died (exit code {process.exitcode})"
+                return _died(process)
             else:
                 _end(process)
                 return "late", f"not done within {cell.deadline_s:.0f} s; the cell was ended"
+
+
+def _died(process: ForkServerProcess) -> tuple[str, str]:
+    process.join()
+    return "died", f"the cell's process died (exit code {process.exitcode})"
 
 
 def _end(process: ForkServerProcess) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from deduplab.errors import SystemUnavailable, Unsupported
+from deduplab.registry import driver_missing, system
 from deduplab.server import Endpoint, Secret, Server
 from deduplab.servers._postgresql_binaries import choose_binaries, reachable_binaries
 from deduplab.servers._process import (
@@ -243,10 +244,7 @@ def _connect(endpoint: Endpoint) -> psycopg.Connection[tuple[Any, ...]]:
     try:
         import psycopg
     except ImportError as error:
-        raise SystemUnavailable(
-            f"psycopg can't be imported ({error}); "
-            "install it with: pip install 'deduplab[postgresql]'"
-        ) from error
+        raise driver_missing(system("postgresql"), error) from error
     return psycopg.connect(
         host=endpoint.host,
         port=endpoint.port,

@@ -100,7 +100,7 @@ class ObjectContract(AdapterFixtures):
     def test_an_existing_key_is_refused(self, sut: SystemUnderTest, storing: Adapter) -> None:
         """An object is never replaced; where keys are not unique, it is kept beside the other."""
         storing.put("key", b"the first payload")
-        if not sut.refuses_existing_keys:
+        if not sut.capabilities.unique_keys:
             storing.put("key", b"another payload")
             assert storing.count() == 2
             return

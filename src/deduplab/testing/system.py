@@ -55,27 +55,21 @@ class SystemUnderTest:
         Makes a server in a workspace, for a variant and a durability.
     raw
         Looks behind the adapter's back.
-    refuses_existing_keys
-        False for a product that has no unique keys: there, a second object of
-        the same key is stored beside the first.
     """
 
     name: str
     adapter: Callable[[], Adapter]
     server: Callable[[Path, str, str], Server]
     raw: RawLook
-    refuses_existing_keys: bool = True
 
     @classmethod
-    def of(
-        cls, entry: SystemEntry, raw: RawLook, *, refuses_existing_keys: bool = True
-    ) -> SystemUnderTest:
+    def of(cls, entry: SystemEntry, raw: RawLook) -> SystemUnderTest:
         """Return a registered system."""
 
         def server(workspace: Path, variant: str, durability: str) -> Server:
             return entry.server_class()(workspace, variant=variant, durability=durability)
 
-        return cls(entry.name, lambda: entry.adapter_class()(), server, raw, refuses_existing_keys)
+        return cls(entry.name, lambda: entry.adapter_class()(), server, raw)
 
     @property
     def capabilities(self) -> Capabilities:
