@@ -48,7 +48,7 @@ def bulk_ns_per_object(directory: Path) -> float:
 def insert_ns_per_operation(directory: Path) -> float:
     adapter, timing = opened(directory), Timing()
     for batch in build_dataset(spec(256 * MIB, 8 * KIB)).batches(16 * MIB):
-        timing.each_put(adapter.put, batch)
+        timing.each_put(adapter.put, batch.keys, batch.payloads)
     return timing.duration_ns / timing.acknowledged
 
 

@@ -18,6 +18,7 @@ from typing import ClassVar
 from deduplab.batch import Batch
 from deduplab.errors import NamespaceRefused, Unsupported
 from deduplab.model import NAMESPACE_PATTERN, Identity, Reading
+from deduplab.record import RecordType, Stored
 from deduplab.server import Endpoint
 
 
@@ -106,10 +107,15 @@ class Adapter(ABC):
         Pairs of a glob over paths relative to the data directory (``*`` also
         matches ``/``) and the component the file belongs to; the first match
         wins, and what matches none is ``data``.
+    instance_components
+        Components of ``engine_reading`` that belong to the whole instance and not
+        to the namespace (a log that all share): where copies lie across two
+        namespaces of one instance, they are counted once.
     """
 
     capabilities: ClassVar[Capabilities]
     file_components: ClassVar[tuple[tuple[str, str], ...]] = ()
+    instance_components: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def open(self, endpoint: Endpoint) -> None:
@@ -126,10 +132,20 @@ class Adapter(ABC):
         """Disconnect; safe to call twice, and after a failed ``open``."""
 
     @abstractmethod
-    def create(self, namespace: str, *, layout: str, variant: str, durability: str) -> None:
+    def create(
+        self,
+        namespace: str,
+        *,
+        layout: str,
+        variant: str,
+        durability: str,
+        record_type: RecordType | None = None,
+    ) -> None:
         """Create the namespace with our marker and enter it, empty.
 
-        A namespace that exists with our marker is emptied.
+        A namespace that exists with our marker is emptied. ``record_type`` is what
+        the native layout makes its columns, documents or fields from; with layout
+        blob it is not looked at.
 
         Raises
         ------
@@ -144,16 +160,23 @@ class Adapter(ABC):
         """Drop the namespace that was entered; refuse if the marker is gone."""
 
     @abstractmethod
-    def put(self, key: str, payload: bytes) -> None:
-        """Store one object; an existing key is an error where ``unique_keys`` is true."""
+    def put(self, key: str, payload: Stored) -> None:
+        """Store one object; an existing key is an error where ``unique_keys`` is true.
+
+        The payload is ``bytes`` in the layout blob, a record in the layout native.
+        """
 
     @abstractmethod
     def put_many(self, batch: Batch) -> int:
-        """Store a batch by the system's own fast path; return the number acknowledged."""
+        """Store a batch by the system's own fast path; return the number acknowledged.
+
+        The layout blob takes ``batch.data`` or ``batch.payloads``, the layout native
+        ``batch.records`` or ``batch.columns``; whichever it is was made before the clock.
+        """
 
     @abstractmethod
-    def get(self, key: str) -> bytes | None:
-        """Return the payload of a key, or None if there is no such object."""
+    def get(self, key: str) -> Stored | None:
+        """Return the payload of a key (native: its record), or None if there is no such object."""
 
     @abstractmethod
     def delete(self, keys: Sequence[str]) -> int:

@@ -13,17 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from deduplab import registry
-from deduplab.datasets import PAYLOADS
-from deduplab.errors import DeduplabError, PlanError
-from deduplab.model import RemoteAddress, RestSettings, Stage, hash_of
+from deduplab import data_table, registry
+from deduplab.datasets import PAYLOADS, PLACEMENTS
+from deduplab.errors import PlanError
+from deduplab.model import CopySpec, RemoteAddress, RestSettings, SizeSpec, Stage, hash_of
 from deduplab.registry import unknown_name
-from deduplab.toml_table import Table, choice, integer, seconds, string
+from deduplab.toml_table import Table, boolean, choice, integer, seconds, string
 from deduplab.units import parse_bytes, parse_percent
 
 GRADES: Final = {"U0": 0, "U50": 50, "U90": 90, "U95": 95, "U99": 99}
-DISTANCES: Final = ("adjacent", "shuffled")
-PLACEMENTS: Final = ("within",)
 CACHES: Final = ("warm",)
 DEFAULT_STAGES: Final = ("bulk", "read", "reclaim", "insert", "delete", "reclaim", "refill")
 
@@ -45,7 +43,8 @@ class Plan:
     """A validated plan; ``digest`` identifies it together with its scale.
 
     ``repetitions`` holds for systems that name none of their own. Sizes are in
-    bytes, before scaling; ``scale`` multiplies ``logical_bytes``.
+    bytes, before scaling; ``scale`` multiplies ``logical_bytes``. ``sources`` has
+    pairs (payload, folder or file).
     """
 
     name: str
@@ -58,14 +57,19 @@ class Plan:
     cell_deadline_s: float
     payloads: tuple[str, ...]
     grades: tuple[int, ...]
-    distances: tuple[str | int, ...]
+    distances: tuple[str | int | tuple[int, ...], ...]
     placements: tuple[str, ...]
     logical_bytes: int
     object_bytes: int
+    sizes: SizeSpec
+    multiplicity: str | tuple[tuple[int, int], ...]
+    compressibility_percent: int | None
+    copies: CopySpec
+    vary: bool
     batch_bytes: int
     insert_percent: int
     read_objects: int
-    source: str | None
+    sources: tuple[tuple[str, str], ...]
     rest: RestSettings
     systems: tuple[SystemPlan, ...]
     scale: int = 1
@@ -116,6 +120,7 @@ def parse(text: str, *, origin: str, scale: int = 1, only: tuple[str, ...] = ())
     rest = root.table("rest", optional=True)
     systems = root.table("systems")
     repetitions = root.take("repetitions", integer(1), default=3)
+    object_bytes, sizes = data_table.object_sizes(data)
     plan = Plan(
         name=root.take("name", _name),
         seed=root.take("seed", integer(0), default=1),
@@ -131,16 +136,21 @@ def parse(text: str, *, origin: str, scale: int = 1, only: tuple[str, ...] = ())
         cell_deadline_s=root.take("cell_deadline_s", seconds, default=600.0),
         payloads=data.take_list("payloads", choice("payload", tuple(PAYLOADS))),
         grades=data.take_list("grades", _grade),
-        distances=data.take_list("distances", _distance, default=("shuffled",)),
+        distances=data.take_list("distances", data_table.distance, default=("shuffled",)),
         placements=data.take_list(
             "placements", choice("placement", PLACEMENTS), default=("within",)
         ),
         logical_bytes=data.take("logical_size", parse_bytes),
-        object_bytes=data.take("object_size", parse_bytes),
+        object_bytes=object_bytes,
+        sizes=sizes,
+        multiplicity=data_table.multiplicity(data, Path(origin).parent),
+        compressibility_percent=data_table.compressibility(data),
+        copies=data_table.copies(data),
+        vary=data.take("vary", boolean, default=False),
         batch_bytes=data.take("batch_size", parse_bytes, default=16 * 1024 * 1024),
         insert_percent=data.take("insert_share", parse_percent, default=10),
         read_objects=data.take("read_objects", integer(1), default=1000),
-        source=data.take("source", string, default=None),
+        sources=_sources(data),
         rest=RestSettings(
             window_s=rest.take("window_s", seconds, default=1.0),
             interval_s=rest.take("interval_s", seconds, default=0.1),
@@ -193,6 +203,20 @@ def _systems(table: Table, repetitions: int) -> tuple[SystemPlan, ...]:
     return tuple(plans)
 
 
+def _sources(data: Table) -> tuple[tuple[str, str], ...]:
+    """Take ``source`` (of the payload ``files``) and the table ``sources`` (payload to path)."""
+    given: dict[str, str] = {}
+    if source := data.take("source", string, default=None):
+        given["files"] = source
+    table = data.table("sources", optional=True)
+    for payload in table.names():
+        if payload not in PAYLOADS or PAYLOADS[payload].source == "none":
+            known = tuple(name for name, entry in PAYLOADS.items() if entry.source != "none")
+            raise table.error(payload, unknown_name("payload with a source", payload, known))
+        given[payload] = table.take(payload, string)
+    return tuple(sorted(given.items()))
+
+
 def _remote(own: Table, system: str) -> RemoteAddress | None:
     if "remote" not in own.names():
         return None
@@ -215,8 +239,12 @@ def _check_together(plan: Plan, root: Table, data: Table) -> None:
     if plan.object_bytes < 1 or plan.logical_bytes * plan.scale < plan.object_bytes:
         raise data.error("logical_size", "the logical size is smaller than one object")
     _check_chain(plan.stages, root)
-    if plan.source is None and "files" in plan.payloads:
+    if "files" in plan.payloads and "files" not in dict(plan.sources):
         raise data.error("payloads", "payload 'files' needs 'source = \"FOLDER\"' in [data]")
+    if plan.copies.form != "exact" and "native" in plan.layouts:
+        raise root.error(
+            "layouts", f"copies of form {plan.copies.form!r} are no records: take layout 'blob'"
+        )
     for system in plan.systems:
         offers = registry.system(system.name).capabilities()
         if offers.stores_data and plan.durability not in offers.durability:
@@ -279,14 +307,3 @@ def _grade(value: Any) -> int:
     if not isinstance(value, str) or value not in GRADES:
         raise PlanError(unknown_name("grade", str(value), tuple(GRADES)))
     return GRADES[value]
-
-
-def _distance(value: Any) -> str | int:
-    if value in DISTANCES:
-        return str(value)
-    try:
-        return parse_bytes(value)
-    except DeduplabError as error:
-        raise PlanError(
-            f"unknown distance {value!r}; known: adjacent, shuffled, or bytes such as '1 MiB'"
-        ) from error

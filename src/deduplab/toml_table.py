@@ -30,6 +30,10 @@ class Table:
         """Return the keys that the table has."""
         return tuple(self._values)
 
+    def holds_table(self, key: str) -> bool:
+        """Return whether the key is there and its value is a table."""
+        return isinstance(self._values.get(key), dict)
+
     def table(self, key: str, *, optional: bool = False) -> Table:
         """Take a key as a table; an optional one that is missing is empty."""
         self._taken.add(key)
@@ -117,6 +121,13 @@ def string(value: Any) -> str:
     """Return text as it is, and refuse anything else."""
     if not isinstance(value, str):
         raise PlanError(f"must be text, not {value!r}")
+    return value
+
+
+def boolean(value: Any) -> bool:
+    """Return true or false as it is, and refuse anything else."""
+    if not isinstance(value, bool):
+        raise PlanError(f"must be true or false, not {value!r}")
     return value
 
 

@@ -128,10 +128,9 @@ def test_the_server_lives_in_a_session_of_its_own(server: PostgresqlServer) -> N
 
 
 def test_a_restart_keeps_data_and_looks_like_another_run(server: PostgresqlServer) -> None:
-    settings = {"layout": "blob", "variant": "default", "durability": "fsync"}
     adapter = PostgresqlAdapter()
     adapter.open(server.start())
-    adapter.create("restarted", **settings)
+    adapter.create("restarted", layout="blob", variant="default", durability="fsync")
     adapter.put("key", b"payload")
     before = adapter.identity()
     server.stop()

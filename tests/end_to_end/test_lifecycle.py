@@ -17,6 +17,7 @@ from deduplab.bench.manifests import ManifestCache
 from deduplab.bench.rig import NAMESPACE, Rig, watched
 from deduplab.errors import SystemUnavailable
 from deduplab.model import Cell, CellResult, Layer, OutcomeKind, Stage
+from deduplab.record import RecordType
 from deduplab.servers.embedded import EmbeddedServer
 from deduplab.testing import FAULTS, faulty_class
 
@@ -47,15 +48,19 @@ CELLS = {cell.system: cell for cell in matrix.cells(config.parse(PLAN, origin="t
 
 def bring_up_with(
     adapter_class: type[Adapter],
-) -> Callable[[Cell, Path], AbstractContextManager[Rig]]:
+) -> Callable[[Cell, Path, RecordType | None], AbstractContextManager[Rig]]:
     @contextmanager
-    def up(cell: Cell, workspace: Path) -> Iterator[Rig]:
+    def up(cell: Cell, workspace: Path, record_type: RecordType | None) -> Iterator[Rig]:
         server = EmbeddedServer(workspace, variant=cell.variant, durability=cell.durability)
         adapter = adapter_class()
         endpoint = server.start()
         adapter.open(endpoint)
         adapter.create(
-            NAMESPACE, layout=cell.layout, variant=cell.variant, durability=cell.durability
+            NAMESPACE,
+            layout=cell.layout,
+            variant=cell.variant,
+            durability=cell.durability,
+            record_type=record_type,
         )
         try:
             yield watched(adapter, server, endpoint)

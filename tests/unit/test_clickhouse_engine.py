@@ -174,7 +174,7 @@ def test_an_insert_that_fails_is_an_error_and_stores_nothing(adapter: Clickhouse
     with pytest.raises(OperationFailed, match="create"):
         adapter.put_many(_batch([b"x"]))
     _create(adapter, "mergetree")
-    adapter._run("ALTER TABLE facts.objects ADD CONSTRAINT small CHECK length(payload) < 10")
+    adapter._engine.run("ALTER TABLE facts.objects ADD CONSTRAINT small CHECK length(payload) < 10")
     with pytest.raises(OperationFailed, match="small"):
         adapter.put_many(_batch([b"x", b"y" * 100]))
     with pytest.raises(OperationFailed, match="small"):

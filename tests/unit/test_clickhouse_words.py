@@ -6,7 +6,9 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from deduplab.adapters._clickhouse_words import quoted, row_binary_string, translated
+from deduplab.adapters._clickhouse_rows import row_of
+from deduplab.adapters._clickhouse_words import quoted, translated
+from deduplab.adapters._layout import Layout
 from deduplab.adapters.clickhouse import ClickhouseAdapter
 from deduplab.errors import NamespaceRefused, OperationFailed, SystemUnavailable, Unsupported
 from deduplab.server import Endpoint
@@ -46,11 +48,11 @@ def test_one_string_of_row_binary(length: int) -> None:
         prefix.append(rest & 127 | 128)
         rest >>= 7
     prefix.append(rest)
-    assert row_binary_string(bytes(prefix) + payload) == payload
+    assert row_of(bytes(prefix) + payload, Layout()) == (payload,)
 
 
 def test_no_row_is_no_object() -> None:
-    assert row_binary_string(b"") is None
+    assert row_of(b"", Layout()) is None
 
 
 @pytest.mark.parametrize(
@@ -78,8 +80,14 @@ def test_components_of_files(path: str, component: str) -> None:
 @pytest.mark.parametrize("setting", ["layout", "variant", "durability"])
 def test_unknown_settings_are_refused_before_anything_runs(setting: str) -> None:
     settings = {"layout": "blob", "variant": "mergetree", "durability": "fsync"}
+    settings[setting] = "nothing-like-it"
     with pytest.raises(Unsupported, match="nothing-like-it"):
-        ClickhouseAdapter().create("namespace", **(settings | {setting: "nothing-like-it"}))
+        ClickhouseAdapter().create(
+            "namespace",
+            layout=settings["layout"],
+            variant=settings["variant"],
+            durability=settings["durability"],
+        )
 
 
 def test_a_name_that_is_not_allowed_is_refused() -> None:

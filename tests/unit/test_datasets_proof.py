@@ -1,10 +1,12 @@
 import hashlib
 import statistics
+from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,7 +28,11 @@ class GivenObjects:
         self.spec = SPEC
         self.objects = len(payloads) if declared is None else declared
         self.logical_bytes = 0
+        self.varied_objects = 0
         self._payloads = payloads
+
+    def near_copies(self, start: int, stop: int) -> npt.NDArray[np.bool_]:
+        return np.zeros(stop - start, dtype=np.bool_)
 
     def batches(self, batch_bytes: int) -> Iterator[Batch]:
         for start in range(0, len(self._payloads), batch_bytes):
@@ -64,6 +70,7 @@ def check(manifest: Manifest, payloads: list[bytes]) -> None:
     assert manifest.logical_bytes == sum(map(len, payloads))
     assert manifest.unique_objects == len(set(payloads))
     assert manifest.unique_bytes == sum(map(len, set(payloads)))
+    assert manifest.multiplicity == tuple(sorted(Counter(Counter(payloads).values()).items()))
     assert manifest.distance_bytes == (
         (min(distances), statistics.median_low(distances), max(distances)) if distances else None
     )

@@ -6,12 +6,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deduplab.datasets import sequence as sequences
+from deduplab.datasets.multiplicity import GREATEST_OBJECTS, Lengths, build_classes
 from deduplab.datasets.permutation import Permutation
-from deduplab.datasets.sequence import GREATEST_OBJECTS, Sequence, build_sequence
+from deduplab.datasets.sequence import Sequence, check_grade
 from deduplab.errors import PlanError
 from deduplab.model import DatasetSpec
 
 SPEC = DatasetSpec("random_binary", 1000 * 64, 64, 50, "adjacent")
+
+
+def build_sequence(spec: DatasetSpec) -> Sequence:
+    check_grade(spec)
+    lengths = Lengths(spec.object_bytes, lambda ids: ids, spec.logical_bytes, None)
+    return sequences.build_sequence(spec, build_classes(spec, lengths), spec.object_bytes)
 
 
 def all_ids(sequence: Sequence) -> list[int]:
@@ -147,9 +155,9 @@ def test_places_in_a_huge_sequence_do_not_overflow() -> None:
         ({"distance": 100}, "the nearest are 64 and 128"),
         ({"distance": -64}, "can't be negative"),
         ({"distance": 500 * 64}, "at most 31936 bytes"),
-        ({"logical_bytes": 63}, "0 objects"),
-        ({"logical_bytes": 2**70}, "change logical_bytes"),
-        ({"grade_percent": 50, "logical_bytes": 64}, "needs 2, that is 128 logical_bytes"),
+        ({"logical_bytes": 63}, "no whole object of 64 bytes"),
+        ({"logical_bytes": 2**70}, "too many"),
+        ({"grade_percent": 50, "logical_bytes": 64}, "needs 2, that is about 128 logical_bytes"),
     ],
 )
 def test_what_cannot_be_is_refused_with_what_to_change(

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from deduplab.adapters._layout import CONTENT_HASH, Layout
+from deduplab.record import Field, FieldType
+
 # Merged-away parts leave the disk within a second instead of eight minutes.
 # A period of 0 for both delays would keep a core busy (measured: 0.8 of one).
 _CLEANUP: Final = {
@@ -33,12 +36,26 @@ _DURABILITY: Final[Mapping[str, Mapping[str, int]]] = {
 DURABILITIES: Final = tuple(_DURABILITY)
 
 
+_TYPES: Final[Mapping[FieldType, str]] = {
+    FieldType.TEXT: "String",
+    FieldType.BYTES: "String",
+    FieldType.INTEGER: "Int64",
+    FieldType.FLOAT: "Float64",
+    FieldType.DECIMAL: "Decimal64({scale})",
+    FieldType.BOOLEAN: "Bool",
+    FieldType.TIMESTAMP: "DateTime64(6, 'UTC')",
+    FieldType.UUID: "UUID",
+    # Not the type JSON: it drops members that are null, and takes a dot in a name for nesting.
+    FieldType.JSON: "String",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Schema:
     """The tables of one variant and the statements on them.
 
     Statements have places: ``{db}`` for the quoted database, ``{source}`` for
-    something to select ``key`` and ``payload`` from, ``{key}`` and ``{keys}``
+    something to select ``key`` and the fields from, ``{key}`` and ``{keys}``
     for string literals.
 
     Parameters
@@ -48,7 +65,7 @@ class Schema:
     inserts
         In order; the last one makes the objects visible to a client.
     select, delete, count
-        One payload by its key; objects by their keys; all objects.
+        One row of values by its key; objects by their keys; all objects.
     sweep
         What explicit maintenance does first: rows that nothing refers to.
     """
@@ -61,38 +78,79 @@ class Schema:
     sweep: tuple[str, ...] = ()
 
 
-def _one_table(engine: str, codec: str = "") -> Schema:
+def schema_of(variant: str, layout: Layout) -> Schema:
+    """Return the schema of a variant that stores these fields."""
+    if variant == "replacing-by-hash":
+        return _by_hash(layout)
+    engine = "ReplacingMergeTree" if variant == "replacing-by-key" else "MergeTree"
+    columns = _columns(layout, "ZSTD(1)" if variant == "mergetree-zstd" else "")
+    names = _names(layout)
     return Schema(
-        tables={"objects": f"(key String, payload String{codec}) ENGINE = {engine} ORDER BY key"},
-        inserts=("INSERT INTO {db}.objects (key, payload) SELECT key, payload FROM {source}",),
-        select="SELECT payload FROM {db}.objects WHERE key = {key} LIMIT 1",
+        tables={"objects": f"(key String, {columns}) ENGINE = {engine} ORDER BY key"},
+        inserts=(f"INSERT INTO {{db}}.objects (key, {names}) SELECT key, {names} FROM {{source}}",),  # noqa: S608
+        select=f"SELECT {names} FROM {{db}}.objects WHERE key = {{key}} LIMIT 1",  # noqa: S608
     )
 
 
-# Content-addressed: payloads by their hash, of which one row survives a merge, and the keys that
-# refer to them, so that no object is lost when its payload's row is.
-_BY_HASH: Final = Schema(
-    tables={
-        "payloads": "(payload String, hash FixedString(16) MATERIALIZED sipHash128(payload)) "
-        "ENGINE = ReplacingMergeTree ORDER BY hash",
-        "objects": "(key String, hash FixedString(16)) ENGINE = MergeTree ORDER BY key",
-    },
-    inserts=(
-        "INSERT INTO {db}.payloads (payload) SELECT payload FROM {source}",
-        "INSERT INTO {db}.objects (key, hash) SELECT key, sipHash128(payload) FROM {source}",
-    ),
-    select="SELECT payload FROM {db}.payloads WHERE hash = "
-    "(SELECT hash FROM {db}.objects WHERE key = {key} LIMIT 1) LIMIT 1",
-    count="SELECT count() FROM {db}.objects WHERE hash IN (SELECT hash FROM {db}.payloads)",
-    sweep=("DELETE FROM {db}.payloads WHERE hash NOT IN (SELECT hash FROM {db}.objects)",),
-)
+def _by_hash(layout: Layout) -> Schema:
+    """Return the content-addressed tables.
 
-SCHEMAS: Final[Mapping[str, Schema]] = {
-    "mergetree": _one_table("MergeTree"),
-    "mergetree-zstd": _one_table("MergeTree", " CODEC(ZSTD(1))"),
-    "replacing-by-key": _one_table("ReplacingMergeTree"),
-    "replacing-by-hash": _BY_HASH,
-}
+    Contents lie by their hash, of which one row survives a merge, and keys refer
+    to them, so that no object is lost when its content's row is.
+    """
+    names = _names(layout)
+    stored, given = f"sipHash128(tuple({names}))", f"sipHash128(tuple({_casts(layout)}))"
+    if layout.takes_bytes:  # a payload's own hash
+        stored = given = f"sipHash128({names})"
+    return Schema(
+        tables={
+            "payloads": f"({_columns(layout)}, "
+            f"{CONTENT_HASH} FixedString(16) MATERIALIZED {stored}) "
+            f"ENGINE = ReplacingMergeTree ORDER BY {CONTENT_HASH}",
+            "objects": f"(key String, {CONTENT_HASH} FixedString(16)) "
+            "ENGINE = MergeTree ORDER BY key",
+        },
+        inserts=(
+            f"INSERT INTO {{db}}.payloads ({names}) SELECT {names} FROM {{source}}",  # noqa: S608
+            f"INSERT INTO {{db}}.objects (key, {CONTENT_HASH}) "  # noqa: S608
+            f"SELECT key, {given} FROM {{source}}",
+        ),
+        select=f"SELECT {names} FROM {{db}}.payloads WHERE {CONTENT_HASH} = "  # noqa: S608
+        f"(SELECT {CONTENT_HASH} FROM {{db}}.objects WHERE key = {{key}} LIMIT 1) LIMIT 1",
+        count=f"SELECT count() FROM {{db}}.objects WHERE {CONTENT_HASH} IN "  # noqa: S608
+        f"(SELECT {CONTENT_HASH} FROM {{db}}.payloads)",
+        sweep=(
+            f"DELETE FROM {{db}}.payloads WHERE {CONTENT_HASH} NOT IN "  # noqa: S608
+            f"(SELECT {CONTENT_HASH} FROM {{db}}.objects)",
+        ),
+    )
+
+
+def type_of(field: Field) -> str:
+    """Return the column type of a field."""
+    name = _TYPES[field.type].format(scale=field.scale)
+    return f"Nullable({name})" if field.nullable else name
+
+
+def _columns(layout: Layout, codec: str = "") -> str:
+    """Return column definitions; timestamps, which mostly grow, are kept as differences."""
+    defined = []
+    for field in layout.fields:
+        codecs = [codec] if codec else []
+        if field.type is FieldType.TIMESTAMP:
+            codecs = ["Delta", codec or "LZ4"]
+        listed = f" CODEC({', '.join(codecs)})" if codecs else ""
+        defined.append(f"`{field.name}` {type_of(field)}{listed}")
+    return ", ".join(defined)
+
+
+def _names(layout: Layout) -> str:
+    return ", ".join(f"`{field.name}`" for field in layout.fields)
+
+
+def _casts(layout: Layout) -> str:
+    """Return the fields as their columns will have them, so that both hashes agree."""
+    return ", ".join(f"CAST(`{field.name}` AS {type_of(field)})" for field in layout.fields)
 
 
 def table_settings(durability: str) -> dict[str, int]:

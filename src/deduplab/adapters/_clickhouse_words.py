@@ -1,4 +1,4 @@
-"""ClickHouse's words: its errors told apart, its literals written, its binary answers read."""
+"""ClickHouse's words: its errors told apart, its literals written."""
 
 from __future__ import annotations
 
@@ -31,13 +31,3 @@ def quoted(text: str) -> str:
     """Return a string literal of ClickHouse's SQL."""
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
-
-
-def row_binary_string(raw: bytes) -> bytes | None:
-    """Return the one string of a RowBinary answer of one column; None if it has no row."""
-    if not raw:
-        return None
-    start = 1
-    while raw[start - 1] & 0x80:
-        start += 1
-    return raw[start:]

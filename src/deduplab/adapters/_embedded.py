@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from deduplab.adapter import Adapter, checked_namespace
+from deduplab.adapters._layout import Layout
 from deduplab.adapters._marker import MARKER_NAME, MarkedDirectory, Settings, sync_directory
 from deduplab.errors import OperationFailed, SystemUnavailable, Unsupported
 from deduplab.model import Identity
+from deduplab.record import RecordType
 from deduplab.registry import unknown_name
 from deduplab.server import Endpoint
 
@@ -114,13 +116,22 @@ class EmbeddedAdapter(Adapter):
         self._detach()
         self._root = None
 
-    def create(self, namespace: str, *, layout: str, variant: str, durability: str) -> None:
+    def create(
+        self,
+        namespace: str,
+        *,
+        layout: str,
+        variant: str,
+        durability: str,
+        record_type: RecordType | None = None,
+    ) -> None:
         """Make the namespace's directory with our marker and enter it, empty."""
         directory = self._directory(checked_namespace(namespace))
         offered = type(self).capabilities
         offered.require(self.product, layout=layout, variant=variant, durability=durability)
+        stored = Layout.of(self.product, layout, record_type)
+        settings = Settings(namespace, stored, variant, durability)
         self._detach()
-        settings = Settings(namespace, layout, variant, durability)
         directory.create(settings)
         self._attach(directory.path, settings)
         self._settings = settings
@@ -148,11 +159,7 @@ class EmbeddedAdapter(Adapter):
         settings = self._settings
         configuration = self._configuration()
         if settings is not None:
-            configuration |= {
-                "layout": settings.layout,
-                "variant": settings.variant,
-                "durability": settings.durability,
-            }
+            configuration |= settings.described()
         return Identity(self.product, self._version(), self._instance, configuration)
 
     def _offers_delete(self, mode: str) -> bool:

@@ -6,10 +6,11 @@ import ctypes
 import json
 import os
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from deduplab.adapters._layout import Layout
 from deduplab.errors import NamespaceRefused
 
 MARKER_NAME: Final = "deduplab-marker.json"
@@ -23,9 +24,13 @@ class Settings:
     """What a namespace was created as; written into its marker."""
 
     namespace: str
-    layout: str
+    layout: Layout
     variant: str
     durability: str
+
+    def described(self) -> dict[str, str]:
+        """Return the settings in words: layout with its fields, variant and durability."""
+        return self.layout.described() | {"variant": self.variant, "durability": self.durability}
 
 
 class MarkedDirectory:
@@ -54,7 +59,8 @@ class MarkedDirectory:
             self.clear()
         else:
             self.path.mkdir(parents=True)
-        content = json.dumps({"mark": _MARK, **asdict(settings)}, indent=1)
+        named = {"mark": _MARK, "namespace": settings.namespace}
+        content = json.dumps(named | settings.described(), indent=1)
         aside = self.path / f"{MARKER_NAME}.new"
         with aside.open("w", encoding="ascii") as file:
             file.write(content)

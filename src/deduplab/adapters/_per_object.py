@@ -18,7 +18,8 @@ class PerObjectAdapter(ReferenceAdapter):
     Attributes
     ----------
     suffixes
-        The endings a file's name may have; the ending tells the encoding.
+        The endings a file's name may have, after that of the content type (layout
+        native); the ending tells the encoding.
     """
 
     suffixes: ClassVar[tuple[str, ...]]
@@ -26,6 +27,7 @@ class PerObjectAdapter(ReferenceAdapter):
     def __init__(self) -> None:
         super().__init__()
         self._files: FanOut | None = None
+        self._endings = self.suffixes
 
     @abstractmethod
     def _encode(self, payload: Buffer) -> tuple[str, Buffer]:
@@ -39,8 +41,8 @@ class PerObjectAdapter(ReferenceAdapter):
         """Return the payload of a key, or None if there is no such object."""
         files = self._opened()
         try:
-            for suffix in self.suffixes:
-                content = files.read(file_name(key) + suffix)
+            for suffix, ending in zip(self.suffixes, self._endings, strict=True):
+                content = files.read(file_name(key) + ending)
                 if content is not None:
                     return self._decode(suffix, content)
         except OSError as error:
@@ -51,7 +53,7 @@ class PerObjectAdapter(ReferenceAdapter):
         """Remove the files of these objects; durable when this returns."""
         files = self._opened()
         try:
-            return files.remove(file_name(key) + suffix for key in keys for suffix in self.suffixes)
+            return files.remove(file_name(key) + ending for key in keys for ending in self._endings)
         except OSError as error:
             raise self._failed(f"delete of {len(keys)} objects", error) from error
 
@@ -68,13 +70,15 @@ class PerObjectAdapter(ReferenceAdapter):
         names = [file_name(key) for key in keys]
         self._check_new(keys, self._is_stored)
         encoded = map(self._encode, payloads)
+        ends = dict(zip(self.suffixes, self._endings, strict=True))
         files.write(
-            (name + suffix, content) for name, (suffix, content) in zip(names, encoded, strict=True)
+            (name + ends[suffix], content)
+            for name, (suffix, content) in zip(names, encoded, strict=True)
         )
 
     def _is_stored(self, key: str) -> bool:
         files = self._opened()
-        return any(files.exists(file_name(key) + suffix) for suffix in self.suffixes)
+        return any(files.exists(file_name(key) + ending) for ending in self._endings)
 
     def _components(self) -> dict[str, int]:
         return {"data": self._opened().total_bytes()}
@@ -85,6 +89,8 @@ class PerObjectAdapter(ReferenceAdapter):
 
     def _attach(self, directory: Path, settings: Settings) -> None:
         self._files = FanOut(directory / "objects")
+        extension = settings.layout.file_extension
+        self._endings = tuple(extension + suffix for suffix in self.suffixes)
 
     def _detach(self) -> None:
         self._files = None

@@ -194,10 +194,30 @@ class Wire:
         with self._translating():
             self._checked(self._pgconn.prepare(name, statement.encode()))
 
-    def execute_prepared(self, name: bytes, parameters: Sequence[bytes]) -> PGresult:
-        """Run a prepared statement with binary parameters and a binary result."""
+    def execute(self, statement: str) -> int:
+        """Run one statement without parameters; return the rows that it changed."""
+        with self._translating():
+            result = self._checked(self._pgconn.exec_params(statement.encode(), None))
+            return result.command_tuples or 0
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Run what is inside as one transaction; an error rolls it back."""
+        self.query("BEGIN")
         try:
-            result = self._pgconn.exec_prepared(name, parameters, [_BINARY] * len(parameters), 1)
+            yield
+        except BaseException:
+            with contextlib.suppress(DeduplabError):  # what went wrong first is what counts
+                self.query("ROLLBACK")
+            raise
+        self.query("COMMIT")
+
+    def execute_prepared(self, name: bytes, parameters: Sequence[bytes | None]) -> PGresult:
+        """Run a prepared statement with binary parameters (None: NULL) and a binary result."""
+        try:
+            # The driver's own types do not tell that None is NULL.
+            values: Any = parameters
+            result = self._pgconn.exec_prepared(name, values, [_BINARY] * len(parameters), 1)
         except self._driver_error as error:
             raise self._lost(error) from error
         if result.status not in self._ready:

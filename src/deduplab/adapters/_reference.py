@@ -21,6 +21,7 @@ from deduplab.adapters._embedded import METADATA_COMPONENTS, EmbeddedAdapter, no
 from deduplab.adapters._marker import sync_directory, sync_file_system
 from deduplab.batch import Batch
 from deduplab.model import Layer, Reading, Ruler
+from deduplab.record import Stored
 
 Buffer: TypeAlias = bytes | memoryview
 
@@ -31,7 +32,11 @@ _FRAME: Final = Struct("<II")  # length of the body, CRC-32 of the body
 
 
 class ReferenceAdapter(EmbeddedAdapter):
-    """Base of the reference stores: synced at every acknowledgement, idle ever after."""
+    """Base of the reference stores: synced at every acknowledgement, idle ever after.
+
+    In the layout native an object is the record's canonical serialisation, which
+    ``get`` returns; a file that holds one object ends as its content type asks.
+    """
 
     def _load_driver(self) -> None:
         return
@@ -47,10 +52,14 @@ class ReferenceAdapter(EmbeddedAdapter):
     def _components(self) -> dict[str, int]:
         """Return the bytes that the store holds, by component."""
 
-    def put(self, key: str, payload: bytes) -> None:
-        """Store one object; on stable storage when this returns."""
+    def put(self, key: str, payload: Stored) -> None:
+        """Store one object, a record by its canonical bytes; on stable storage at the return."""
+        record_type = self._entered().layout.record_type
+        content = payload if record_type is None else record_type.canonical(payload)
+        if not isinstance(content, bytes):
+            raise self._failed(f"put of {key!r}", "the layout blob stores payloads, not records")
         try:
-            self._insert((key,), (payload,))
+            self._insert((key,), (content,))
         except OSError as error:
             raise self._failed(f"put of {key!r}", error) from error
 

@@ -9,6 +9,7 @@ from typing import ClassVar, Final
 from blake3 import blake3
 
 from deduplab.adapter import Capabilities, Variant
+from deduplab.adapters._layout import LAYOUTS
 from deduplab.adapters._marker import Settings
 from deduplab.adapters._packs import PackFiles
 from deduplab.adapters._recipes import DIGEST_BYTES, Place, Recipes
@@ -36,6 +37,7 @@ class ChunkedAdapter(ReferenceAdapter):
     product = "chunked"
     capabilities: ClassVar[Capabilities] = Capabilities(
         variants=(Variant("default", "FastCDC, 4 KiB on average, BLAKE3"),),
+        layouts=LAYOUTS,
         delete_modes=("rowwise", "truncate", "drop"),
         reclaim_modes=("repack",),
         background_work=False,

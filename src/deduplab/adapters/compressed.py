@@ -7,6 +7,7 @@ from typing import ClassVar, Final
 import zstandard
 
 from deduplab.adapter import Capabilities, Variant
+from deduplab.adapters._layout import LAYOUTS
 from deduplab.adapters._per_object import PerObjectAdapter
 from deduplab.adapters._reference import REFERENCE_COMPONENTS, Buffer
 
@@ -27,6 +28,7 @@ class CompressedAdapter(PerObjectAdapter):
     suffixes = (_COMPRESSED, _RAW)
     capabilities: ClassVar[Capabilities] = Capabilities(
         variants=(Variant("default", "zstd level 3, each object alone"),),
+        layouts=LAYOUTS,
         delete_modes=("rowwise", "truncate", "drop"),
         background_work=False,
     )

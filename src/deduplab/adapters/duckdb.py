@@ -1,28 +1,35 @@
-"""DuckDB: one table in one file, columns in compressed row groups."""
+"""DuckDB: one file, columns in compressed row groups; one table, or two for unique contents."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from deduplab.adapter import Capabilities, Variant
+from deduplab.adapters._arrow import arrow_table
+from deduplab.adapters._duckdb_tables import Statements, statements_of
 from deduplab.adapters._embedded import METADATA_COMPONENTS, EmbeddedAdapter, now_unix_ns
+from deduplab.adapters._layout import LAYOUTS, Layout
 from deduplab.adapters._marker import MarkedDirectory, Settings, sync_directory
+from deduplab.adapters._sql_tables import UNIQUE_CONTENT
 from deduplab.batch import Batch
 from deduplab.errors import DeduplabError, SystemUnavailable, Unsupported
 from deduplab.model import Layer, Reading, Ruler
+from deduplab.record import Stored
 from deduplab.registry import driver_missing, system
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 FILE_NAME: Final = "objects.duckdb"
-_COMPRESSION: Final = {"default": "auto", "uncompressed": "uncompressed"}
+_COMPRESSION: Final = {
+    "default": "auto",
+    "uncompressed": "uncompressed",
+    UNIQUE_CONTENT.name: "auto",
+}
 _FSYNC_MODE: Final = {"fsync": "STANDARD", "none": "NONE"}
-_CREATE: Final = (
-    "CREATE TABLE IF NOT EXISTS objects (key VARCHAR PRIMARY KEY, payload BLOB NOT NULL)"
-)
 
 
 class DuckdbAdapter(EmbeddedAdapter):
@@ -32,18 +39,14 @@ class DuckdbAdapter(EmbeddedAdapter):
     were seen with 4000 objects of 8 KiB), but only with it is an existing key
     refused and a key found without a scan.
 
-    A commit writes and syncs the log; payloads are compressed when a
-    checkpoint (explicit, or made by a commit once the log exceeds 16 MiB)
-    writes column segments. Seen with version 2.0: payloads of up to 8 KiB go
-    into segments of a dictionary each (DICT_FSST, one block of 256 KiB), so
-    copies are free while they are less than a segment apart and cost in full
-    beyond, whatever the batches were; longer ones go into one ZSTD segment a
-    row group (122,880 rows), which each checkpoint writes anew, and the blocks
-    of the old one stay in the file as free ones.
+    A commit writes and syncs the log; values are compressed when a checkpoint
+    (explicit, or made by a commit once the log exceeds 16 MiB) writes column
+    segments.
 
     The file never shrinks but for free blocks at its end: the vendor's way to
     compact it is a copy into a new file
     (https://duckdb.org/docs/stable/operations_manual/footprint_of_duckdb/reclaiming_space).
+    Column types, segments, and what ``unique-content`` does: docs/systems/duckdb.md.
     """
 
     product = "duckdb"
@@ -51,7 +54,9 @@ class DuckdbAdapter(EmbeddedAdapter):
         variants=(
             Variant("default", "compression chosen by DuckDB for each column segment"),
             Variant("uncompressed", "force_compression = uncompressed"),
+            UNIQUE_CONTENT,
         ),
+        layouts=LAYOUTS,
         durability=("fsync", "none"),
         delete_modes=("rowwise", "truncate", "drop"),
         reclaim_modes=("checkpoint", "rewrite"),
@@ -62,14 +67,16 @@ class DuckdbAdapter(EmbeddedAdapter):
     def __init__(self) -> None:
         super().__init__()
         self._duckdb: Any = None
-        self._arrow: Any = None
         self._connection: DuckDBPyConnection | None = None
+        self._layout = Layout()
+        self._statements: Statements = statements_of("default", self._layout)
 
-    def put(self, key: str, payload: bytes) -> None:
-        """Insert one row in a transaction of its own."""
+    def put(self, key: str, payload: Stored) -> None:
+        """Insert one object in a transaction of its own."""
         connection = self._opened()
+        values = (key, *self._layout.row(payload))
         try:
-            connection.execute("INSERT INTO objects VALUES (?, ?)", (key, payload)).fetchall()
+            self._insert(connection, self._statements.put, values)
         except self._duckdb.ConstraintException as error:
             raise self._exists(key) from error
         except self._duckdb.Error as error:
@@ -78,28 +85,43 @@ class DuckdbAdapter(EmbeddedAdapter):
     def put_many(self, batch: Batch) -> int:
         """Insert a batch from Arrow in one transaction, the payloads' buffer not copied."""
         connection = self._opened()
-        arrow = self._arrow
-        payloads = arrow.Array.from_buffers(
-            arrow.large_binary(),
-            len(batch.keys),
-            [None, arrow.py_buffer(batch.offsets), arrow.py_buffer(batch.data)],
-        )
-        keys = arrow.array(batch.keys, arrow.string())
-        rows = arrow.RecordBatch.from_arrays([keys, payloads], ["key", "payload"])
+        table = arrow_table(batch, self._layout)
         try:
-            connection.register("batch", arrow.Table.from_batches([rows]))
+            connection.register("batch", table)
             try:
-                inserted = connection.execute("INSERT INTO objects FROM batch").fetchall()
+                return self._insert(connection, self._statements.put_many)
             finally:
                 connection.unregister("batch")  # it would hold the caller's buffer
         except self._duckdb.Error as error:
             raise self._translated(f"put of {len(batch)} objects", error) from error
-        return int(inserted[0][0])
 
-    def get(self, key: str) -> bytes | None:
-        """Return the payload of a key, found by the primary key's index."""
-        rows = self._query("SELECT payload FROM objects WHERE key = ?", (key,))
-        return bytes(rows[0][0]) if rows else None
+    def _insert(
+        self,
+        connection: DuckDBPyConnection,
+        statements: Sequence[str],
+        values: Sequence[object] = (),
+    ) -> int:
+        """Run inserts as one transaction; the parameters are the first statement's."""
+        first, *others = statements
+        if not others:
+            return int(connection.execute(first, values).fetchall()[0][0])
+        connection.execute("BEGIN")
+        try:
+            connection.execute(first, values).fetchall()
+            for statement in others:
+                inserted = connection.execute(statement).fetchall()[0][0]
+            connection.execute("DROP TABLE staged")
+            connection.execute("COMMIT")
+        except self._duckdb.Error:
+            with suppress(self._duckdb.Error):  # an error may have ended the transaction
+                connection.execute("ROLLBACK")
+            raise
+        return int(inserted)
+
+    def get(self, key: str) -> Stored | None:
+        """Return the payload or record of a key, found by the primary key's index."""
+        rows = self._query(self._statements.tables.select, (key,))
+        return self._layout.stored(rows[0]) if rows else None
 
     def delete(self, keys: Sequence[str]) -> int:
         """Delete rows by one statement."""
@@ -109,8 +131,8 @@ class DuckdbAdapter(EmbeddedAdapter):
         return int(rows[0][0])
 
     def count(self) -> int:
-        """Return ``count(*)`` of the table."""
-        return int(self._query("SELECT count(*) FROM objects")[0][0])
+        """Return ``count(*)`` of the objects (whose content is there)."""
+        return int(self._query(self._statements.tables.count)[0][0])
 
     def flush(self) -> None:
         """Checkpoint: write the log's content to the database file and remove the log."""
@@ -120,8 +142,14 @@ class DuckdbAdapter(EmbeddedAdapter):
         self._set_fsync(durability)
 
     def reclaim(self, mode: str) -> None:
-        """Run ``FORCE CHECKPOINT``, or copy the database into a new file and put that in place."""
+        """Run ``FORCE CHECKPOINT``, or copy the database into a new file and put that in place.
+
+        Contents that no object refers to are deleted before.
+        """
         self._check_reclaim(mode)
+        sweep = self._statements.tables.sweep
+        if sweep is not None:
+            self._query(sweep)
         if mode == "checkpoint":
             self._query("FORCE CHECKPOINT")
         else:
@@ -130,16 +158,13 @@ class DuckdbAdapter(EmbeddedAdapter):
     def engine_reading(self) -> Reading:
         """Return the blocks of the database file; the log beside it is not in it.
 
-        ``data`` are the blocks of the two columns, ``metadata`` what else is
-        in use: the primary key's index, the catalogue, and the file's header.
+        ``data`` are the blocks of the tables' columns, ``metadata`` what else is
+        in use: the indexes, the catalogue, and the file's header.
         """
         block_bytes, total, used, free = self._query(
             "SELECT block_size, total_blocks, used_blocks, free_blocks FROM pragma_database_size()"
         )[0]
-        (data,) = self._query(
-            "SELECT count(DISTINCT block) FROM (SELECT unnest([block_id] || additional_block_ids)"
-            " AS block FROM pragma_storage_info('objects') WHERE persistent) WHERE block >= 0"
-        )[0]
+        (data,) = self._query(self._statements.data_blocks)[0]
         components = {
             "data": data * block_bytes,
             "metadata": (used - data) * block_bytes,
@@ -177,17 +202,18 @@ class DuckdbAdapter(EmbeddedAdapter):
     def _load_driver(self) -> None:
         try:
             import duckdb
-            import pyarrow
+            import pyarrow  # noqa: F401  (put_many needs it; say so now, not under the clock)
         except ImportError as error:
             raise driver_missing(system(self.product), error) from error
         self._duckdb = duckdb
-        self._arrow = pyarrow
 
     def _version(self) -> str:
         return str(self._duckdb.__version__) if self._duckdb is not None else "unknown"
 
     def _attach(self, directory: Path, settings: Settings) -> None:
         path = directory / FILE_NAME
+        self._layout = settings.layout
+        self._statements = statements_of(settings.variant, settings.layout)
         try:
             self._connection = self._duckdb.connect(str(path))
         except self._duckdb.Error as error:
@@ -199,7 +225,7 @@ class DuckdbAdapter(EmbeddedAdapter):
         (found,) = self._query("SELECT current_setting('force_compression')")[0]
         if str(found).lower() != compression:
             raise SystemUnavailable(f"duckdb: force_compression is {found}, not {compression}")
-        self._query(_CREATE)
+        self._create_tables()
         sync_directory(directory)  # DuckDB syncs its files, but not their names
 
     def _set_fsync(self, durability: str) -> None:
@@ -221,12 +247,18 @@ class DuckdbAdapter(EmbeddedAdapter):
         self._connection = None
 
     def _truncate(self) -> None:
-        self._query("TRUNCATE objects")
+        for table in self._statements.tables.columns:
+            self._query(f"TRUNCATE {table}")
 
     def _drop(self, directory: MarkedDirectory, settings: Settings) -> None:
         directory.check()
-        self._query("DROP TABLE objects")
-        self._query(_CREATE)
+        for table in self._statements.tables.columns:
+            self._query(f"DROP TABLE {table}")
+        self._create_tables()
+
+    def _create_tables(self) -> None:
+        for statement in self._statements.tables.creates:
+            self._query(statement)
 
     def _rewrite(self, settings: Settings) -> None:
         directory = self._directory(settings.namespace).path

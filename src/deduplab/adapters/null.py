@@ -9,10 +9,12 @@ from typing import ClassVar
 from deduplab import __version__
 from deduplab.adapter import Capabilities, Variant
 from deduplab.adapters._embedded import METADATA_COMPONENTS, EmbeddedAdapter
+from deduplab.adapters._layout import LAYOUTS
 from deduplab.adapters._marker import Settings
 from deduplab.batch import Batch
 from deduplab.errors import ProbeError
 from deduplab.model import Reading
+from deduplab.record import Stored
 
 
 class NullAdapter(EmbeddedAdapter):
@@ -24,6 +26,7 @@ class NullAdapter(EmbeddedAdapter):
     product = "null"
     capabilities: ClassVar[Capabilities] = Capabilities(
         variants=(Variant("default", "discards everything"),),
+        layouts=LAYOUTS,
         durability=("fsync", "interval", "none"),
         delete_modes=("rowwise", "truncate", "drop"),
         stores_data=False,
@@ -35,8 +38,8 @@ class NullAdapter(EmbeddedAdapter):
         super().__init__()
         self._objects = 0
 
-    def put(self, key: str, payload: bytes) -> None:
-        """Discard one object."""
+    def put(self, key: str, payload: Stored) -> None:
+        """Discard one object, a payload or a record."""
         self._objects += 1
 
     def put_many(self, batch: Batch) -> int:

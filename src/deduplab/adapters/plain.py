@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from deduplab.adapter import Capabilities, Variant
+from deduplab.adapters._layout import LAYOUTS
 from deduplab.adapters._per_object import PerObjectAdapter
 from deduplab.adapters._reference import REFERENCE_COMPONENTS, Buffer
 
@@ -21,6 +22,7 @@ class PlainAdapter(PerObjectAdapter):
     suffixes = ("",)
     capabilities: ClassVar[Capabilities] = Capabilities(
         variants=(Variant("default", "one file an object, as it is"),),
+        layouts=LAYOUTS,
         delete_modes=("rowwise", "truncate", "drop"),
         background_work=False,
     )

@@ -1,127 +1,61 @@
 """PostgreSQL: heap, TOAST and B-tree.
 
-One schema a namespace, marked by its comment; one table
-``objects (key text PRIMARY KEY, payload bytea NOT NULL)``. What each verb
-issues and what the sizes include is told in docs/systems/postgresql.md.
+One schema a namespace, marked by its comment. Tables and column types, what each
+verb issues and what the sizes include is told in docs/systems/postgresql.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar, Final
 
-from deduplab.adapter import Adapter, Capabilities, Variant, checked_namespace
-from deduplab.adapters._pgwire import APPLICATION_NAME, Wire, copy_chunks, text_array
+from deduplab.adapter import Adapter, Capabilities, checked_namespace
+from deduplab.adapters import _postgresql_reports as reports
+from deduplab.adapters._layout import LAYOUTS, Conversion, Layout
+from deduplab.adapters._pg_values import decoder, encoder, record_chunks
+from deduplab.adapters._pgwire import Wire, copy_chunks, text_array
+from deduplab.adapters._postgresql_tables import VARIANTS, Statements, statements_of
 from deduplab.batch import Batch
 from deduplab.errors import NamespaceRefused, OperationFailed, Unsupported
-from deduplab.model import Identity, Layer, Reading, Ruler
+from deduplab.model import Identity, Reading
+from deduplab.record import RecordType, Stored
 from deduplab.server import Endpoint
 
 MARKER: Final = "deduplab namespace, dropped with everything in it"
 
-_COLUMN: Final = {
-    "default": ("pglz", "EXTENDED"),
-    "toast-lz4": ("lz4", "EXTENDED"),
-    "toast-external": ("pglz", "EXTERNAL"),
-}
 _SYNCHRONOUS_COMMIT: Final = {"fsync": "on", "interval": "off"}
-_SETTINGS: Final = (
-    "autovacuum",
-    "autovacuum_naptime",
-    "block_size",
-    "checkpoint_completion_target",
-    "checkpoint_timeout",
-    "data_checksums",
-    "fsync",
-    "full_page_writes",
-    "io_method",
-    "max_wal_size",
-    "min_wal_size",
-    "server_encoding",
-    "shared_buffers",
-    "synchronous_commit",
-    "wal_buffers",
-    "wal_compression",
-    "wal_init_zero",
-    "wal_level",
-    "wal_recycle",
-    "wal_segment_size",
-    "wal_sync_method",
-)
-
-_IDLE: Final = f"""
-SELECT (SELECT count(*) FROM pg_stat_progress_vacuum)
-     + (SELECT count(*) FROM pg_stat_progress_cluster),
-       count(*) FILTER (WHERE backend_type = 'autovacuum worker'),
-       count(*) FILTER (WHERE backend_type = 'checkpointer'
-                          AND wait_event IS DISTINCT FROM 'CheckpointerMain'),
-       count(*) FILTER (WHERE backend_type = 'client backend' AND state <> 'idle'
-                          AND application_name <> '{APPLICATION_NAME}'),
-       (SELECT count(*) FROM pg_ls_tmpdir())
-  FROM pg_stat_activity
-"""  # noqa: S608 (a constant of ours)
-_IDLE_NAMES: Final = (
-    "vacuums",
-    "autovacuum_workers",
-    "checkpoints",
-    "foreign_clients",
-    "temporary_files",
-)
-
-_COUNTERS: Final = """
-SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint,
-       xact_commit, tup_inserted, tup_deleted, blks_read, blks_hit, temp_bytes
-  FROM pg_stat_database WHERE datname = current_database()
-"""
-_COUNTER_NAMES: Final = (
-    "wal_bytes",
-    "transactions",
-    "rows_inserted",
-    "rows_deleted",
-    "blocks_read",
-    "blocks_hit",
-    "temporary_bytes",
-)
-
-# TOAST is counted with its own index, and apart from the table.
-_SIZES: Final = """
-SELECT coalesce(sum(pg_table_size(oid) - toast), 0)::bigint,
-       coalesce(sum(toast), 0)::bigint,
-       coalesce(sum(pg_indexes_size(oid)), 0)::bigint,
-       (SELECT coalesce(sum(size), 0)::bigint FROM pg_ls_waldir()),
-       (extract(epoch FROM clock_timestamp()) * 1000000000)::bigint
-  FROM (SELECT oid, CASE WHEN reltoastrelid = 0 THEN 0
-                         ELSE pg_total_relation_size(reltoastrelid) END AS toast
-          FROM pg_class WHERE relkind = 'r' AND relnamespace = '{schema}'::regnamespace) AS ours
-"""
+_RECLAIM: Final = {"vacuum": "VACUUM", "vacuum-full": "VACUUM FULL"}
 
 
 class PostgresqlAdapter(Adapter):
     """Drives one PostgreSQL over TCP."""
 
     capabilities: ClassVar[Capabilities] = Capabilities(
-        variants=(
-            Variant("default", "TOAST compresses each value alone (EXTENDED, pglz)"),
-            Variant("toast-lz4", "TOAST compresses each value alone (EXTENDED, lz4)"),
-            Variant("toast-external", "TOAST stores values out of line, uncompressed (EXTERNAL)"),
-        ),
+        variants=VARIANTS,
+        layouts=LAYOUTS,
         durability=("fsync", "interval"),
         delete_modes=("rowwise", "truncate", "drop"),
-        reclaim_modes=("vacuum", "vacuum-full"),
+        reclaim_modes=tuple(_RECLAIM),
     )
     file_components: ClassVar[tuple[tuple[str, str], ...]] = (
         ("pg_wal/*", "wal"),
         ("base/pgsql_tmp/*", "temporary"),
+        ("base/*/t*", "temporary"),  # staging tables of a connection
         ("base/*", "data"),
         ("pg_tblspc/*", "data"),
         ("*", "metadata"),
     )
 
+    instance_components: ClassVar[tuple[str, ...]] = ("wal",)
+
     def __init__(self) -> None:
         self._connection: Wire | None = None
         self._namespace: str | None = None
         self._durability = ""
-        self._column = _COLUMN["default"]
+        self._layout = Layout()
+        self._statements: Statements | None = None
+        self._set_conversions(self._layout)
 
     def open(self, endpoint: Endpoint) -> None:
         """Connect and log in; enter the namespace again that was left by ``close``, if any."""
@@ -139,20 +73,31 @@ class PostgresqlAdapter(Adapter):
             self._connection.close()
         self._connection = None
 
-    def create(self, namespace: str, *, layout: str, variant: str, durability: str) -> None:
+    def create(
+        self,
+        namespace: str,
+        *,
+        layout: str,
+        variant: str,
+        durability: str,
+        record_type: RecordType | None = None,
+    ) -> None:
         """Create schema and table, and set and check the durability of this connection."""
         checked_namespace(namespace)
         self.capabilities.require(
             "postgresql", layout=layout, variant=variant, durability=durability
         )
+        stored = Layout.of("postgresql", layout, record_type)
         self._set_durability(durability)
         if self._marked(namespace) is not None:
             self._drop_schema(namespace)
         self._wire.query(f'CREATE SCHEMA "{namespace}"')
         self._wire.query(f"COMMENT ON SCHEMA \"{namespace}\" IS '{MARKER}'")
         self._namespace, self._durability = namespace, durability
-        self._column = _COLUMN[variant]
-        self._create_table()
+        self._layout = stored
+        self._statements = statements_of(variant, stored, namespace)
+        self._set_conversions(stored)
+        self._create_tables()
 
     def destroy(self) -> None:
         """Drop the schema with everything in it."""
@@ -162,19 +107,29 @@ class PostgresqlAdapter(Adapter):
         self._drop_schema(namespace)
         self._namespace = None
 
-    def put(self, key: str, payload: bytes) -> None:
-        """Insert one row by a prepared statement, committed on its own."""
-        self._wire.execute_prepared(b"put", (key.encode(), payload))
+    def put(self, key: str, payload: Stored) -> None:
+        """Insert one object by a prepared statement, committed on its own."""
+        row = self._encode(self._layout.row(payload))
+        self._wire.execute_prepared(b"put", (key.encode(), *row))
 
     def put_many(self, batch: Batch) -> int:
-        """Load a batch by one binary ``COPY``, one transaction."""
-        statement = f"COPY {self._table} (key, payload) FROM STDIN (FORMAT binary)"
-        return self._wire.copy_in(statement, copy_chunks(batch))
+        """Load a batch by one binary ``COPY`` and transaction; by hash, over a staging table."""
+        statements, wire = self._issued, self._wire
+        native = self._layout.is_native
+        chunks = record_chunks(batch, self._layout.fields) if native else copy_chunks(batch)
+        if statements.insert_staged is None:
+            return wire.copy_in(statements.copy, chunks)
+        with wire.transaction():
+            wire.copy_in(statements.copy, chunks)
+            return wire.execute(statements.insert_staged)
 
-    def get(self, key: str) -> bytes | None:
+    def get(self, key: str) -> Stored | None:
         """Select one row by its key, by a prepared statement."""
         result = self._wire.execute_prepared(b"get", (key.encode(),))
-        return result.get_value(0, 0) if result.ntuples else None
+        if not result.ntuples:
+            return None
+        row = [result.get_value(0, column) for column in range(len(self._layout.fields))]
+        return self._layout.stored(self._decode(row))
 
     def delete(self, keys: Sequence[str]) -> int:
         """Delete these rows by one statement, one transaction."""
@@ -182,18 +137,19 @@ class PostgresqlAdapter(Adapter):
         return result.command_tuples or 0
 
     def empty(self, mode: str) -> None:
-        """Truncate the table, or drop it and create it anew."""
+        """Truncate the tables, or drop them and create them anew."""
+        tables = ", ".join(self._issued.tables.columns)
         if mode == "truncate":
-            self._wire.query(f"TRUNCATE {self._table}")
+            self._wire.query(f"TRUNCATE {tables}")
         elif mode == "drop":
-            self._wire.query(f"DROP TABLE {self._table}")
-            self._create_table()
+            self._wire.query(f"DROP TABLE {tables}")
+            self._create_tables()
         else:
             raise Unsupported(f"postgresql can't empty by {mode!r}; it has: truncate, drop")
 
     def count(self) -> int:
-        """Count the visible rows."""
-        return int(self._wire.scalar(f"SELECT count(*) FROM {self._table}") or 0)  # noqa: S608
+        """Count the visible objects (whose content is there)."""
+        return int(self._wire.scalar(self._issued.tables.count) or 0)
 
     def flush(self) -> None:
         """Begin a new WAL segment, then checkpoint, which removes all older segments.
@@ -204,13 +160,18 @@ class PostgresqlAdapter(Adapter):
         self._wire.query("CHECKPOINT")
 
     def reclaim(self, mode: str) -> None:
-        """Run ``VACUUM`` or ``VACUUM FULL`` on the table."""
-        if mode == "vacuum":
-            self._wire.query(f"VACUUM {self._table}")
-        elif mode == "vacuum-full":
-            self._wire.query(f"VACUUM FULL {self._table}")
-        else:
-            raise Unsupported(f"postgresql has no reclaim {mode!r}; it has: vacuum, vacuum-full")
+        """Run ``VACUUM`` or ``VACUUM FULL`` on the tables.
+
+        Contents that no object refers to are deleted before; meanwhile nobody can insert.
+        """
+        if mode not in _RECLAIM:
+            raise Unsupported(f"postgresql has no reclaim {mode!r}; it has: {', '.join(_RECLAIM)}")
+        tables, wire = self._issued.tables, self._wire
+        if tables.sweep is not None:
+            with wire.transaction():
+                wire.query(f"LOCK TABLE {', '.join(tables.columns)} IN SHARE ROW EXCLUSIVE MODE")
+                wire.query(tables.sweep)
+        wire.query(f"{_RECLAIM[mode]} {', '.join(tables.columns)}")
 
     def engine_reading(self) -> Reading:
         """Return sizes of the namespace's tables, and of the instance's whole WAL.
@@ -218,39 +179,22 @@ class PostgresqlAdapter(Adapter):
         Components: ``data`` (heap with its maps), ``toast`` (with its index),
         ``index``, ``wal``. System catalogs are not included.
         """
-        row = self._wire.query(_SIZES.format(schema=f'"{self._entered}"'))[0]
-        data, toast, index, wal, at_unix_ns = (int(value) for value in row)
-        components = {"data": data, "toast": toast, "index": index, "wal": wal}
-        return Reading(
-            layer=Layer.ENGINE,
-            ruler=Ruler.REPORTED,
-            total_bytes=sum(components.values()),
-            source="pg_table_size, pg_total_relation_size, pg_indexes_size, pg_ls_waldir",
-            at_unix_ns=at_unix_ns,
-            components=components,
-        )
+        return reports.sizes(self._wire, self._entered)
 
     def idle_signals(self) -> Mapping[str, int]:
         """Return running vacuums, checkpoints, foreign clients and temporary files."""
-        return self._counts(_IDLE_NAMES, _IDLE)
+        return reports.idle_signals(self._wire)
 
     def counters(self) -> Mapping[str, int]:
         """Return WAL bytes and the database's counters since its statistics began."""
-        return self._counts(_COUNTER_NAMES, _COUNTERS)
+        return reports.counters(self._wire)
 
     def identity(self) -> Identity:
         """Return version, system identifier with start time, and the settings in force."""
-        version, instance = self._wire.query(
-            "SELECT current_setting('server_version'), "
-            "system_identifier || ' since ' || pg_postmaster_start_time() FROM pg_control_system()"
-        )[0]
-        names = ", ".join(f"'{name}'" for name in _SETTINGS)
-        rows = self._wire.query(
-            "SELECT name, current_setting(name) FROM pg_settings "  # noqa: S608
-            f"WHERE name IN ({names}) ORDER BY name"
-        )
-        configuration = {name: value for name, value in rows}
-        return Identity("PostgreSQL", version, instance, configuration)
+        found = reports.identity(self._wire)
+        if self._namespace is None:
+            return found
+        return replace(found, configuration=found.configuration | self._layout.described())
 
     @property
     def _wire(self) -> Wire:
@@ -265,12 +209,10 @@ class PostgresqlAdapter(Adapter):
         return self._namespace
 
     @property
-    def _table(self) -> str:
-        return f'"{self._entered}".objects'
-
-    def _counts(self, names: tuple[str, ...], statement: str) -> dict[str, int]:
-        row = self._wire.query(statement)[0]
-        return {name: int(value) for name, value in zip(names, row, strict=True)}
+    def _issued(self) -> Statements:
+        self._entered  # noqa: B018  (refuses where no namespace was entered)
+        assert self._statements is not None
+        return self._statements
 
     def _set_durability(self, durability: str) -> None:
         wanted = _SYNCHRONOUS_COMMIT[durability]
@@ -301,27 +243,27 @@ class PostgresqlAdapter(Adapter):
         self._wire.query("SET client_min_messages = warning")
         self._wire.query(f'DROP SCHEMA "{namespace}" CASCADE')
 
-    def _create_table(self) -> None:
-        compression, storage = self._column
-        table = self._table
-        if compression not in self._compressions():
-            raise Unsupported(f"this PostgreSQL was built without {compression}")
-        self._wire.query(
-            f"CREATE TABLE {table} (key text PRIMARY KEY, "
-            f"payload bytea COMPRESSION {compression} NOT NULL)"
-        )
-        self._wire.query(f"ALTER TABLE {table} ALTER COLUMN payload SET STORAGE {storage}")
+    def _set_conversions(self, layout: Layout) -> None:
+        self._encode = Conversion.of(layout.fields, encoder)
+        self._decode = Conversion.of(layout.fields, decoder)
+
+    def _create_tables(self) -> None:
+        statements = self._issued
+        if statements.compression not in self._compressions():
+            raise Unsupported(f"this PostgreSQL was built without {statements.compression}")
+        for statement in statements.creates:
+            self._wire.query(statement)
         self._prepare()
 
     def _prepare(self) -> None:
-        table = self._table
-        self._wire.query("DEALLOCATE ALL")
-        self._wire.prepare(
-            b"put",
-            f"INSERT INTO {table} (key, payload) VALUES ($1, $2)",  # noqa: S608
-        )
-        self._wire.prepare(b"get", f"SELECT payload FROM {table} WHERE key = $1")  # noqa: S608
-        self._wire.prepare(b"delete", f"DELETE FROM {table} WHERE key = ANY ($1)")  # noqa: S608
+        """Prepare this connection: its statements, and its staging table where there is one."""
+        statements, wire = self._issued, self._wire
+        wire.query("DEALLOCATE ALL")
+        wire.prepare(b"put", statements.put)
+        wire.prepare(b"get", statements.tables.select)
+        wire.prepare(b"delete", statements.delete)
+        for statement in statements.stages:
+            wire.query(statement)
 
     def _compressions(self) -> str:
         return (

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
+import msgspec
+
 from deduplab.adapter import Capabilities, Variant
 from deduplab.adapters._embedded import METADATA_COMPONENTS, EmbeddedAdapter, now_unix_ns
+from deduplab.adapters._layout import LAYOUTS, Layout
 from deduplab.adapters._marker import Settings
 from deduplab.batch import Batch
 from deduplab.errors import SystemUnavailable
 from deduplab.model import Layer, Reading, Ruler
+from deduplab.record import FieldType, Stored
 from deduplab.registry import driver_missing, system
 
 DIRECTORY_NAME: Final = "db"
@@ -47,6 +52,11 @@ class RocksdbAdapter(EmbeddedAdapter):
     only ``zstd-64k`` can span neighbours of 8 KiB. Writes are blind: ``put``
     asks for the key first, because an existing key is an error; ``put_many``
     and ``delete`` do not, as nobody's bulk load would.
+
+    Values have no types here, so a user serialises records: in the layout
+    native a value is one MessagePack array of the record's fields. Integers,
+    floats, booleans, text, bytes and NULL are MessagePack's own; decimals, UUIDs
+    and JSON documents are text, timestamps integers (microseconds).
     """
 
     product = "rocksdb"
@@ -57,6 +67,7 @@ class RocksdbAdapter(EmbeddedAdapter):
             Variant("zstd-64k", "zstd, blocks of 64 KiB"),
             Variant("none", "no compression"),
         ),
+        layouts=LAYOUTS,
         durability=("fsync", "interval", "none"),
         delete_modes=("rowwise", "truncate", "drop"),
         reclaim_modes=("compact",),
@@ -75,15 +86,18 @@ class RocksdbAdapter(EmbeddedAdapter):
         self._database: Any = None
         self._write_options: Any = None
         self._options: dict[str, str] = {}
+        self._encode: Callable[[Stored], bytes] | None = None
+        self._decode: Callable[[bytes], Stored] | None = None
 
-    def put(self, key: str, payload: bytes) -> None:
+    def put(self, key: str, payload: Stored) -> None:
         """Write one key, if it is new."""
         database = self._opened()
         name = key.encode("ascii")
+        value = payload if self._encode is None else self._encode(payload)
         try:
             exists = database.key_may_exist(name) and name in database
             if not exists:
-                database.put(name, payload, self._write_options)
+                database.put(name, value, self._write_options)
         except Exception as error:  # the driver raises nothing more exact
             raise self._failed(f"put of {key!r}", error) from error
         if exists:
@@ -94,8 +108,9 @@ class RocksdbAdapter(EmbeddedAdapter):
         database = self._opened()
         writes = self._driver.WriteBatch(raw_mode=True)
         put = writes.put
-        for name, payload in zip(map(str.encode, batch.keys), batch.payloads, strict=True):
-            put(name, payload)
+        values = batch.payloads if self._encode is None else map(self._encode, batch.records)
+        for name, value in zip(map(str.encode, batch.keys), values, strict=True):
+            put(name, value)
         written = len(writes)
         try:
             database.write(writes, self._write_options)
@@ -103,13 +118,13 @@ class RocksdbAdapter(EmbeddedAdapter):
             raise self._failed(f"put of {len(batch)} objects", error) from error
         return int(written)
 
-    def get(self, key: str) -> bytes | None:
-        """Return the payload of a key, or None if there is no such key."""
+    def get(self, key: str) -> Stored | None:
+        """Return the payload or record of a key, or None if there is no such key."""
         try:
             value: bytes | None = self._opened().get(key.encode("ascii"))
         except Exception as error:  # the driver raises nothing more exact
             raise self._failed(f"get of {key!r}", error) from error
-        return value
+        return value if value is None or self._decode is None else self._decode(value)
 
     def delete(self, keys: Sequence[str]) -> int:
         """Write tombstones in one WriteBatch; a key need not exist."""
@@ -188,6 +203,10 @@ class RocksdbAdapter(EmbeddedAdapter):
 
     def _attach(self, directory: Path, settings: Settings) -> None:
         path = directory / DIRECTORY_NAME
+        self._encode = self._decode = None
+        if settings.layout.is_native:
+            self._encode = msgspec.msgpack.Encoder().encode
+            self._decode = _decoder_of(settings.layout).decode
         expected, name, block_bytes = _VARIANTS[settings.variant]
         options = self._driver.Options(raw_mode=True)
         options.create_if_missing(True)
@@ -233,6 +252,24 @@ class RocksdbAdapter(EmbeddedAdapter):
         if value is None:
             raise self._failed(f"property {name}", "this RocksDB does not have it")
         return int(value)
+
+
+_TYPES: Final[Mapping[FieldType, Any]] = {
+    FieldType.BYTES: bytes,
+    FieldType.INTEGER: int,
+    FieldType.FLOAT: float,
+    FieldType.DECIMAL: Decimal,
+    FieldType.BOOLEAN: bool,
+    FieldType.TIMESTAMP: int,
+}
+
+
+def _decoder_of(layout: Layout) -> msgspec.msgpack.Decoder[Any]:
+    """Return what reads a MessagePack array of these fields, each as its own type."""
+    types = (_TYPES.get(field.type, str) for field in layout.fields)
+    nullable = zip(types, layout.fields, strict=True)
+    wanted = tuple(t | None if field.nullable else t for t, field in nullable)
+    return msgspec.msgpack.Decoder(tuple.__class_getitem__(wanted))
 
 
 def _options_in_force(path: Path) -> dict[str, str]:

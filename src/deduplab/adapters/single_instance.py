@@ -10,6 +10,7 @@ from typing import ClassVar, Final
 from blake3 import blake3
 
 from deduplab.adapter import Capabilities, Variant
+from deduplab.adapters._layout import LAYOUTS
 from deduplab.adapters._marker import Settings
 from deduplab.adapters._reference import (
     REFERENCE_COMPONENTS,
@@ -38,6 +39,7 @@ class SingleInstanceAdapter(ReferenceAdapter):
     product = "single_instance"
     capabilities: ClassVar[Capabilities] = Capabilities(
         variants=(Variant("default", "BLAKE3, whole objects"),),
+        layouts=LAYOUTS,
         delete_modes=("rowwise", "truncate", "drop"),
         reclaim_modes=("compact",),
         background_work=False,
@@ -48,6 +50,7 @@ class SingleInstanceAdapter(ReferenceAdapter):
         super().__init__()
         self._files: FanOut | None = None
         self._log: IndexLog | None = None
+        self._extension = ""
         self._digests: dict[str, bytes] = {}
         self._references: dict[bytes, int] = {}
 
@@ -58,7 +61,7 @@ class SingleInstanceAdapter(ReferenceAdapter):
         if digest is None:
             return None
         try:
-            content = files.read(digest.hex())
+            content = files.read(self._name(digest))
         except OSError as error:
             raise self._failed(f"get of {key!r}", error) from error
         if content is None:
@@ -73,7 +76,7 @@ class SingleInstanceAdapter(ReferenceAdapter):
             return 0
         try:
             log.append(b"".join(_entry(_DELETE, key) for key in known))
-            files.remove([digest.hex() for digest in self._forget(known)])
+            files.remove(map(self._name, self._forget(known)))
         except OSError as error:
             raise self._failed(f"delete of {len(keys)} objects", error) from error
         return len(known)
@@ -103,13 +106,16 @@ class SingleInstanceAdapter(ReferenceAdapter):
             if digest not in self._references
         }
         # Payloads first: an index entry on stable storage always finds its payload.
-        files.write((digest.hex(), payload) for digest, payload in new.items())
+        files.write((self._name(digest), payload) for digest, payload in new.items())
         try:
             log.append(b"".join(map(_put_entry, keys, digests)))
         except OSError:
-            files.remove(digest.hex() for digest in new)
+            files.remove(map(self._name, new))
             raise
         self._remember(keys, digests)
+
+    def _name(self, digest: bytes) -> str:
+        return digest.hex() + self._extension
 
     def _remember(self, keys: Iterable[str], digests: Iterable[bytes]) -> None:
         references = self._references
@@ -135,17 +141,18 @@ class SingleInstanceAdapter(ReferenceAdapter):
     def _truncate(self) -> None:
         files, log = self._opened()
         log.rewrite(())
-        files.remove([digest.hex() for digest in self._references])
+        files.remove(map(self._name, self._references))
         self._digests.clear()
         self._references.clear()
 
     def _attach(self, directory: Path, settings: Settings) -> None:
         self._files = FanOut(directory / "payloads")
+        self._extension = settings.layout.file_extension
         self._log = IndexLog(directory / "index.log")
         for record in self._log.replay():
             self._replay(record)
         # A crash between payload and index leaves a payload that nothing refers to.
-        known = {digest.hex() for digest in self._references}
+        known = set(map(self._name, self._references))
         orphans = [entry.name for entry in self._files.entries() if entry.name not in known]
         self._files.remove(orphans)
 

@@ -1,27 +1,29 @@
-"""SQLite: one table in one file, in WAL mode."""
+"""SQLite: one file in WAL mode, with one table, or two in the variant unique-content."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from deduplab.adapter import Capabilities, Variant
 from deduplab.adapters._embedded import METADATA_COMPONENTS, EmbeddedAdapter, now_unix_ns
+from deduplab.adapters._layout import LAYOUTS, Layout
 from deduplab.adapters._marker import MarkedDirectory, Settings
+from deduplab.adapters._sql_tables import UNIQUE_CONTENT
+from deduplab.adapters._sqlite_rows import hashed, row_hash, rows_of
 from deduplab.batch import Batch
 from deduplab.errors import DeduplabError, OperationFailed, SystemUnavailable
 from deduplab.model import Layer, Reading, Ruler
+from deduplab.record import Stored
 
 FILE_NAME: Final = "objects.sqlite"
-_PAGE_BYTES: Final = {"default": 4096, "page-64k": 65536}
+_PAGE_BYTES: Final = {"default": 4096, "page-64k": 65536, UNIQUE_CONTENT.name: 4096}
 # In WAL mode FULL syncs the log at every commit, NORMAL at checkpoints only, OFF never
 # (https://www.sqlite.org/pragma.html#pragma_synchronous).
 _SYNCHRONOUS: Final = {"fsync": 2, "interval": 1, "none": 0}
-_CREATE: Final = "CREATE TABLE IF NOT EXISTS objects (key TEXT PRIMARY KEY, payload BLOB NOT NULL)"
-_INSERT: Final = "INSERT INTO objects VALUES (?, ?)"
 _TRANSIENT: Final = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_IOERR", "SQLITE_CANTOPEN")
 
 
@@ -32,6 +34,7 @@ class SqliteAdapter(EmbeddedAdapter):
     the vendor advises against for rows beyond a twentieth of a page.) The log
     is WAL, with the vendor's default of a checkpoint every 1000 pages; a flush
     checkpoints and truncates it. Deleted pages stay in the file until VACUUM.
+    Column types, and what ``unique-content`` does, are told in docs/systems/sqlite.md.
     """
 
     product = "sqlite"
@@ -39,7 +42,9 @@ class SqliteAdapter(EmbeddedAdapter):
         variants=(
             Variant("default", "WAL, pages of 4 KiB"),
             Variant("page-64k", "WAL, pages of 64 KiB"),
+            UNIQUE_CONTENT,
         ),
+        layouts=LAYOUTS,
         durability=("fsync", "interval", "none"),
         delete_modes=("rowwise", "truncate", "drop"),
         reclaim_modes=("vacuum",),
@@ -50,59 +55,65 @@ class SqliteAdapter(EmbeddedAdapter):
     def __init__(self) -> None:
         super().__init__()
         self._connection: sqlite3.Connection | None = None
+        self._rows = rows_of("default", Layout())
 
-    def put(self, key: str, payload: bytes) -> None:
-        """Insert one row in a transaction of its own."""
+    def put(self, key: str, payload: Stored) -> None:
+        """Insert one object by prepared statements in a transaction of its own."""
+        rows = self._rows
+        row = rows.written(rows.layout.row(payload))
+        what = f"put of {key!r}"
         try:
-            self._opened().execute(_INSERT, (key, payload))
+            if rows.insert_content is None:
+                self._opened().execute(rows.insert, (key, *row))
+                return
+            with self._transaction() as cursor:
+                content_hash = row_hash(row)
+                cursor.execute(rows.insert_content, (content_hash, *row))
+                cursor.execute(rows.insert, (key, content_hash))
         except sqlite3.IntegrityError as error:
-            raise self._exists(key) from error
+            if getattr(error, "sqlite_errorname", "") == "SQLITE_CONSTRAINT_PRIMARYKEY":
+                raise self._exists(key) from error
+            raise self._translated(what, error) from error
         except sqlite3.Error as error:
-            raise self._translated(f"put of {key!r}", error) from error
+            raise self._translated(what, error) from error
 
     def put_many(self, batch: Batch) -> int:
-        """Insert a batch by one prepared statement in one transaction."""
-        connection = self._opened()
-        rows = zip(batch.keys, batch.payloads, strict=True)
+        """Insert a batch by prepared statements in one transaction."""
+        rows = self._rows
+        values: Iterable[Sequence[Any]] = map(rows.written, rows.layout.rows(batch))
+        what = f"put of {len(batch)} objects"
         try:
-            with closing(connection.cursor()) as cursor:
-                cursor.execute("BEGIN IMMEDIATE")
-                inserted = cursor.executemany(_INSERT, rows).rowcount
-                cursor.execute("COMMIT")
+            with self._transaction() as cursor:
+                if rows.insert_content is not None:
+                    hashes: list[tuple[bytes]] = []
+                    cursor.executemany(rows.insert_content, hashed(values, hashes))
+                    values = hashes
+                objects = ((key, *row) for key, row in zip(batch.keys, values, strict=True))
+                return cursor.executemany(rows.insert, objects).rowcount
         except sqlite3.Error as error:
-            self._roll_back(connection)
-            raise self._translated(f"put of {len(batch)} objects", error) from error
-        return inserted
+            raise self._translated(what, error) from error
 
-    def get(self, key: str) -> bytes | None:
-        """Return the payload of a key, or None if there is no such row."""
+    def get(self, key: str) -> Stored | None:
+        """Return the payload or record of a key, or None if there is no such row."""
         try:
-            row = (
-                self._opened()
-                .execute("SELECT payload FROM objects WHERE key = ?", (key,))
-                .fetchone()
-            )
+            row = self._opened().execute(self._rows.tables.select, (key,)).fetchone()
         except sqlite3.Error as error:
             raise self._translated(f"get of {key!r}", error) from error
-        return None if row is None else row[0]
+        return None if row is None else self._rows.stored(row)
 
     def delete(self, keys: Sequence[str]) -> int:
         """Delete rows by one prepared statement in one transaction."""
-        connection = self._opened()
+        what = f"delete of {len(keys)} objects"
         try:
-            with closing(connection.cursor()) as cursor:
-                cursor.execute("BEGIN IMMEDIATE")
+            with self._transaction() as cursor:
                 cursor.executemany("DELETE FROM objects WHERE key = ?", ((key,) for key in keys))
-                deleted = cursor.rowcount
-                cursor.execute("COMMIT")
+                return max(cursor.rowcount, 0)
         except sqlite3.Error as error:
-            self._roll_back(connection)
-            raise self._translated(f"delete of {len(keys)} objects", error) from error
-        return max(deleted, 0)
+            raise self._translated(what, error) from error
 
     def count(self) -> int:
-        """Return ``count(*)`` of the table."""
-        return self._number("SELECT count(*) FROM objects")
+        """Return ``count(*)`` of the objects (whose content is there)."""
+        return self._number(self._rows.tables.count)
 
     def flush(self) -> None:
         """Checkpoint the log into the database file, synced, and truncate the log."""
@@ -114,8 +125,13 @@ class SqliteAdapter(EmbeddedAdapter):
             raise self._failed("flush", "the checkpoint was held up by a reader or writer")
 
     def reclaim(self, mode: str) -> None:
-        """Run ``VACUUM`` (it rewrites the file through the log), then checkpoint."""
+        """Run ``VACUUM`` (it rewrites the file through the log), then checkpoint.
+
+        Contents that no object refers to are deleted before.
+        """
         self._check_reclaim(mode)
+        if self._rows.tables.sweep is not None:
+            self._run(self._rows.tables.sweep)
         self._run("VACUUM")
         self.flush()
 
@@ -154,8 +170,9 @@ class SqliteAdapter(EmbeddedAdapter):
 
     def _pages_by_use(self) -> dict[str, int]:
         rows = self._opened().execute(
-            "SELECT name = 'objects', sum(pgsize) FROM dbstat WHERE aggregate = TRUE"
-            " AND name IN (SELECT name FROM sqlite_schema WHERE tbl_name = 'objects') GROUP BY 1"
+            "SELECT name IN ('objects', 'contents'), sum(pgsize) FROM dbstat WHERE aggregate = TRUE"
+            " AND name IN (SELECT name FROM sqlite_schema"
+            " WHERE tbl_name IN ('objects', 'contents')) GROUP BY 1"
         )
         return {"data" if is_table else "index": int(used) for is_table, used in rows}
 
@@ -174,13 +191,14 @@ class SqliteAdapter(EmbeddedAdapter):
     def _attach(self, directory: Path, settings: Settings) -> None:
         path = directory / FILE_NAME
         level = _SYNCHRONOUS[settings.durability]
+        self._rows = rows_of(settings.variant, settings.layout)
         try:
             self._connection = sqlite3.connect(path, isolation_level=None, timeout=10.0)
             for statement in (
                 f"PRAGMA page_size = {_PAGE_BYTES[settings.variant]}",
                 "PRAGMA journal_mode = WAL",
                 f"PRAGMA synchronous = {level}",
-                _CREATE,
+                *self._rows.tables.creates,
             ):
                 self._connection.execute(statement)
         except sqlite3.Error as error:
@@ -200,12 +218,15 @@ class SqliteAdapter(EmbeddedAdapter):
         self._connection = None
 
     def _truncate(self) -> None:
-        self._run("DELETE FROM objects")  # without a WHERE: SQLite's truncate optimisation
+        for table in self._rows.tables.columns:
+            self._run(f"DELETE FROM {table}")  # noqa: S608  (without a WHERE: it truncates)
 
     def _drop(self, directory: MarkedDirectory, settings: Settings) -> None:
         directory.check()
-        self._run("DROP TABLE objects")
-        self._run(_CREATE)
+        for table in self._rows.tables.columns:
+            self._run(f"DROP TABLE {table}")
+        for statement in self._rows.tables.creates:
+            self._run(statement)
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -228,10 +249,20 @@ class SqliteAdapter(EmbeddedAdapter):
     def _number(self, query: str) -> int:
         return int(str(self._value(query)))
 
-    def _roll_back(self, connection: sqlite3.Connection) -> None:
-        if connection.in_transaction:
-            with suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Cursor]:
+        """Yield a cursor in a transaction, which an error rolls back."""
+        connection = self._opened()
+        with closing(connection.cursor()) as cursor:
+            cursor.execute("BEGIN IMMEDIATE")
+            try:
+                yield cursor
+                cursor.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    with suppress(sqlite3.Error):  # what went wrong first is what counts
+                        connection.execute("ROLLBACK")
+                raise
 
     def _translated(self, what: str, error: sqlite3.Error) -> DeduplabError:
         name = getattr(error, "sqlite_errorname", "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from deduplab.analysis.bounds import bound_rows
 from deduplab.analysis.deletion import deletion_rows
 from deduplab.analysis.groups import Group, controls, grouped
 from deduplab.analysis.ratios import ratio_rows
@@ -40,6 +41,7 @@ def rows_of(run: Run, results: Iterable[CellResult]) -> list[Row]:
 def _rows_of_group(run: Run, group: Group, control: Group | None) -> Iterator[Row]:
     run_id = run.header.run_id
     yield from ratio_rows(run_id, group, control)
+    yield from bound_rows(run_id, group, control)
     yield from deletion_rows(run_id, group)
     yield from size_rows(run_id, group)
     yield from timing_rows(run, group)

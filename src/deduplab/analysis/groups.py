@@ -14,7 +14,10 @@ _SETTING_FIELDS: Final = (
     "durability", "stages", "batch_bytes", "read_objects", "delete_mode", "reclaim_modes",
     "cache", "rest", "deadline_s",
 )  # fmt: skip
-_DATASET_FIELDS: Final = ("logical_bytes", "object_bytes", "seed", "source")
+_DATASET_FIELDS: Final = (
+    "logical_bytes", "object_bytes", "seed", "source", "sizes", "multiplicity",
+    "compressibility_percent", "copies", "vary",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ def grouped(results: Iterable[CellResult]) -> tuple[Group, ...]:
         spec = cell.bulk
         variant = labels[_visible(cell), _settings_hash(cell)]
         series = Series(cell.system, variant, spec.payload, cell.layout, spec.placement)
-        distance = spec.distance if spec.grade_percent else "none"
+        distance = spec.distance if not isinstance(spec.distance, tuple) else spec.distance_name
         buckets[series, spec.grade_percent, distance].append(result)
     groups = [
         Group(series, grade, distance, tuple(cells), _refusal(cells))

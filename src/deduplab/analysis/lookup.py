@@ -29,6 +29,13 @@ class Subject:
     placement: str
 
     @property
+    def data(self) -> str:
+        """The payload, with layout and placement where they are not blob and within."""
+        unusual = [self.layout] if self.layout != "blob" else []
+        unusual += [self.placement] if self.placement != "within" else []
+        return ", ".join([self.payload, *unusual])
+
+    @property
     def name(self) -> str:
         """The system, with its variant where that is not the default."""
         return self.system if self.variant == "default" else f"{self.system}/{self.variant}"

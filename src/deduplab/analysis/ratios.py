@@ -28,6 +28,9 @@ from deduplab.analysis.statistics import Floats, estimate, quotient
 from deduplab.model import CellResult, Manifest, Outcome, OutcomeKind, Stage
 
 NO_CONTROL: Final = Outcome(OutcomeKind.INVALID, "no U0 control")
+NO_COPIES: Final = Outcome(
+    OutcomeKind.INVALID, "not defined: no object is a copy byte by byte; see efficiency_of_bound"
+)
 _RATIO: Final = "ratio"
 _COST: Final = "byte/byte"
 _METRICS: Final = (
@@ -102,7 +105,7 @@ def _cost_rows(
     place = Place.of(spot, gauge)
     yield _edr_row(context, group, spot, gauge)
     metrics = _metrics_of(group)[1:]
-    problem = _control_problem(group, control)
+    problem = control_problem(group, control)
     if control is None or not problem.ok:
         yield from (context.absent(place, metric, unit, problem) for metric, unit in metrics)
         return
@@ -112,6 +115,9 @@ def _cost_rows(
         empty = next((entry for entry in needed if not len(entry.values)), None)
         if empty is not None:
             yield context.absent(place, metric, unit, empty.problem)
+            continue
+        if metric != "unique_cost" and not cells.values[:, 2].any():
+            yield context.absent(place, metric, unit, NO_COPIES)
             continue
         remark = left_out(*needed) or cells_left_out(group, control)
         values = [entry.values for entry in needed]
@@ -140,7 +146,8 @@ def _edr_row(context: Context, group: Group, spot: Spot, gauge: Gauge) -> Row:
     return context.figure(place, "edr", _RATIO, figure, left_out(found) or cells_left_out(group))
 
 
-def _control_problem(group: Group, control: Group | None) -> Outcome:
+def control_problem(group: Group, control: Group | None) -> Outcome:
+    """Say whether a group's U0 control is there, counts, and may be compared with it."""
     if control is None:
         return NO_CONTROL
     if not control.counting:
@@ -165,18 +172,20 @@ def _manifest(cell: CellResult, spot: Spot) -> Manifest | None:
 
 
 def _logical(spot: Spot) -> Column:
-    return _of_manifest(spot, lambda manifest: manifest.logical_bytes)
+    return manifest_column(spot, lambda manifest: manifest.logical_bytes)
 
 
 def _unique(spot: Spot) -> Column:
-    return _of_manifest(spot, lambda manifest: manifest.unique_bytes)
+    return manifest_column(spot, lambda manifest: manifest.unique_bytes)
 
 
 def _duplicate(spot: Spot) -> Column:
-    return _of_manifest(spot, lambda manifest: manifest.duplicate_bytes)
+    return manifest_column(spot, lambda manifest: manifest.duplicate_bytes)
 
 
-def _of_manifest(spot: Spot, count: Callable[[Manifest], int]) -> Column:
+def manifest_column(spot: Spot, count: Callable[[Manifest], int]) -> Column:
+    """Return a column of what the manifest of a stage's dataset says."""
+
     def column(cell: CellResult) -> int | Outcome:
         manifest = _manifest(cell, spot)
         if manifest is None:

@@ -212,7 +212,7 @@ def _line(finding: Finding) -> tuple[str, ...]:
     reclaimed = " ".join(number(row) for row in finding.reclaim_steps) or ABSENT
     return (
         finding.name,
-        finding.subject.payload,
+        finding.subject.data,
         finding.grade or ABSENT,
         " ".join(number(row) for row in finding.unique_costs),
         *costs,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from deduplab.batch import Batch
+from deduplab.record import Stored
 
 
 @dataclass(slots=True)
@@ -33,9 +33,10 @@ class Timing:
         self.latencies_ns.append(elapsed)
         self.acknowledged += acknowledged
 
-    def each_put(self, put: Callable[[str, bytes], None], batch: Batch) -> None:
+    def each_put(
+        self, put: Callable[[str, Stored], None], keys: Sequence[str], payloads: Sequence[Stored]
+    ) -> None:
         """Time one operation per object; what returns without an error is acknowledged."""
-        keys, payloads = batch.keys, batch.payloads
         clock = time.perf_counter_ns
         append = self.latencies_ns.append
         with _no_collection():
@@ -48,10 +49,10 @@ class Timing:
         self.acknowledged += len(keys)
 
     def each_get(
-        self, get: Callable[[str], bytes | None], keys: Sequence[str]
-    ) -> list[bytes | None]:
+        self, get: Callable[[str], Stored | None], keys: Sequence[str]
+    ) -> list[Stored | None]:
         """Time one read per key, and return what was read, to be verified outside the clock."""
-        found: list[bytes | None] = []
+        found: list[Stored | None] = []
         clock = time.perf_counter_ns
         append = self.latencies_ns.append
         keep = found.append

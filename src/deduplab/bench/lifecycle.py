@@ -19,6 +19,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from deduplab.batch import Batch
 from deduplab.bench.clock import Timing
 from deduplab.bench.manifests import ManifestCache
 from deduplab.bench.rig import Rig, bring_up
@@ -37,12 +38,13 @@ from deduplab.model import (
     OutcomeKind,
     Stage,
 )
+from deduplab.record import RecordType, Stored
 
 KEYS_AT_ONCE: Final = 10_000  # of one request to delete; every system here takes that many
 SAMPLE_OBJECTS: Final = 16  # read back after each change, outside the clock
 
 Notify = Callable[[int, Stage], None]
-BringUp = Callable[[Cell, Path], AbstractContextManager[Rig]]
+BringUp = Callable[[Cell, Path, RecordType | None], AbstractContextManager[Rig]]
 Latencies = dict[int, npt.NDArray[np.int64]]
 
 
@@ -121,7 +123,7 @@ def run_cell(
     outcome = OK
     try:
         chain.prepare(manifests)
-        with bring_up(cell, workspace) as rig:
+        with bring_up(cell, workspace, chain.record_type) as rig:
             outcome = chain.run(rig)
     except SystemUnavailable:
         raise
@@ -168,6 +170,11 @@ class _Chain:
 
         self.bulk = part(self.cell.bulk)
         self.insert = part(self.cell.insert) if self.cell.insert else None
+
+    @property
+    def record_type(self) -> RecordType | None:
+        """What the native layout takes payloads apart with."""
+        return self.bulk.dataset.record_type if self.bulk else None
 
     def run(self, rig: Rig) -> Outcome:
         """Run all stages on an empty instance; the first one that does not count ends the chain."""
@@ -239,8 +246,13 @@ class _Chain:
 
     def _insert(self, rig: Rig, record: _Record) -> None:
         assert self.insert is not None
-        part = self.insert
-        self._load(rig, record, part, lambda batch: record.timing.each_put(rig.adapter.put, batch))
+        native = self.cell.layout == "native"
+
+        def put_each(batch: Batch) -> None:
+            payloads = batch.records if native else batch.payloads
+            record.timing.each_put(rig.adapter.put, batch.keys, payloads)
+
+        self._load(rig, record, self.insert, put_each)
 
     def _load(self, rig: Rig, record: _Record, part: _Part, store: Callable[..., None]) -> None:
         """Hand a dataset over, batch by batch, and prove that it arrived."""
@@ -251,7 +263,8 @@ class _Chain:
         written_before = rig.storage_write_bytes()
         for batch in part.dataset.batches(self.cell.batch_bytes):
             digest.update(batch)
-            batch.payloads  # noqa: B018  (made here, so that no copy falls under the clock)
+            # Made here, so that neither copies nor parsing fall under the clock.
+            _ = batch.columns if self.cell.layout == "native" else batch.payloads
             store(batch)
         self._live.append(part)
         self._settle(rig, record, written_before)
@@ -271,15 +284,15 @@ class _Chain:
         dataset = self.bulk.dataset
         record.objects = min(self.cell.read_objects, dataset.objects)
         chosen = self._random.sample(range(dataset.objects), record.objects)
-        at_once = max(1, self.cell.batch_bytes // self.cell.bulk.object_bytes)
+        mean_bytes = max(1, dataset.logical_bytes // dataset.objects)
+        at_once = max(1, self.cell.batch_bytes // mean_bytes)
         for start in range(0, len(chosen), at_once):
             ordinals = chosen[start : start + at_once]
             found = record.timing.each_get(
                 rig.adapter.get, [dataset.key(ordinal) for ordinal in ordinals]
             )
             for ordinal, payload in zip(ordinals, found, strict=True):
-                _prove_object(dataset, ordinal, payload)
-                record.logical_bytes += len(payload or b"")
+                record.logical_bytes += _prove_object(dataset, ordinal, payload)
             record.timing.acknowledged += len(ordinals)
 
     def _delete(self, rig: Rig, record: _Record) -> None:
@@ -363,15 +376,21 @@ class _Chain:
         return sorted({0, dataset.objects - 1, *chosen})
 
 
-def _prove_object(dataset: Dataset, ordinal: int, payload: bytes | None) -> None:
+def _prove_object(dataset: Dataset, ordinal: int, stored: Stored | None) -> int:
+    """Compare an object that was read with what it must be; return its length in bytes."""
     key = dataset.key(ordinal)
-    if payload is None:
+    if stored is None:
         raise _InvalidError(f"object {key} was acknowledged and is not there")
     expected = dataset.payload(ordinal)
-    if payload != expected:
+    found = stored
+    if isinstance(stored, tuple):
+        assert dataset.record_type is not None
+        found = dataset.record_type.canonical(stored)
+    if found != expected:
         raise _InvalidError(
-            f"object {key} reads back as other bytes ({len(payload)} of {len(expected)})"
+            f"object {key} reads back as other bytes ({len(found)} of {len(expected)})"
         )
+    return len(expected)
 
 
 def _timed(action: Callable[[], None]) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import random
 from collections.abc import Iterable, Iterator
 
 from deduplab.config import Plan, SystemPlan
-from deduplab.datasets import build_dataset
+from deduplab.datasets import PAYLOADS, build_dataset
 from deduplab.errors import DatasetError, PlanError
 from deduplab.model import Cell, DatasetSpec, Stage
 
@@ -64,7 +65,12 @@ def _unfold(plan: Plan) -> Iterator[Cell]:
                     placement=placement,
                     seed=plan.seed,
                     key_prefix="b",
-                    source=plan.source if payload == "files" else None,
+                    source=dict(plan.sources).get(payload),
+                    sizes=plan.sizes,
+                    multiplicity=plan.multiplicity,
+                    compressibility_percent=plan.compressibility_percent,
+                    copies=plan.copies,
+                    vary=plan.vary,
                 )
                 yield _cell(plan, system, variant, layout, bulk, repetition)
 
@@ -94,14 +100,13 @@ def _cell(
 
 def _insert_part(plan: Plan, bulk: DatasetSpec) -> DatasetSpec:
     share_bytes = bulk.logical_bytes * plan.insert_percent // 100
-    return DatasetSpec(
-        payload=bulk.payload,
+    # A real corpus is the same whatever the seed: insert begins behind what bulk takes of it.
+    unique_bytes = bulk.logical_bytes * (100 - bulk.grade_percent) // 100
+    real = PAYLOADS[bulk.payload].kind == "real"
+    return dataclasses.replace(
+        bulk,
         logical_bytes=max(share_bytes, bulk.object_bytes),
-        object_bytes=bulk.object_bytes,
-        grade_percent=bulk.grade_percent,
-        distance=bulk.distance,
-        placement=bulk.placement,
         seed=bulk.seed + _INSERT_SEED_OFFSET,
         key_prefix="i",
-        source=bulk.source,
+        skip_bytes=unique_bytes + bulk.object_bytes if real else 0,
     )

@@ -12,6 +12,7 @@ from typing import Final
 
 from deduplab import registry
 from deduplab.adapter import Adapter, Capabilities
+from deduplab.bench.containers import Containers
 from deduplab.bench.rest import wait_for_rest
 from deduplab.bench.storage_io import storage_write_bytes
 from deduplab.errors import ProbeError, Unsupported
@@ -29,6 +30,7 @@ from deduplab.model import (
 from deduplab.probe import Probe
 from deduplab.probes.engine import EngineProbe
 from deduplab.probes.files import FilesProbe
+from deduplab.record import RecordType
 from deduplab.remote import RemoteServer
 from deduplab.server import Endpoint, Server
 
@@ -106,8 +108,10 @@ class Rig:
 
 
 @contextmanager
-def bring_up(cell: Cell, workspace: Path) -> Iterator[Rig]:
+def bring_up(cell: Cell, workspace: Path, record_type: RecordType | None = None) -> Iterator[Rig]:
     """Start a fresh instance, open it, create the namespace; take everything down at the end.
+
+    ``record_type`` is what the native layout makes its columns or fields from.
 
     Raises
     ------
@@ -124,14 +128,19 @@ def bring_up(cell: Cell, workspace: Path) -> Iterator[Rig]:
         if cell.remote
         else entry.server_class()(workspace, variant=cell.variant, durability=cell.durability)
     )
-    adapter = adapter_class()
+    across = cell.bulk.placement == "across"
+    adapter = Containers(adapter_class(), adapter_class()) if across else adapter_class()
     with ExitStack() as stack:
         stack.callback(server.stop)
         endpoint = server.start()
         stack.callback(adapter.close)
         adapter.open(endpoint)
         adapter.create(
-            NAMESPACE, layout=cell.layout, variant=cell.variant, durability=cell.durability
+            NAMESPACE,
+            layout=cell.layout,
+            variant=cell.variant,
+            durability=cell.durability,
+            record_type=record_type,
         )
         yield watched(adapter, server, endpoint)
         adapter.destroy()

@@ -84,7 +84,7 @@ def _per_system(plan: config.Plan, cells: tuple[Cell, ...]) -> Table:
 
 
 def _print_estimate(console: Console, plan: config.Plan, expected: Estimate) -> None:
-    distances = ", ".join(str(d) if isinstance(d, str) else format_bytes(d) for d in plan.distances)
+    distances = ", ".join(map(_distance, plan.distances))
     table = Table.grid(padding=(0, 2))
     for name, value in (
         ("payloads", ", ".join(plan.payloads)),
@@ -103,3 +103,9 @@ def _print_estimate(console: Console, plan: config.Plan, expected: Estimate) -> 
     ):
         table.add_row(name, value)
     console.print(table)
+
+
+def _distance(distance: str | int | tuple[int, ...]) -> str:
+    if isinstance(distance, tuple):
+        return " and ".join(map(format_bytes, distance))
+    return distance if isinstance(distance, str) else format_bytes(distance)

@@ -14,13 +14,15 @@ from deduplab.datasets.payloads import Payloads
 class PayloadEntry:
     """A payload family: its name, one line that says what it is, and where its class is found.
 
-    ``needs_source`` tells whether a dataset of it needs ``source``.
+    ``source`` tells whether a dataset of it has one: ``none``, ``optional``
+    (else what was fetched) or ``needed``. ``kind`` is ``synthetic`` or ``real``.
     """
 
     name: str
     summary: str
     location: str
-    needs_source: bool = False
+    kind: str = "synthetic"
+    source: str = "none"
 
     def payloads_class(self) -> type[Payloads]:
         """Import and return the family's class."""
@@ -28,24 +30,43 @@ class PayloadEntry:
         return cast("type[Payloads]", getattr(importlib.import_module(module_name), attribute))
 
 
+def _synthetic(name: str, summary: str, class_name: str) -> PayloadEntry:
+    return PayloadEntry(name, summary, f"deduplab.datasets.synthetic.{name}:{class_name}")
+
+
+def _real(name: str, summary: str, location: str, source: str = "optional") -> PayloadEntry:
+    return PayloadEntry(name, summary, f"deduplab.datasets.{location}", "real", source)
+
+
 PAYLOADS: Final[Mapping[str, PayloadEntry]] = {
     entry.name: entry
     for entry in (
-        PayloadEntry(
+        _synthetic(
             "random_binary",
-            "random bytes, which nothing compresses",
-            "deduplab.datasets.random_binary:RandomBinary",
+            "random bytes, which nothing compresses unless asked to",
+            "RandomBinary",
         ),
-        PayloadEntry(
-            "text_document",
-            "sentences of made-up words, which compress to about 40 %",
-            "deduplab.datasets.text_document:TextDocument",
+        _synthetic("structured_json", "orders with the same members, as JSON", "StructuredJson"),
+        _synthetic("text_document", "a title and sentences of made-up words", "TextDocument"),
+        _synthetic("uuid_keys", "UUIDs, one a line", "UuidKeys"),
+        _synthetic("jsonb_documents", "nested JSON documents without a schema", "JsonbDocuments"),
+        _synthetic(
+            "bank_transactions",
+            "booked payments with accounts, amounts and a purpose",
+            "BankTransactions",
         ),
-        PayloadEntry(
-            "files",
-            "pieces of your own files, from the folder or file named as source",
-            "deduplab.datasets.files:FilePieces",
-            needs_source=True,
+        _synthetic("text_corpus", "posts with votes, half of them replies", "TextCorpus"),
+        _synthetic(
+            "numeric_dataset", "whole numbers, floats and decimals, in rows", "NumericDataset"
         ),
+        _synthetic(
+            "time_series", "measurements with tags, one after another in time", "TimeSeries"
+        ),
+        _synthetic("mixed", "40 % texts, 30 % JSON, 20 % binary, 10 % UUIDs", "Mixed"),
+        _real("nasa_image", "tiles of the Hubble deep field", "corpora.nasa_image:NasaImage"),
+        _real("blender_video", "byte ranges of an open film", "corpora.blender_video:BlenderVideo"),
+        _real("gutenberg_text", "chapters of novels", "corpora.gutenberg_text:GutenbergText"),
+        _real("github_events", "public events as JSON", "corpora.github_events:GithubEvents"),
+        _real("files", "your own folder, archive or table", "files:FilePieces", "needed"),
     )
 }

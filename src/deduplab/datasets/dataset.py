@@ -10,22 +10,31 @@ import numpy as np
 import numpy.typing as npt
 
 from deduplab.batch import Batch
-from deduplab.datasets.catalogue import PAYLOADS
+from deduplab.datasets.catalogue import PAYLOADS, PayloadEntry
+from deduplab.datasets.forms import Edits, build_wrapping, check_copies
+from deduplab.datasets.later import Later
+from deduplab.datasets.multiplicity import Class, Lengths, build_classes, sum_bytes
 from deduplab.datasets.payloads import Payloads
-from deduplab.datasets.sequence import Sequence, build_sequence
+from deduplab.datasets.schedule import Part, schedule
+from deduplab.datasets.sequence import (
+    DealtOut,
+    Sequence,
+    build_sequence,
+    check_grade,
+    containers,
+)
+from deduplab.datasets.writer import Writer
 from deduplab.errors import PlanError
 from deduplab.model import DatasetSpec
+from deduplab.record import RecordType
 from deduplab.registry import unknown_name
-from deduplab.units import MIB
 
-GREATEST_OBJECT_BYTES: Final = 256 * MIB
 KEY_DIGITS: Final = 11
+PLACEMENTS: Final = ("within", "across")
+SECOND_CONTAINER: Final = "x"
+"""What the keys of the objects in the second container end with."""
 
 _KEY_PREFIX: Final = re.compile(r"^[a-z][a-z0-9_-]{0,15}$")
-# Copies of smaller objects are made many at a time, by way of a buffer that stays in the cache.
-_SMALL_OBJECT_BYTES: Final = 16 * 1024
-_TILE_BYTES: Final = MIB
-_IDS_AHEAD: Final = 4096
 
 
 class Dataset:
@@ -39,25 +48,56 @@ class Dataset:
         How many objects there are.
     logical_bytes
         The sum of their payloads' lengths in bytes; keys are not included.
+        Wrapped copies count with the length of their content here, since their
+        own is known only when they are made; the manifest has the sum of those.
+    content_type
+        Media type of a payload, before it is wrapped.
+    record_type
+        How to take a payload apart; None where copies are not exact, since
+        those are no longer what the family promises.
+    varied_objects
+        How many of the distinct payloads a real corpus did not hold.
     """
 
-    def __init__(self, spec: DatasetSpec, sequence: Sequence, payloads: Payloads) -> None:
+    def __init__(
+        self,
+        spec: DatasetSpec,
+        classes: tuple[Class, ...],
+        sequence: Sequence,
+        payloads: Payloads,
+        lengths: Lengths,
+    ) -> None:
         self.spec = spec
         self.objects = sequence.objects
-        self.logical_bytes = sequence.objects * spec.object_bytes
+        self.content_type = payloads.record_type.content_type
+        exact = spec.copies.form == "exact"
+        self.record_type: RecordType | None = payloads.record_type if exact else None
+        self.varied_objects = payloads.varied(sequence.unique)
         self._sequence = sequence
-        self._payloads = payloads
+        self._lengths = lengths
+        self._across = isinstance(sequence, DealtOut)
+        self._edits: Edits | None = None
+        growth_bytes = 0
+        if spec.copies.form == "edited":
+            self._edits = Edits(spec, lengths.least_bytes(sequence.unique))
+            growth_bytes = self._edits.growth_bytes * (sequence.objects - sequence.unique)
+        self._writer = Writer(payloads, lengths.fixed_bytes, self._edits)
+        self._wrapping = build_wrapping(
+            spec, self.content_type, max(one.occurrences for one in classes)
+        )
+        self.logical_bytes = sum_bytes(classes, lengths) + growth_bytes
 
     def batches(self, batch_bytes: int) -> Iterator[Batch]:
         """Yield all objects in insertion order, in batches of whole objects.
 
         Every batch of one iteration uses the same buffer, so it is valid only
-        until the next one is asked for.
+        until the next one is asked for. All objects of a batch belong to one
+        container.
 
         Parameters
         ----------
         batch_bytes
-            Most logical bytes a batch; a batch has one object at least.
+            Most logical bytes a batch (before wrapping); a batch has one object at least.
 
         Raises
         ------
@@ -68,27 +108,20 @@ class Dataset:
         """
         if batch_bytes < 1:
             raise PlanError(f"a batch has at least one byte, not {batch_bytes}")
-        size_bytes = self.spec.object_bytes
-        at_once = min(max(1, batch_bytes // size_bytes), self.objects)
-        buffer = np.empty(at_once * size_bytes, dtype=np.uint8).data
-        writer = _Writer(self._payloads, at_once)
-        offsets = np.arange(at_once + 1, dtype=np.int64) * size_bytes
         start = 0
-        for ids in self._ids(at_once):
-            stop = start + len(ids)
-            data = buffer[: len(ids) * size_bytes]
-            writer.write(ids, data)
-            yield Batch(self.keys(start, stop), data.toreadonly(), offsets[: len(ids) + 1])
+        mean_bytes = max(1, self.logical_bytes // self.objects)
+        buffer = np.empty(0, dtype=np.uint8)
+        for part in schedule(self._placed, self.objects, batch_bytes, mean_bytes):
+            stop = start + len(part)
+            needed_bytes = int(part.lengths.sum())
+            if needed_bytes > len(buffer):
+                most_bytes = min(batch_bytes, self.logical_bytes)
+                buffer = np.empty(max(needed_bytes, most_bytes), dtype=np.uint8)
+            data, offsets = self._made(part, buffer)
+            second = part.containers is not None and bool(part.containers[0])
+            keys = self._named(start, stop, SECOND_CONTAINER if second else "")
+            yield Batch(keys, data.toreadonly(), offsets, self.record_type)
             start = stop
-
-    def _ids(self, at_once: int) -> Iterator[npt.NDArray[np.int64]]:
-        """Yield all payload ids in order, ``at_once`` at a time, computed many at a time."""
-        ahead = -(-_IDS_AHEAD // at_once) * at_once
-        for start in range(0, self.objects, ahead):
-            ordinals = np.arange(start, min(start + ahead, self.objects), dtype=np.int64)
-            ids = self._sequence.payload_ids(ordinals)
-            for first in range(0, len(ids), at_once):
-                yield ids[first : first + at_once]
 
     def payload(self, ordinal: int) -> bytes:
         """Return the payload of one object, made anew.
@@ -102,19 +135,60 @@ class Dataset:
         """
         if not 0 <= ordinal < self.objects:
             raise IndexError(f"object {ordinal} of {self.objects}")
-        out = bytearray(self.spec.object_bytes)
-        ids = self._sequence.payload_ids(np.array([ordinal], dtype=np.int64))
-        self._payloads.write(ids, memoryview(out))
-        return bytes(out)
+        part = self._placed(np.array([ordinal], dtype=np.int64))
+        data, _ = self._made(part, np.empty(int(part.lengths[0]), dtype=np.uint8))
+        return bytes(data)
 
     def key(self, ordinal: int) -> str:
-        """Return the key of one object: the prefix and the ordinal in eleven digits."""
-        return f"{self.spec.key_prefix}{ordinal:0{KEY_DIGITS}d}"
+        """Return the key of one object: the prefix and the ordinal in eleven digits.
+
+        A key that ends with ``x`` belongs to an object of the second container.
+        """
+        return self.keys(ordinal, ordinal + 1)[0]
 
     def keys(self, start: int, stop: int) -> list[str]:
         """Return the keys of the objects ``start`` to ``stop - 1``."""
-        pattern = f"{self.spec.key_prefix}%0{KEY_DIGITS}d"
+        if not self._across:
+            return self._named(start, stop, "")
+        places = self._sequence.places(np.arange(start, stop, dtype=np.int64))
+        named = self._named(start, stop, "")
+        return [
+            key + SECOND_CONTAINER if container else key
+            for key, container in zip(named, containers(*places).tolist(), strict=True)
+        ]
+
+    def near_copies(self, start: int, stop: int) -> npt.NDArray[np.bool_]:
+        """Tell for each of some objects whether it is an earlier payload in another form."""
+        if self.spec.copies.form == "exact":
+            return np.zeros(stop - start, dtype=np.bool_)
+        return self._sequence.places(np.arange(start, stop, dtype=np.int64))[1] > 0
+
+    def _named(self, start: int, stop: int, suffix: str) -> list[str]:
+        pattern = f"{self.spec.key_prefix}%0{KEY_DIGITS}d{suffix}"
         return [pattern % ordinal for ordinal in range(start, stop)]
+
+    def _placed(self, ordinals: npt.NDArray[np.int64]) -> Part:
+        ids, copies = self._sequence.places(ordinals)
+        lengths = self._lengths.of(ids)
+        if self._edits is not None:
+            lengths = self._edits.lengths(copies, lengths)
+        return Part(ids, copies, lengths, containers(ids, copies) if self._across else None)
+
+    def _made(
+        self, part: Part, buffer: npt.NDArray[np.uint8]
+    ) -> tuple[memoryview, npt.NDArray[np.int64]]:
+        offsets = self._writer.write(part, buffer)
+        data = buffer[: int(offsets[-1])].data
+        if self._wrapping is None:
+            return data, offsets
+        bounds = offsets.tolist()
+        numbers = zip(part.ids.tolist(), part.copies.tolist(), strict=True)
+        wrapped = [
+            self._wrapping.wrapped(bytes(data[bounds[n] : bounds[n + 1]]), payload_id, copy)
+            for n, (payload_id, copy) in enumerate(numbers)
+        ]
+        np.cumsum([len(one) for one in wrapped], out=offsets[1:])
+        return memoryview(b"".join(wrapped)), offsets
 
 
 def build_dataset(spec: DatasetSpec) -> Dataset:
@@ -132,87 +206,31 @@ def build_dataset(spec: DatasetSpec) -> Dataset:
     if spec.payload not in PAYLOADS:
         raise PlanError(unknown_name("payload", spec.payload, tuple(PAYLOADS)))
     entry = PAYLOADS[spec.payload]
-    if spec.placement != "within":
-        raise PlanError(
-            f"placement {spec.placement!r} is not offered; copies lie 'within' one container"
-        )
-    if not 1 <= spec.object_bytes <= GREATEST_OBJECT_BYTES:
-        raise PlanError(
-            f"object_bytes is {spec.object_bytes}; an object has 1 to {GREATEST_OBJECT_BYTES} bytes"
-        )
+    _check(spec, entry)
+    payloads = entry.payloads_class()(spec)
+    natural = spec.sizes.kind == "natural"
+    if natural and not payloads.natural_sizes:
+        raise PlanError(f"payload {spec.payload!r} has no natural sizes; take a number of bytes")
+    fixed_bytes = None if payloads.natural_sizes else payloads.sizes.fixed_bytes
+    if spec.skip_bytes:
+        payloads = Later(payloads, fixed_bytes)
+    lengths = Lengths(fixed_bytes, payloads.lengths, spec.logical_bytes, payloads.available)
+    classes = build_classes(spec, lengths)
+    sequence = build_sequence(spec, classes, fixed_bytes)
+    return Dataset(spec, classes, sequence, payloads, lengths)
+
+
+def _check(spec: DatasetSpec, entry: PayloadEntry) -> None:
+    if spec.placement not in PLACEMENTS:
+        raise PlanError(unknown_name("placement", spec.placement, PLACEMENTS))
     if not _KEY_PREFIX.match(spec.key_prefix):
         raise PlanError(
             f"key_prefix {spec.key_prefix!r} is not allowed: 1 to 16 of a-z, 0-9, _ and -, "
             "a letter first"
         )
-    if entry.needs_source != (spec.source is not None):
-        verb = "needs a" if entry.needs_source else "takes no"
-        raise PlanError(f"payload {spec.payload!r} {verb} source (a folder or file)")
-    sequence = build_sequence(spec)
-    return Dataset(spec, sequence, entry.payloads_class()(spec, sequence.unique))
-
-
-class _Writer:
-    """Writes objects with copies among them: what a batch repeats is made once and copied."""
-
-    def __init__(self, payloads: Payloads, at_once: int) -> None:
-        self._payloads = payloads
-        self._size_bytes = payloads.object_bytes
-        self._by_tiles = self._size_bytes < _SMALL_OBJECT_BYTES
-        self._tile_objects = max(1, _TILE_BYTES // self._size_bytes)
-        tile_bytes = min(self._tile_objects, at_once) * self._size_bytes
-        self._tile = np.empty(tile_bytes if self._by_tiles else 0, dtype=np.uint8)
-
-    def write(self, ids: npt.NDArray[np.int64], out: memoryview) -> None:
-        """Write the payloads with these ids back to back into ``out``."""
-        if not self._by_tiles:
-            self._write_one_by_one(ids, out)
-            return
-        for start in range(0, len(ids), self._tile_objects):
-            part = ids[start : start + self._tile_objects]
-            begin = start * self._size_bytes
-            self._write_tile(part, out[begin : begin + len(part) * self._size_bytes])
-
-    def _write_tile(self, ids: npt.NDArray[np.int64], out: memoryview) -> None:
-        distinct, places = _distinct(ids)
-        if len(distinct) == len(ids):
-            self._payloads.write(ids, out)
-            return
-        made = self._tile[: len(distinct) * self._size_bytes]
-        self._payloads.write(distinct, made.data)
-        rows = np.frombuffer(out, dtype=np.uint8).reshape(len(ids), self._size_bytes)
-        # "clip" never clips here; it lets take write to its target without a buffer of its own.
-        made_rows = made.reshape(len(distinct), self._size_bytes)
-        np.take(made_rows, places, axis=0, out=rows, mode="clip")
-
-    def _write_one_by_one(self, ids: npt.NDArray[np.int64], out: memoryview) -> None:
-        """Make each stretch of new payloads in place, and copy the others from their first."""
-        size_bytes = self._size_bytes
-        first_places: dict[int, int] = {}
-        made = 0
-        for place, payload_id in enumerate(ids.tolist()):
-            origin = first_places.setdefault(payload_id, place)
-            if origin == place:
-                continue
-            self._make(ids, made, place, out)
-            made = place + 1
-            source = out[origin * size_bytes : (origin + 1) * size_bytes]
-            out[place * size_bytes : made * size_bytes] = source
-        self._make(ids, made, len(ids), out)
-
-    def _make(self, ids: npt.NDArray[np.int64], start: int, stop: int, out: memoryview) -> None:
-        if start < stop:
-            part = out[start * self._size_bytes : stop * self._size_bytes]
-            self._payloads.write(ids[start:stop], part)
-
-
-def _distinct(
-    ids: npt.NDArray[np.int64],
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the distinct ids in ascending order, and the place of each id among them."""
-    steps = np.diff(ids)
-    if (steps < 0).any():
-        distinct, places = np.unique(ids, return_inverse=True)
-        return distinct, places
-    places = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(steps > 0)))
-    return ids[np.concatenate((np.ones(1, dtype=np.bool_), steps > 0))], places
+    if spec.source is None and entry.source == "needed":
+        raise PlanError(f"payload {spec.payload!r} needs a source (a folder or file)")
+    if spec.source is not None and entry.source == "none":
+        raise PlanError(f"payload {spec.payload!r} takes no source (a folder or file)")
+    check_grade(spec)
+    check_copies(spec.copies)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from collections.abc import Iterator
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -10,10 +11,10 @@ import numpy.typing as npt
 from deduplab.batch import Batch
 from deduplab.bound.fingerprints import Fingerprints, FingerprintSet, fingerprints
 from deduplab.bound.grains import GRAINS, Grain
-from deduplab.datasets.dataset import Dataset
+from deduplab.datasets.dataset import SECOND_CONTAINER
 from deduplab.datasets.digest import StreamDigest
 from deduplab.errors import DatasetError
-from deduplab.model import Manifest
+from deduplab.model import DatasetSpec, Manifest
 from deduplab.units import MIB
 
 DEFAULT_BATCH_BYTES: Final = 8 * MIB
@@ -23,7 +24,21 @@ DEFAULT_BATCH_BYTES: Final = 8 * MIB
 _NEVER_CUT_BYTES: Final = min(grain.never_cut_bytes for grain in GRAINS.values())
 
 
-def prove(dataset: Dataset, batch_bytes: int = DEFAULT_BATCH_BYTES) -> Manifest:
+class Provable(Protocol):
+    """What a proof asks of a dataset; a dataset has it, and so do its files."""
+
+    spec: DatasetSpec
+    objects: int
+    varied_objects: int
+
+    def batches(self, batch_bytes: int) -> Iterator[Batch]:
+        """Yield all objects in insertion order."""
+
+    def near_copies(self, start: int, stop: int) -> npt.NDArray[np.bool_]:
+        """Tell for each of some objects whether it was planted as a near duplicate."""
+
+
+def prove(dataset: Provable, batch_bytes: int = DEFAULT_BATCH_BYTES) -> Manifest:
     """Stream through a dataset once and count what is there.
 
     Nothing is taken from the specification: objects and chunks are told apart
@@ -38,6 +53,7 @@ def prove(dataset: Dataset, batch_bytes: int = DEFAULT_BATCH_BYTES) -> Manifest:
     """
     digest = StreamDigest()
     objects = _Objects(dataset.objects)
+    planted = _Planted()
     seen = _LateSet()
     counters = [_GrainCounter(grain) for grain in GRAINS.values()]
     for batch in dataset.batches(batch_bytes):
@@ -49,9 +65,26 @@ def prove(dataset: Dataset, batch_bytes: int = DEFAULT_BATCH_BYTES) -> Manifest:
             new = np.flatnonzero(seen.add(objects.marks, marks))
             for counter in counters:
                 counter.add(batch, objects, new)
+        near = dataset.near_copies(objects.count, objects.count + len(batch))
+        planted.add(batch, near)
         objects.add(batch, marks)
     del seen
-    return objects.manifest(dataset, counters, digest.hexdigest())
+    return objects.manifest(dataset, counters, planted, digest.hexdigest())
+
+
+class _Planted:
+    """What the dataset planted: bytes by container, and copies in another form."""
+
+    def __init__(self) -> None:
+        self.container_bytes = [0, 0]
+        self.near_objects = 0
+        self.near_bytes = 0
+
+    def add(self, batch: Batch, near: npt.NDArray[np.bool_]) -> None:
+        second = batch.keys[0].endswith(SECOND_CONTAINER)
+        self.container_bytes[second] += batch.logical_bytes
+        self.near_objects += int(np.count_nonzero(near))
+        self.near_bytes += int(np.diff(batch.offsets)[near].sum())
 
 
 class _LateSet:
@@ -108,6 +141,7 @@ class _Copies(NamedTuple):
     unique_objects: int
     unique_bytes: int
     distances_bytes: npt.NDArray[np.int64]
+    multiplicity: tuple[tuple[int, int], ...]
 
 
 class _Objects:
@@ -135,7 +169,7 @@ class _Objects:
 
     def copies(self) -> _Copies:
         """Sort the fingerprints, so that copies stand behind their first, in insertion order."""
-        copies, before = self._pairs()
+        copies, before, multiplicity = self._pairs()
         lengths = self._lengths[: self.count]
         ends = np.cumsum(lengths, dtype=np.int64)
         distances = ends[copies]
@@ -145,19 +179,28 @@ class _Objects:
             unique_objects=self.count - len(copies),
             unique_bytes=int(lengths.sum(dtype=np.int64) - lengths[copies].sum(dtype=np.int64)),
             distances_bytes=distances,
+            multiplicity=multiplicity,
         )
 
-    def _pairs(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Return the place of each copy, and that of the copy before it."""
+    def _pairs(
+        self,
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], tuple[tuple[int, int], ...]]:
+        """Return the place of each copy, that of the copy before it, and the multiplicities."""
         low, high = self._halves[:, : self.count]
         order = np.lexsort((low, high))
         is_copy = np.ones(max(self.count - 1, 0), dtype=np.bool_)
         for half in (low, high):
             ordered = half[order]
             is_copy &= ordered[1:] == ordered[:-1]
-        return order[1:][is_copy], order[:-1][is_copy]
+        firsts = np.flatnonzero(np.concatenate(([self.count > 0], ~is_copy)))
+        occurrences = np.diff(firsts, append=self.count)
+        found = zip(*np.unique(occurrences, return_counts=True), strict=True)
+        multiplicity = tuple((int(number), int(payloads)) for number, payloads in found)
+        return order[1:][is_copy], order[:-1][is_copy], multiplicity
 
-    def manifest(self, dataset: Dataset, counters: list[_GrainCounter], digest: str) -> Manifest:
+    def manifest(
+        self, dataset: Provable, counters: list[_GrainCounter], planted: _Planted, digest: str
+    ) -> Manifest:
         copies = self.copies()
         return Manifest(
             spec=dataset.spec,
@@ -173,6 +216,11 @@ class _Objects:
             },
             distance_bytes=_least_median_greatest(copies.distances_bytes),
             digest=digest,
+            multiplicity=copies.multiplicity,
+            container_bytes=tuple(planted.container_bytes),
+            near_objects=planted.near_objects,
+            near_bytes=planted.near_bytes,
+            varied_objects=dataset.varied_objects,
         )
 
 

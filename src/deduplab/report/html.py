@@ -109,7 +109,7 @@ def _content(run: Run, rows: list[Row] | None) -> dict[str, Any]:
         "etas": _efficiencies(answers),
         "footprints": [
             Drawing(
-                f"{bars.subject.name}, {bars.subject.payload}, {bars.grade} {bars.distance}"
+                f"{bars.subject.name}, {bars.subject.data}, {bars.grade} {bars.distance}"
                 + ("" if bars.layer == FILES[0] else f", layer {bars.layer}"),
                 figures.footprints(bars, f"footprint-{number}"),
             )
@@ -150,7 +150,7 @@ def _is_harness(check: Check) -> bool:
 
 def _efficiencies(answers: Iterable[Finding]) -> list[Drawing]:
     drawings = []
-    for payload, part in _by_payload(answers, lambda entry: entry.subject.payload).items():
+    for payload, part in _by_payload(answers, lambda entry: entry.subject.data).items():
         drawing = figures.efficiency(part, f"eta-{payload}")
         if drawing is not None:
             drawings.append(Drawing(payload, drawing))
@@ -159,7 +159,7 @@ def _efficiencies(answers: Iterable[Finding]) -> list[Drawing]:
 
 def _speeds(timed: Iterable[Any]) -> list[Drawing]:
     drawings = []
-    for payload, part in _by_payload(timed, lambda entry: entry.subject.payload).items():
+    for payload, part in _by_payload(timed, lambda entry: entry.subject.data).items():
         for what, draw in (("throughput", figures.throughput), ("latency", figures.latency)):
             drawing = draw(part, f"{what}-{payload}")
             if drawing is not None:

@@ -4,20 +4,25 @@ Shipped, so that a system added elsewhere is held to the same contract. Needs py
 """
 
 from deduplab.testing._namespace_contract import NamespaceContract
+from deduplab.testing._native_contract import NativeContract
 from deduplab.testing._report_contract import ReportContract
 from deduplab.testing.adapter_contract import AdapterContract
 from deduplab.testing.faulty import FAULTS, FaultyAdapter, faulty_class
 from deduplab.testing.payloads import AWKWARD_PAYLOADS, batch_of, distinct_objects, random_payload
 from deduplab.testing.probe_contract import ProbeContract
+from deduplab.testing.records import AWKWARD_RECORDS, SAMPLE_RECORDS, distinct_records
 from deduplab.testing.server_contract import ServerContract
 from deduplab.testing.system import RawLook, SystemUnderTest
 
 __all__ = [
     "AWKWARD_PAYLOADS",
+    "AWKWARD_RECORDS",
     "FAULTS",
+    "SAMPLE_RECORDS",
     "AdapterContract",
     "FaultyAdapter",
     "NamespaceContract",
+    "NativeContract",
     "ProbeContract",
     "RawLook",
     "ReportContract",
@@ -25,6 +30,7 @@ __all__ = [
     "SystemUnderTest",
     "batch_of",
     "distinct_objects",
+    "distinct_records",
     "faulty_class",
     "random_payload",
 ]

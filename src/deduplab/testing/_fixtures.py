@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NoReturn, TypeAlias
 
@@ -13,7 +13,9 @@ import pytest
 
 from deduplab.adapter import Adapter
 from deduplab.errors import SystemUnavailable
+from deduplab.record import Record, RecordType
 from deduplab.server import Endpoint
+from deduplab.testing.records import SAMPLE_RECORDS
 from deduplab.testing.system import SystemUnderTest
 
 _NUMBERS: Final = itertools.count(1)
@@ -115,6 +117,31 @@ class AdapterFixtures(SystemFixtures):
             pytest.skip("this system discards what it gets")
         return entered
 
+    @pytest.fixture
+    def native(self, sut: SystemUnderTest, adapter: Adapter, namespace: str) -> Adapter:
+        """Return an adapter in an empty namespace of sample records."""
+        if "native" not in sut.capabilities.layouts:
+            pytest.skip("this system offers no native layout")
+        if not sut.capabilities.stores_data:
+            pytest.skip("this system discards what it gets")
+        adapter.create(namespace, **sut.native_settings)
+        return adapter
+
+
+def assert_holds_records(
+    adapter: Adapter, records: Mapping[str, Record], record_type: RecordType = SAMPLE_RECORDS
+) -> None:
+    """Assert that these records are there, whole by their canonical bytes, and no others."""
+    assert adapter.count() == len(records)
+    for key, record in records.items():
+        found = adapter.get(key)
+        assert found is not None, f"{key!r} is not found"
+        if isinstance(found, tuple):
+            names = (field.name for field in record_type.fields)
+            for name, given, back in zip(names, record, found, strict=True):
+                assert type(back) is type(given), f"{key!r}: {name} comes back as {back!r:.200}"
+        assert record_type.canonical(found) == record_type.serialise(record), f"{key!r} changed"
+
 
 def assert_holds(adapter: Adapter, objects: dict[str, bytes]) -> None:
     """Assert that these objects are there, whole, and no others."""
@@ -122,6 +149,7 @@ def assert_holds(adapter: Adapter, objects: dict[str, bytes]) -> None:
     for key, payload in objects.items():
         found = adapter.get(key)
         assert found is not None, f"{key!r} is not found"
+        assert isinstance(found, bytes), f"{key!r} comes back as a record"
         assert found == payload, (
             f"{key!r} comes back changed ({len(found)} of {len(payload)} bytes)"
         )

@@ -13,12 +13,15 @@ Sub-class :class:`AdapterContract` in a test module, give it the fixture
 from __future__ import annotations
 
 from deduplab.testing._namespace_contract import NamespaceContract
+from deduplab.testing._native_contract import NativeContract
 from deduplab.testing._object_contract import ObjectContract
 from deduplab.testing._report_contract import ReportContract
 from deduplab.testing._space_contract import SpaceContract
 
 
-class AdapterContract(NamespaceContract, ObjectContract, SpaceContract, ReportContract):
+class AdapterContract(
+    NamespaceContract, ObjectContract, NativeContract, SpaceContract, ReportContract
+):
     """The contract of :class:`deduplab.adapter.Adapter`.
 
     One instance of the system serves a whole class; each test has a namespace

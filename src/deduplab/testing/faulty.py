@@ -10,8 +10,10 @@ from deduplab.adapter import Adapter
 from deduplab.batch import Batch
 from deduplab.errors import OperationFailed, PlanError, ProbeError, SystemUnavailable
 from deduplab.model import Identity, Reading
+from deduplab.record import RecordType, Stored
 from deduplab.registry import unknown_name
 from deduplab.server import Endpoint
+from deduplab.testing._alterations import flipped, halved
 from deduplab.testing.payloads import batch_of
 
 FAULTS: Final[dict[str, str]] = {
@@ -69,16 +71,18 @@ class FaultyAdapter(Adapter):
         self.fault = fault
         self._at = at
         self._put = 0  # objects that a put was asked for
-        self._before = b""
+        self.instance_components = inner.instance_components  # type: ignore[misc]
+        self._record_type: RecordType | None = None  # what the namespace stores natively
+        self._before: Stored = b""
         self._key: str | None = None  # of the object that is hit, once it was put
-        self._payload = b""
+        self._payload: Stored = b""
 
     @property
     def hit(self) -> bool:
         """Whether the object that is hit was put already."""
         return self._key is not None
 
-    def put(self, key: str, payload: bytes) -> None:
+    def put(self, key: str, payload: Stored) -> None:
         """Put one object; it may be the one."""
         if not self._is_hit([(key, payload)]):
             self.inner.put(key, payload)
@@ -89,7 +93,8 @@ class FaultyAdapter(Adapter):
 
     def put_many(self, batch: Batch) -> int:
         """Put a batch; the object may be in it."""
-        objects = list(zip(batch.keys, batch.payloads, strict=True))
+        payloads: Sequence[Stored] = batch.records if self._record_type else batch.payloads
+        objects = list(zip(batch.keys, payloads, strict=True))
         if not self._is_hit(objects):
             return self.inner.put_many(batch)
         self._raise_if("fail", what=f"put of {len(batch)} objects")
@@ -98,20 +103,20 @@ class FaultyAdapter(Adapter):
             for key, payload in objects
             for pair in (self._stored_as(key, payload) if key == self._key else ((key, payload),))
         ]
-        acknowledged = self.inner.put_many(batch_of(stored)) if stored else 0
+        acknowledged = self.inner.put_many(batch_of(stored, self._record_type)) if stored else 0
         missing = len(objects) - len(stored)
         if self.fault == "boast":
             return acknowledged + 1
         return acknowledged if self.fault == "refuse" else acknowledged + missing
 
-    def get(self, key: str) -> bytes | None:
+    def get(self, key: str) -> Stored | None:
         """Get an object; it may be the one."""
         payload = self.inner.get(key)
         if key != self._key or payload is None:
             return payload
         if self.fault == "unread":
             return None
-        return _flipped(payload) if self.fault == "wrong_read" else payload
+        return flipped(payload) if self.fault == "wrong_read" else payload
 
     def delete(self, keys: Sequence[str]) -> int:
         """Delete objects; the one may be among them."""
@@ -177,9 +182,24 @@ class FaultyAdapter(Adapter):
         """Close the inner adapter."""
         self.inner.close()
 
-    def create(self, namespace: str, *, layout: str, variant: str, durability: str) -> None:
+    def create(
+        self,
+        namespace: str,
+        *,
+        layout: str,
+        variant: str,
+        durability: str,
+        record_type: RecordType | None = None,
+    ) -> None:
         """Create the namespace."""
-        self.inner.create(namespace, layout=layout, variant=variant, durability=durability)
+        self._record_type = record_type if layout == "native" else None
+        self.inner.create(
+            namespace,
+            layout=layout,
+            variant=variant,
+            durability=durability,
+            record_type=record_type,
+        )
 
     def destroy(self) -> None:
         """Drop the namespace."""
@@ -189,7 +209,7 @@ class FaultyAdapter(Adapter):
         """Return the system's counters."""
         return self.inner.counters()
 
-    def _is_hit(self, objects: Sequence[tuple[str, bytes]]) -> bool:
+    def _is_hit(self, objects: Sequence[tuple[str, Stored]]) -> bool:
         """Count the objects; return whether the one is among them, and remember it."""
         place = self._at - self._put
         self._put += len(objects)
@@ -208,13 +228,13 @@ class FaultyAdapter(Adapter):
         if self.fault in faults:
             raise OperationFailed(f"injected fault: {what} failed")
 
-    def _stored_as(self, key: str, payload: bytes) -> Iterable[tuple[str, bytes]]:
+    def _stored_as(self, key: str, payload: Stored) -> Iterable[tuple[str, Stored]]:
         """Return what is stored instead of the object that is hit."""
-        alterations: dict[str, Callable[[], list[tuple[str, bytes]]]] = {
+        alterations: dict[str, Callable[[], list[tuple[str, Stored]]]] = {
             "refuse": list,
             "queued_only": list,
-            "short": lambda: [(key, payload[: len(payload) // 2])],
-            "corrupt": lambda: [(key, _flipped(payload))],
+            "short": lambda: [(key, halved(payload))],
+            "corrupt": lambda: [(key, flipped(payload))],
             "swapped": lambda: [(key, self._before)],
             "twice": lambda: [(key, payload), (f"{key}.again", payload)],
         }
@@ -234,18 +254,9 @@ def faulty_class(inner: type[Adapter], fault: str, *, at: int = 0) -> type[Adapt
 
         capabilities = inner.capabilities
         file_components = inner.file_components
+        instance_components = inner.instance_components
 
         def __init__(self) -> None:
             super().__init__(inner(), fault, at=at)
 
     return Faulty
-
-
-def _flipped(payload: bytes) -> bytes:
-    """Return a payload of the same length with one bit changed (an empty one stays)."""
-    middle = len(payload) // 2
-    return (
-        payload[:middle]
-        + bytes(byte ^ 1 for byte in payload[middle : middle + 1])
-        + payload[middle + 1 :]
-    )

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from deduplab.batch import Batch
+from deduplab.record import RecordType, Stored
 
 
 def random_payload(length_bytes: int, seed: int) -> bytes:
@@ -16,14 +17,32 @@ def random_payload(length_bytes: int, seed: int) -> bytes:
     return random.Random(seed).randbytes(length_bytes)  # noqa: S311 - payloads, not secrets
 
 
-def batch_of(objects: Mapping[str, bytes] | Iterable[tuple[str, bytes]]) -> Batch:
-    """Return a batch of these objects, in a buffer of its own that can be written to."""
+def batch_of(
+    objects: Mapping[str, Stored] | Iterable[tuple[str, Stored]],
+    record_type: RecordType | None = None,
+) -> Batch:
+    """Return a batch of these objects, in a buffer of its own that can be written to.
+
+    Parameters
+    ----------
+    objects
+        Payloads by their keys; records as well, where there is a record type.
+    record_type
+        What the batch's records are, for the layout native.
+    """
     pairs = list(objects.items() if isinstance(objects, Mapping) else objects)
-    payloads = [payload for _, payload in pairs]
+    payloads = [_canonical(stored, record_type) for _, stored in pairs]
     offsets = np.zeros(len(payloads) + 1, dtype=np.int64)
     np.cumsum([len(payload) for payload in payloads], out=offsets[1:])
     data = memoryview(bytearray(b"".join(payloads)))
-    return Batch([key for key, _ in pairs], data, offsets)
+    return Batch([key for key, _ in pairs], data, offsets, record_type)
+
+
+def _canonical(stored: Stored, record_type: RecordType | None) -> bytes:
+    if isinstance(stored, tuple):
+        assert record_type is not None, "a batch of records needs their record type"
+        return record_type.serialise(stored)
+    return stored
 
 
 def distinct_objects(count: int, prefix: str = "o", length_bytes: int = 8192) -> dict[str, bytes]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from deduplab.adapter import Adapter, Capabilities
 from deduplab.registry import SystemEntry
 from deduplab.server import Endpoint, Server
+from deduplab.testing.records import SAMPLE_RECORDS
 
 
 class RawLook(Protocol):
@@ -77,7 +78,7 @@ class SystemUnderTest:
         return self.adapter().capabilities
 
     @property
-    def default_settings(self) -> dict[str, str]:
+    def default_settings(self) -> dict[str, Any]:
         """The first layout, variant and durability, as arguments of ``create``."""
         offers = self.capabilities
         return {
@@ -85,3 +86,9 @@ class SystemUnderTest:
             "variant": offers.variant_names()[0],
             "durability": offers.durability[0],
         }
+
+    @property
+    def native_settings(self) -> dict[str, Any]:
+        """The defaults for the layout native, with the sample records' type."""
+        native = {"layout": "native", "record_type": SAMPLE_RECORDS}
+        return self.default_settings | native

@@ -1,0 +1,163 @@
+"""How PostgreSQL's variants keep objects: tables, TOAST, and the statements of each verb."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from deduplab.adapter import Variant
+from deduplab.adapters._layout import CONTENT_HASH, Layout
+from deduplab.adapters._sql_tables import (
+    UNIQUE_CONTENT,
+    Dialect,
+    Tables,
+    quoted,
+    quoted_names,
+    tables_of,
+)
+from deduplab.record import Field, FieldType
+
+VARIANTS: Final = (
+    Variant("default", "TOAST compresses each value alone (EXTENDED, pglz)"),
+    Variant("toast-lz4", "TOAST compresses each value alone (EXTENDED, lz4)"),
+    Variant("toast-external", "TOAST stores values out of line, uncompressed (EXTERNAL)"),
+    UNIQUE_CONTENT,
+)
+_TOAST: Final = {
+    "default": ("pglz", "EXTENDED"),
+    "toast-lz4": ("lz4", "EXTENDED"),
+    "toast-external": ("pglz", "EXTERNAL"),
+    UNIQUE_CONTENT.name: ("pglz", "EXTENDED"),
+}
+_TOASTED: Final = (FieldType.TEXT, FieldType.BYTES, FieldType.JSON)
+_TYPES: Final[Mapping[FieldType, str]] = {
+    FieldType.TEXT: "text",
+    FieldType.BYTES: "bytea",
+    FieldType.INTEGER: "bigint",
+    FieldType.FLOAT: "double precision",
+    FieldType.DECIMAL: "numeric(18, {scale})",
+    FieldType.BOOLEAN: "boolean",
+    FieldType.TIMESTAMP: "timestamptz",
+    FieldType.UUID: "uuid",
+    FieldType.JSON: "jsonb",
+}
+_STAGED: Final = "pg_temp.staged"
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """The tables of a namespace and what is issued on them.
+
+    Parameters
+    ----------
+    tables
+        The tables, and the statements that all SQL systems share.
+    compression
+        The TOAST compression that the server must have.
+    creates
+        In order, make the tables.
+    stages
+        In order, make this connection's staging table; empty where loads need none.
+    put, delete
+        To be prepared: the parameters are a key and the values of a row; an array of keys.
+    copy
+        What loads a batch: into the objects, or into the staging table.
+    insert_staged
+        Inserts what was staged, and counts the objects; None where loads need none.
+    """
+
+    tables: Tables
+    compression: str
+    creates: tuple[str, ...]
+    stages: tuple[str, ...]
+    put: str
+    delete: str
+    copy: str
+    insert_staged: str | None
+
+
+def statements_of(variant: str, layout: Layout, namespace: str) -> Statements:
+    """Return the statements of a variant and a layout in a namespace's schema."""
+    compression, storage = _TOAST[variant]
+    fields = layout.fields
+    toasted = [field for field in fields if field.type in _TOASTED]
+    compressed = {t: f"{_TYPES[t]} COMPRESSION {compression}" for t in _TOASTED}
+    schema = f'"{namespace}".'
+    dialect = Dialect(
+        {**_TYPES, **compressed},
+        key_type="text",
+        hash_type="bytea",
+        placeholder="$1",
+        schema=schema,
+    )
+    tables = tables_of(variant, fields, dialect)
+    container = next(iter(tables.columns))
+    objects, names = f"{schema}objects", quoted_names(fields)
+    creates = [f"CREATE TABLE {table} ({columns})" for table, columns in tables.columns.items()]
+    creates += [_stored(container, field, storage) for field in toasted]
+    delete = f"DELETE FROM {objects} WHERE key = ANY ($1)"  # noqa: S608
+    if tables.sweep is None:
+        places = ", ".join(f"${number}" for number in range(1, len(fields) + 2))
+        return Statements(
+            tables,
+            compression,
+            tuple(creates),
+            (),
+            f"INSERT INTO {objects} (key, {names}) VALUES ({places})",  # noqa: S608
+            delete,
+            f"COPY {objects} (key, {names}) FROM STDIN (FORMAT binary)",
+            None,
+        )
+    given = ", ".join(
+        f"${place}::{_type_of(field)} AS {quoted(field.name)}"
+        for place, field in enumerate(fields, start=2)
+    )
+    return Statements(
+        tables,
+        compression,
+        tuple(creates),
+        _staging(fields, toasted),
+        _insert_by_hash(layout, schema, f"(SELECT $1::text AS key, {given}) AS given"),
+        delete,
+        f"COPY {_STAGED} (key, {names}) FROM STDIN (FORMAT binary)",
+        _insert_by_hash(layout, schema, _STAGED),
+    )
+
+
+def _staging(fields: tuple[Field, ...], toasted: list[Field]) -> tuple[str, ...]:
+    """Return what makes the staging table, emptied by every commit; it compresses nothing."""
+    columns = ", ".join(f"{quoted(field.name)} {_type_of(field)}" for field in fields)
+    return (
+        f"DROP TABLE IF EXISTS {_STAGED}",
+        f"CREATE TEMPORARY TABLE staged (key text, {columns}) ON COMMIT DELETE ROWS",
+        *(_stored(_STAGED, field, "EXTERNAL") for field in toasted),
+    )
+
+
+def _insert_by_hash(layout: Layout, schema: str, source: str) -> str:
+    """Return one statement that inserts new contents, then all objects.
+
+    Contents go in by their hash, so that two clients lock them in one order.
+    """
+    names = quoted_names(layout.fields)
+    if layout.takes_bytes:
+        content_hash = f"sha256({names})"
+    else:
+        content_hash = f"sha256(convert_to(ROW({names})::text, 'UTF8'))"
+    return (
+        f"WITH hashed AS MATERIALIZED (SELECT key, {content_hash} AS {CONTENT_HASH}, {names} "  # noqa: S608
+        f"FROM {source}), "
+        f"kept AS (INSERT INTO {schema}contents ({CONTENT_HASH}, {names}) "
+        f"SELECT {CONTENT_HASH}, {names} FROM hashed ORDER BY {CONTENT_HASH} "
+        "ON CONFLICT DO NOTHING) "
+        f"INSERT INTO {schema}objects (key, {CONTENT_HASH}) SELECT key, {CONTENT_HASH} FROM hashed"
+    )
+
+
+def _type_of(field: Field) -> str:
+    return _TYPES[field.type].format(scale=field.scale)
+
+
+def _stored(table: str, field: Field, storage: str) -> str:
+    return f"ALTER TABLE {table} ALTER COLUMN {quoted(field.name)} SET STORAGE {storage}"

@@ -1,0 +1,1 @@
+"""Synthetic payload families: made from a seed, the same bytes on every machine."""

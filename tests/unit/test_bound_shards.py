@@ -1,0 +1,138 @@
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from deduplab.bound.results import ScanResult
+from deduplab.bound.scan import ScanSettings, scan_sources
+from deduplab.bound.stream import Block, Source
+from deduplab.errors import DatasetError, OperationFailed, PlanError, SystemUnavailable
+from tests.unit.bound_memory import MemorySource
+
+RNG = np.random.default_rng(31)
+POOL = RNG.bytes(400_000)
+OBJECTS = [POOL[start : start + length] for start, length in RNG.integers(0, 150_000, (40, 2))] * 2
+
+
+def counts(result: ScanResult) -> object:
+    """Return all but what depends on shards: distances, and the number of shards."""
+    plain = msgspec.to_builtins(result)
+    del plain["shards"], plain["grains"]
+    for stream in plain["streams"].values():
+        for grain in stream["grains"]:
+            del grain["distances"]
+    return plain
+
+
+@dataclass
+class Ending(MemorySource):
+    """Ends its process, unless it is the one that runs the tests: that waits for the other."""
+
+    marker: Path = Path()
+
+    def shards(self, count: int) -> list[Source]:
+        return [self, self]
+
+    def blocks(self) -> Iterator[Block]:
+        if multiprocessing.parent_process() is not None:
+            self.marker.touch()
+            os._exit(1)
+        deadline = time.monotonic() + 60
+        while not self.marker.exists():
+            assert time.monotonic() < deadline, "no other process has begun"
+            time.sleep(0.01)
+        yield from super().blocks()
+
+
+class Failing(MemorySource):
+    """Is not there."""
+
+    def blocks(self) -> Iterator[Block]:
+        raise DatasetError("the table is gone")
+
+
+@pytest.mark.parametrize("asked", [ScanSettings(), ScanSettings(sample=1 / 2)])
+def test_processes_give_the_same_answer(asked: ScanSettings) -> None:
+    sources = [MemorySource(OBJECTS, name="one"), MemorySource([*OBJECTS[:5], b"x"], name="two")]
+    told: list[int] = []
+    one = scan_sources(sources, asked).result()
+    two = scan_sources(sources, asked, processes=2, progress=told.append).result()
+    assert counts(two) == counts(one)
+    assert sum(told) == one.logical_bytes
+    assert two.shards > 2
+    assert two.sources == ["one", "two"]
+
+
+def test_a_process_that_ends_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(OperationFailed, match="ended early"):
+        scan_sources([Ending([b"x"], marker=tmp_path / "ends")], ScanSettings(), processes=2)
+
+
+def test_an_error_of_a_source_is_passed_on() -> None:
+    with pytest.raises(DatasetError, match="the table is gone"):
+        scan_sources([Failing([b"x"])], ScanSettings(), processes=2)
+
+
+def test_nothing_to_scan_is_refused() -> None:
+    with pytest.raises(PlanError, match="at least one"):
+        scan_sources([], ScanSettings(), processes=2)
+    with pytest.raises(PlanError, match="0 processes"):
+        scan_sources([MemorySource([b"x"])], ScanSettings(), processes=0)
+
+
+@contextmanager
+def cluster(directory: Path) -> Iterator[str]:
+    """Bring up a scheduler and two workers, each a process of its own; yield its address."""
+    pytest.importorskip("distributed", reason="the extra 'dask' is not installed")
+    file = directory / "scheduler.json"
+    common = ["--scheduler-file", str(file)]
+    local = ["--host", "127.0.0.1", "--no-dashboard"]
+    commands = [["dask_scheduler", "--port", "0", *common, *local]]
+    commands += [["dask_worker", *common, *local, "--no-nanny", "--nthreads", "1"]] * 2
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", f"distributed.cli.{module}", *arguments],
+            cwd=directory,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for module, *arguments in commands
+    ]
+    try:
+        deadline = time.monotonic() + 60
+        while not file.exists():
+            assert time.monotonic() < deadline, "the scheduler did not come up"
+            assert processes[0].poll() is None, "the scheduler has ended"
+            time.sleep(0.05)
+        yield json.loads(file.read_text())["address"]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait(timeout=30)
+
+
+def test_a_cluster_gives_the_same_answer(tmp_path: Path) -> None:
+    sources = [MemorySource(OBJECTS)]
+    told: list[int] = []
+    with cluster(tmp_path) as address:
+        there = scan_sources(sources, ScanSettings(), dask=address, progress=told.append).result()
+    here = scan_sources(sources, ScanSettings()).result()
+    assert counts(there) == counts(here)
+    assert sum(told) == here.logical_bytes
+
+
+def test_a_cluster_that_is_not_there_is_an_error() -> None:
+    pytest.importorskip("distributed", reason="the extra 'dask' is not installed")
+    with pytest.raises(SystemUnavailable, match="no Dask scheduler"):
+        scan_sources([MemorySource([b"x"])], ScanSettings(), dask="nonsense://x")
