@@ -67,6 +67,6 @@ PAYLOADS: Final[Mapping[str, PayloadEntry]] = {
         _real("blender_video", "byte ranges of an open film", "corpora.blender_video:BlenderVideo"),
         _real("gutenberg_text", "chapters of novels", "corpora.gutenberg_text:GutenbergText"),
         _real("github_events", "public events as JSON", "corpora.github_events:GithubEvents"),
-        _real("files", "your own folder, archive or table", "files:FilePieces", "needed"),
+        _real("files", "your own folder, archive or table", "files:UserFiles", "needed"),
     )
 }

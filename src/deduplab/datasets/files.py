@@ -1,193 +1,178 @@
-"""The family ``files``: pieces of the user's own files, each content once."""
+"""The family ``files``: the user's own files, in pieces or whole, each content once."""
 
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Final, NamedTuple, NoReturn
+from typing import ClassVar, Final
 
-import numpy as np
-import numpy.typing as npt
+from deduplab.datasets.corpora.archive import ArchiveMembers, is_archive
+from deduplab.datasets.corpora.records import RECORD_SUFFIXES, open_records
+from deduplab.datasets.extents import GREATEST_LENGTH_BYTES, SPOOL
+from deduplab.datasets.real_payloads import (
+    ObjectScan,
+    RealPayloads,
+)
+from deduplab.datasets.record_types import content_record
+from deduplab.datasets.source_files import SourceFile, is_folder, opened, regular_files
+from deduplab.errors import DatasetError, PlanError
+from deduplab.units import KIB
 
-from deduplab.bound.fingerprints import Fingerprints, FingerprintSet, fingerprints
-from deduplab.datasets.payloads import Payloads, split_runs
-from deduplab.errors import DatasetError
-from deduplab.model import DatasetSpec
-from deduplab.units import MIB, format_bytes
-
-_READ_BYTES: Final = 4 * MIB
+# Small enough to stay in the processor's cache between reading and hashing.
+_READ_BYTES: Final = 256 * KIB
 
 
-class FilePieces(Payloads):
+class FilePieces(RealPayloads):
     """Payload ``id`` is the id-th distinct piece of the source's files.
 
     Regular files in the order of their names (as bytes; in each folder first
     its files, then its folders; symbolic links in it are left out) are cut into
-    pieces of ``object_bytes``. A file's last piece is left out if it is
-    shorter, and a piece that occurred before is left out too, so that grade 0
-    really has no copies. Only as much is read as the dataset needs. The index
-    takes about 12 bytes a piece.
-
-    Raises
-    ------
-    DatasetError
-        If the source can't be read, has too few distinct pieces, or changes
-        while it is in use.
+    pieces of ``object_bytes``. A file's last piece is left out if it is shorter.
     """
 
-    def __init__(self, spec: DatasetSpec, unique: int) -> None:
-        super().__init__(spec, unique)
-        assert spec.source is not None
-        self._files: list[_File] = []
-        self._file_numbers = np.empty(unique, dtype=np.uint32)
-        self._offsets = np.empty(unique, dtype=np.int64)
-        self._index(os.fsencode(spec.source))
+    record_type = content_record("files", "application/octet-stream")
+    _takes_fixed: ClassVar[bool] = True
 
-    def write(self, ids: npt.NDArray[np.int64], out: memoryview) -> None:
-        """Write the payloads with these ids back to back into ``out``, which they fill."""
-        size_bytes = self.object_bytes
-        numbers, offsets = self._file_numbers[ids], self._offsets[ids]
-        follows = (numbers[1:] == numbers[:-1]) & (np.diff(offsets) == size_bytes)
-        for start, stop in split_runs(follows):
-            file = self._files[int(numbers[start])]
-            with _opened(file.path) as descriptor:
-                part = out[start * size_bytes : stop * size_bytes]
-                _fill(descriptor, file, int(offsets[start]), part)
-                file.check(descriptor)
+    def _index(self) -> None:
+        self._index_pieces()
 
-    def _index(self, source: bytes) -> None:
-        """Find the first ``unique`` distinct pieces."""
-        found, seen = 0, FingerprintSet()
-        for path in _regular_files(source):
-            with _opened(path) as descriptor:
-                file = _File.of(path, descriptor)
-                if file.length_bytes < self.object_bytes:
-                    continue
-                self._files.append(file)
-                for offset, marks in self._marks(descriptor, file):
-                    new = np.flatnonzero(seen.add(marks))[: self.unique - found]
-                    end = found + len(new)
-                    self._file_numbers[found:end] = len(self._files) - 1
-                    self._offsets[found:end] = offset + new * self.object_bytes
-                    found = end
-                    if found == self.unique:
-                        break
-                file.check(descriptor)
-            if found == self.unique:
+    def _index_pieces(self) -> None:
+        for source in self._sources:
+            for path in regular_files(source):
+                if self._enough:
+                    return
+                self._index_file(path)
+
+    def _index_file(self, path: bytes) -> None:
+        size_bytes = self.spec.object_bytes
+        with opened(path) as descriptor:
+            file = SourceFile.of(path, descriptor)
+            whole_bytes = file.length_bytes // size_bytes * size_bytes
+            if not whole_bytes:
                 return
-        self._refuse(os.fsdecode(source), found)
+            number = self._extents.open(file)
+            at_once_bytes = max(1, _READ_BYTES // size_bytes) * size_bytes
+            for offset, part in _parts(file, descriptor, whole_bytes, at_once_bytes):
+                starts = range(0, len(part), size_bytes)
+                ends = range(size_bytes, len(part) + 1, size_bytes)
+                self._offer_pieces(number, offset, part, starts, ends)
+                if self._enough:
+                    break
+            file.check(descriptor)
 
-    def _marks(self, descriptor: int, file: _File) -> Iterator[tuple[int, Fingerprints]]:
-        """Yield the fingerprints of some pieces at a time, with the offset of the first."""
-        size_bytes = self.object_bytes
-        at_once_bytes = max(1, _READ_BYTES // size_bytes) * size_bytes
-        whole_bytes = file.length_bytes // size_bytes * size_bytes
-        buffer = memoryview(bytearray(min(at_once_bytes, whole_bytes)))
-        for offset in range(0, whole_bytes, at_once_bytes):
-            part = buffer[: min(at_once_bytes, whole_bytes - offset)]
-            _fill(descriptor, file, offset, part)
-            starts = range(0, len(part), size_bytes)
-            ends = range(size_bytes, len(part) + 1, size_bytes)
-            yield offset, fingerprints(part, starts, ends)
-
-    def _refuse(self, source: str, found: int) -> NoReturn:
-        size_bytes, grade = self.object_bytes, self.spec.grade_percent
-        if not found:
-            raise DatasetError(
-                f"source {source!r} has no regular file of at least {size_bytes} bytes "
-                "(object_bytes); take smaller objects or another source"
-            )
-        possible_bytes = found * 100 // (100 - grade) * size_bytes
-        raise DatasetError(
-            f"source {source!r} has {found * size_bytes} unique bytes "
-            f"({format_bytes(found * size_bytes)}) in pieces of {size_bytes}, the dataset needs "
-            f"{self.unique * size_bytes}; ask for at most {possible_bytes} logical_bytes "
-            f"at grade {grade}"
+    def _nothing(self) -> str:
+        return (
+            f"has no regular file of at least {self.spec.object_bytes} bytes (object_bytes); "
+            "take smaller objects or another source"
         )
 
 
-class _File(NamedTuple):
-    """A file as it was when it was indexed."""
+class UserFiles(FilePieces):
+    """The user's own data: pieces of fixed length, or with natural sizes whole objects.
 
-    path: bytes
-    inode: int
-    length_bytes: int
-    modified_ns: int
+    With natural sizes an object is a file of a folder; a member of an archive
+    (``.tar``, also compressed); or a record, in canonical JSON, of a Parquet
+    file (``.parquet``), a table (``.csv``, ``.tsv``) or JSON lines (``.jsonl``,
+    ``.ndjson``, also ``.gz``). Another single file is one object. Empty objects and
+    those longer than the whole dataset are left out.
+    """
 
-    @classmethod
-    def of(cls, path: bytes, descriptor: int) -> _File:
-        status = os.fstat(descriptor)
-        return cls(path, status.st_ino, status.st_size, status.st_mtime_ns)
+    def _index(self) -> None:
+        if self.spec.sizes.kind == "fixed":
+            self._index_pieces()
+            return
+        source = self._sources[0]
+        if is_folder(source) or not _opens_up(source):
+            for path in regular_files(source):
+                if self._enough:
+                    return
+                self._index_whole(path)
+        elif is_archive(source):
+            self._index_archive(source)
+        else:
+            self._index_records(source)
 
-    def check(self, descriptor: int) -> None:
-        """Refuse what was read if the file is not the one that was indexed."""
-        if _File.of(self.path, descriptor) != self:
-            raise DatasetError(_changed(self.path))
+    def _index_whole(self, path: bytes) -> None:
+        with opened(path) as descriptor:
+            file = SourceFile.of(path, descriptor)
+            length_bytes = file.length_bytes
+            if not self._fits(length_bytes, file.name):
+                return
+            scan = ObjectScan(for_marks=self.spec.vary)
+            for _, part in _parts(file, descriptor, length_bytes, _READ_BYTES):
+                scan.update(part)
+            file.check(descriptor)
+            self._offer_scanned(scan, self._extents.open(file), 0)
+
+    def _index_archive(self, path: bytes) -> None:
+        with opened(path) as descriptor:
+            file = SourceFile.of(path, descriptor)
+            number = self._extents.open(file)
+            for member in ArchiveMembers(path, descriptor):
+                if not self._fits(member.length_bytes, f"{file.name}: {member.name}"):
+                    continue
+                scan, spool, kept = ObjectScan(for_marks=self.spec.vary), None, 0
+                if member.offset is None:
+                    spool = self._extents.spool
+                    kept = spool.length_bytes
+                for part in member.parts():
+                    scan.update(part)
+                    if spool is not None:
+                        spool.append(part)
+                if spool is None:
+                    assert member.offset is not None
+                    self._offer_scanned(scan, number, member.offset)
+                elif not self._offer_scanned(scan, SPOOL, kept):
+                    spool.cut(kept)
+                if self._enough:
+                    break
+            file.check(descriptor)
+
+    def _index_records(self, path: bytes) -> None:
+        if self.spec.vary:
+            raise PlanError(
+                "records of your own are not varied: an edit would break them; leave vary out, "
+                "or cut the file into pieces of fixed length"
+            )
+        with opened(path) as descriptor:
+            file = SourceFile.of(path, descriptor)
+            records = open_records(path)
+            self.record_type = records.record_type
+            for record in records.canonical():
+                if self._fits(len(record), file.name):
+                    self._offer_data(record)
+                if self._enough:
+                    break
+            file.check_again()
+
+    def _fits(self, length_bytes: int, name: str) -> bool:
+        if length_bytes > GREATEST_LENGTH_BYTES:
+            raise DatasetError(
+                f"source {name!r} has {length_bytes} bytes, an object has at most "
+                f"{GREATEST_LENGTH_BYTES}; cut it into pieces: sizes 'fixed'"
+            )
+        return 0 < length_bytes <= self.spec.logical_bytes
+
+    def _nothing(self) -> str:
+        if self.spec.sizes.kind == "fixed":
+            return super()._nothing()
+        return (
+            f"has nothing of 1 to {self.spec.logical_bytes} bytes (the size of the dataset); "
+            "take another source or a greater dataset"
+        )
 
 
-@contextmanager
-def _opened(path: bytes) -> Iterator[int]:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise DatasetError(_unreadable(path, error)) from error
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+def _opens_up(source: bytes) -> bool:
+    """Tell whether a single file is taken apart, by the end of its name."""
+    return is_archive(source) or os.fsdecode(source).lower().endswith(RECORD_SUFFIXES)
 
 
-def _fill(descriptor: int, file: _File, offset: int, out: memoryview) -> None:
-    """Read from an offset until ``out`` is full."""
-    filled = 0
-    while filled < len(out):
-        try:
-            count = os.preadv(descriptor, [out[filled:]], offset + filled)
-        except OSError as error:
-            raise DatasetError(_unreadable(file.path, error)) from error
-        if count == 0:
-            raise DatasetError(_changed(file.path))
-        filled += count
-
-
-def _regular_files(source: bytes) -> Iterator[bytes]:
-    """Yield the source itself if it is a file, else the regular files below it, in order."""
-    try:
-        mode = os.stat(source).st_mode  # noqa: PTH116 - names are bytes, which Path does not take
-    except OSError as error:
-        raise DatasetError(_unreadable(source, error)) from error
-    if stat.S_ISREG(mode):
-        yield source
-        return
-    if not stat.S_ISDIR(mode):
-        raise DatasetError(f"source {os.fsdecode(source)!r} is neither a regular file nor a folder")
-    for folder, folders, names in os.walk(source, onerror=_refuse_folder):
-        folders.sort()
-        for name in sorted(names):
-            path = os.path.join(folder, name)  # noqa: PTH118 - names are bytes
-            if _is_regular(path):
-                yield path
-
-
-def _is_regular(path: bytes) -> bool:
-    try:
-        return stat.S_ISREG(os.lstat(path).st_mode)
-    except OSError as error:
-        raise DatasetError(_unreadable(path, error)) from error
-
-
-def _refuse_folder(error: OSError) -> NoReturn:
-    raise DatasetError(_unreadable(error.filename, error)) from error
-
-
-def _unreadable(path: bytes, error: OSError) -> str:
-    return f"source {os.fsdecode(path)!r} can't be read: {error.strerror}"
-
-
-def _changed(path: bytes) -> str:
-    return (
-        f"source {os.fsdecode(path)!r} changed while it was in use; "
-        "copy the data to a place where nothing writes, and start again"
-    )
+def _parts(
+    file: SourceFile, descriptor: int, length_bytes: int, at_once_bytes: int
+) -> Iterator[tuple[int, memoryview]]:
+    """Yield a file's content from its beginning, part by part, with the offset of each."""
+    buffer = memoryview(bytearray(min(at_once_bytes, length_bytes)))
+    for offset in range(0, length_bytes, at_once_bytes):
+        part = buffer[: min(at_once_bytes, length_bytes - offset)]
+        file.fill(descriptor, offset, part)
+        yield offset, part

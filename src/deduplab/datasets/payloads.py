@@ -45,7 +45,7 @@ class Payloads(ABC):
 
     record_type: RecordType
     available: int | None = None
-    natural_sizes: ClassVar[bool] = False
+    natural_sizes: bool = False
     takes_compressibility: ClassVar[bool] = False
     least_object_bytes: ClassVar[int] = 1
 

@@ -1,0 +1,1 @@
+"""Real corpora: how each kind of real data is cut into distinct objects."""

@@ -1,0 +1,45 @@
+"""The cache of real data: one folder a family, below the user's cache folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from deduplab.datasets.origins.catalogue import origins_of
+from deduplab.datasets.origins.origin import Origin
+
+CACHE_VARIABLE: Final = "DEDUPLAB_CACHE"
+
+
+def cache_folder() -> Path:
+    """Return where fetched data is kept; the folder need not exist yet.
+
+    ``DEDUPLAB_CACHE`` if it is set, else ``deduplab`` below ``XDG_CACHE_HOME``
+    (XDG Base Directory Specification, a relative path is not heeded) or ``~/.cache``.
+    """
+    own = os.environ.get(CACHE_VARIABLE)
+    if own:
+        return Path(own).expanduser().absolute()
+    shared = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (shared if shared.is_absolute() else Path.home() / ".cache") / "deduplab"
+
+
+def place(origin: Origin, cache: Path | None = None) -> Path:
+    """Return where the file of an origin lies, once it was fetched."""
+    return (cache or cache_folder()) / "data" / origin.family / origin.file_name
+
+
+def cached(family: str, cache: Path | None = None) -> list[Path]:
+    """Return the files that a family takes when no source is named; empty if there are none.
+
+    They are those of one kind of origin, the first in the catalogue's order that was
+    fetched completely, so that a dataset does not depend on what else was fetched.
+    """
+    kinds: dict[str, list[Path]] = {}
+    for origin in origins_of(family):
+        kinds.setdefault(origin.kind, []).append(place(origin, cache))
+    for files in kinds.values():
+        if all(file.is_file() for file in files):
+            return files
+    return []
