@@ -176,7 +176,11 @@ class Adapter(ABC):
 
     @abstractmethod
     def get(self, key: str) -> Stored | None:
-        """Return the payload of a key (native: its record), or None if there is no such object."""
+        """Return the payload of a key, or None if there is no such object.
+
+        In the layout native it is the record, or its canonical bytes where the system
+        keeps objects as files; ``RecordType.canonical`` makes bytes of either.
+        """
 
     @abstractmethod
     def delete(self, keys: Sequence[str]) -> int:

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 
 from deduplab.batch import Batch
 from deduplab.errors import OperationFailed, Unsupported
-from deduplab.record import Field, FieldType, Record, RecordType, Stored
+from deduplab.record import Field, FieldType, Record, RecordType, Stored, Value
 
 LAYOUTS: Final = ("blob", "native")
 """The layouts that every adapter here offers."""
@@ -124,6 +124,10 @@ class Layout:
         """Return a batch as rows of values; what was prepared before the clock is used as it is."""
         return batch.records if self.is_native else ((payload,) for payload in batch.payloads)
 
+    def columns(self, batch: Batch) -> Sequence[Sequence[Value]]:
+        """Return a batch as one sequence of values a field."""
+        return batch.columns if self.is_native else (batch.payloads,)
+
     def stored(self, row: Sequence[Any]) -> Stored:
         """Return what ``get`` returns for a row that was read."""
         if self.is_native:
@@ -162,6 +166,13 @@ class Conversion:
             if value is not None:
                 values[place] = convert(value)
         return values
+
+    def columns(self, columns: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
+        """Return rows that are given as one sequence of values a field, converted."""
+        converted = list(columns)
+        for place, convert in self.places:
+            converted[place] = [v if v is None else convert(v) for v in converted[place]]
+        return converted
 
 
 def _described(field: Field) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final
@@ -28,7 +29,12 @@ _NUMERIC: Final = struct.Struct(">hhHh")
 _NULL: Final = _LENGTH.pack(-1)
 _NEGATIVE: Final = 0x4000
 _EPOCH_US: Final = 946_684_800_000_000  # 2000-01-01 UTC, in microseconds since 1970
-_JSONB_VERSION: Final = b"\x01"
+_MOST_DIGITS: Final = 6  # to the base 10000, of 18 decimal ones and the zeros beside them
+_SIZED_NUMERIC: Final = [struct.Struct(f">ihhHh{n}h") for n in range(_MOST_DIGITS + 1)]
+_SIZED_INT64: Final = struct.Struct(">iq")
+_SIZED_JSONB: Final = struct.Struct(">iB")
+_ENCODED_ROWS: Final = 256
+_LENGTH_OF_UUID: Final = _LENGTH.pack(16)
 
 Encode = Callable[[Any], bytes]
 Decode = Callable[[bytes], Any]
@@ -36,9 +42,8 @@ Decode = Callable[[bytes], Any]
 
 def encoder(field: Field) -> Encode:
     """Return what encodes a field's values that are not NULL."""
-    if field.type is FieldType.DECIMAL:
-        return partial(_numeric, field.scale)
-    return _ENCODERS[field.type]
+    copied = _copied(replace(field, nullable=False))
+    return lambda value: copied(value)[_LENGTH.size :]
 
 
 def decoder(field: Field) -> Decode:
@@ -54,15 +59,9 @@ def record_chunks(
     Header, trailer and lengths of pieces are as in
     :func:`deduplab.adapters._pgwire.copy_chunks`.
     """
-    head = struct.pack(">h", len(fields) + 1)
-    keys = [head + _sized(key.encode()) for key in batch.keys]
-    columns = [
-        list(map(_copied(field), values))
-        for field, values in zip(fields, batch.columns, strict=True)
-    ]
     parts = [COPY_HEADER]
     filled_bytes = 0
-    for row in map(b"".join, zip(keys, *columns, strict=True)):
+    for row in _rows(batch, fields):
         parts.append(row)
         filled_bytes += len(row)
         if filled_bytes >= chunk_bytes:
@@ -73,15 +72,32 @@ def record_chunks(
     yield b"".join(parts)
 
 
+def _rows(batch: Batch, fields: tuple[Field, ...]) -> Iterator[bytes]:
+    """Yield framed rows, encoded column by column.
+
+    A few hundred at a time, so that the server works on some while others are encoded.
+    """
+    head = struct.pack(">h", len(fields) + 1)
+    encoders = [_copied(field) for field in fields]
+    for start in range(0, len(batch), _ENCODED_ROWS):
+        part = slice(start, start + _ENCODED_ROWS)
+        keys = [head + _text_sized(key) for key in batch.keys[part]]
+        columns = [
+            map(encode, values[part])
+            for encode, values in zip(encoders, batch.columns, strict=True)
+        ]
+        yield from map(b"".join, zip(keys, *columns, strict=True))
+
+
 def _copied(field: Field) -> Encode:
-    """Return what encodes a field's values with their length before them."""
-    whole = _FIXED.get(field.type)
-    if whole is None:
-        encode = encoder(field)
+    """Return what encodes a field's values with their length before them.
 
-        def whole(value: Any) -> bytes:
-            return _sized(encode(value))
-
+    It is called for every value of a load, so each type has one function of its own.
+    """
+    if field.type is FieldType.DECIMAL:
+        whole: Encode = partial(_numeric_sized, field.scale, -field.scale % 4)
+    else:
+        whole = _COPIED[field.type]
     if not field.nullable:
         return whole
     return lambda value: _NULL if value is None else whole(value)
@@ -91,20 +107,38 @@ def _sized(raw: bytes) -> bytes:
     return _LENGTH.pack(len(raw)) + raw
 
 
-def _numeric(scale: int, value: Decimal) -> bytes:
-    units = int(value.scaleb(scale))
-    padding = -scale % 4
-    rest = abs(units) * 10**padding
-    weight = -(scale + padding) // 4 - 1
+def _numeric_sized(scale: int, padding: int, value: Decimal) -> bytes:
+    """Return a numeric with its length; the padding fills up the last digit to the base 10000."""
+    rest = int(value.scaleb(scale + padding))
+    sign = 0
+    if rest < 0:
+        sign, rest = _NEGATIVE, -rest
     digits: list[int] = []
     while rest:
         rest, digit = divmod(rest, 10_000)
         digits.append(digit)
-        weight += 1
     digits.reverse()
-    sign = _NEGATIVE if units < 0 else 0
-    head = _NUMERIC.pack(len(digits), weight if digits else 0, sign, scale)
-    return head + struct.pack(f">{len(digits)}h", *digits)
+    count = len(digits)
+    weight = count - (scale + padding) // 4 - 1 if count else 0
+    return _SIZED_NUMERIC[count].pack(8 + 2 * count, count, weight, sign, scale, *digits)
+
+
+def _text_sized(value: str) -> bytes:
+    raw = value.encode()
+    return _LENGTH.pack(len(raw)) + raw
+
+
+def _json_sized(value: str) -> bytes:
+    raw = value.encode()
+    return _SIZED_JSONB.pack(len(raw) + 1, 1) + raw
+
+
+def _uuid_sized(value: str) -> bytes:
+    return _LENGTH_OF_UUID + bytes.fromhex(value.replace("-", ""))
+
+
+def _timestamp_sized(value: int) -> bytes:
+    return _SIZED_INT64.pack(8, value - _EPOCH_US)
 
 
 def _numeric_of(raw: bytes) -> Decimal:
@@ -117,41 +151,23 @@ def _numeric_of(raw: bytes) -> Decimal:
     return Decimal(-units if sign == _NEGATIVE else units).scaleb(-scale)
 
 
-def _timestamp(value: int) -> bytes:
-    return _INT64.pack(value - _EPOCH_US)
-
-
 def _timestamp_of(raw: bytes) -> int:
     return int(_INT64.unpack(raw)[0]) + _EPOCH_US
-
-
-def _uuid(value: str) -> bytes:
-    return bytes.fromhex(value.replace("-", ""))
 
 
 def _uuid_of(raw: bytes) -> str:
     return str(UUID(bytes=raw))
 
 
-def _jsonb(value: str) -> bytes:
-    return _JSONB_VERSION + value.encode()
-
-
-_ENCODERS: Final[Mapping[FieldType, Encode]] = {
-    FieldType.TEXT: str.encode,
-    FieldType.BYTES: bytes,
-    FieldType.INTEGER: _INT64.pack,
-    FieldType.FLOAT: _FLOAT64.pack,
-    FieldType.BOOLEAN: lambda value: b"\x01" if value else b"\x00",
-    FieldType.TIMESTAMP: _timestamp,
-    FieldType.UUID: _uuid,
-    FieldType.JSON: _jsonb,
-}
-# Of fixed length, so that length and value are packed by one call.
-_FIXED: Final[dict[FieldType, Encode]] = {
-    FieldType.INTEGER: partial(struct.Struct(">iq").pack, 8),
+_COPIED: Final[Mapping[FieldType, Encode]] = {
+    FieldType.TEXT: _text_sized,
+    FieldType.BYTES: _sized,
+    FieldType.INTEGER: partial(_SIZED_INT64.pack, 8),
     FieldType.FLOAT: partial(struct.Struct(">id").pack, 8),
     FieldType.BOOLEAN: partial(struct.Struct(">i?").pack, 1),
+    FieldType.TIMESTAMP: _timestamp_sized,
+    FieldType.UUID: _uuid_sized,
+    FieldType.JSON: _json_sized,
 }
 _DECODERS: Final[Mapping[FieldType, Decode]] = {
     FieldType.TEXT: bytes.decode,

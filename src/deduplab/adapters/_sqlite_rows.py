@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -88,14 +88,6 @@ def row_hash(row: Sequence[Any]) -> bytes:
         hashed.update(b"%s %d " % (type(value).__name__.encode(), len(content)))
         hashed.update(content)
     return hashed.digest()
-
-
-def hashed(rows: Iterable[Sequence[Any]], hashes: list[tuple[bytes]]) -> Iterator[Sequence[Any]]:
-    """Yield rows with their hashes before them, which are kept for the objects."""
-    for row in rows:
-        content_hash = row_hash(row)
-        hashes.append((content_hash,))
-        yield (content_hash, *row)
 
 
 def _writer(field: Field) -> Convert | None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from deduplab.adapter import Capabilities, Variant
 from deduplab.adapters._embedded import METADATA_COMPONENTS, EmbeddedAdapter, now_unix_ns
 from deduplab.adapters._layout import LAYOUTS, Layout
 from deduplab.adapters._marker import MarkedDirectory, Settings
 from deduplab.adapters._sql_tables import UNIQUE_CONTENT
-from deduplab.adapters._sqlite_rows import hashed, row_hash, rows_of
+from deduplab.adapters._sqlite_rows import row_hash, rows_of
 from deduplab.batch import Batch
 from deduplab.errors import DeduplabError, OperationFailed, SystemUnavailable
 from deduplab.model import Layer, Reading, Ruler
@@ -80,15 +80,16 @@ class SqliteAdapter(EmbeddedAdapter):
     def put_many(self, batch: Batch) -> int:
         """Insert a batch by prepared statements in one transaction."""
         rows = self._rows
-        values: Iterable[Sequence[Any]] = map(rows.written, rows.layout.rows(batch))
+        columns = rows.written.columns(rows.layout.columns(batch))
         what = f"put of {len(batch)} objects"
         try:
             with self._transaction() as cursor:
                 if rows.insert_content is not None:
-                    hashes: list[tuple[bytes]] = []
-                    cursor.executemany(rows.insert_content, hashed(values, hashes))
-                    values = hashes
-                objects = ((key, *row) for key, row in zip(batch.keys, values, strict=True))
+                    hashes = list(map(row_hash, zip(*columns, strict=True)))
+                    contents = zip(hashes, *columns, strict=True)
+                    cursor.executemany(rows.insert_content, contents)
+                    columns = [hashes]
+                objects = zip(batch.keys, *columns, strict=True)
                 return cursor.executemany(rows.insert, objects).rowcount
         except sqlite3.Error as error:
             raise self._translated(what, error) from error
