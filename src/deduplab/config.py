@@ -15,9 +15,8 @@ from typing import Any, Final
 
 from deduplab import data_table, registry
 from deduplab.datasets import PAYLOADS, PLACEMENTS
-from deduplab.errors import PlanError
+from deduplab.errors import PlanError, unknown_name
 from deduplab.model import CopySpec, RemoteAddress, RestSettings, SizeSpec, Stage, hash_of
-from deduplab.registry import unknown_name
 from deduplab.toml_table import Table, boolean, choice, integer, seconds, string
 from deduplab.units import parse_bytes, parse_percent
 

@@ -93,3 +93,12 @@ class Interrupted(DeduplabError):
     """The run was interrupted; the cell in hand was given up, all committed cells stay."""
 
     exit_code = 130
+
+
+def unknown_name(what: str, name: str, known: tuple[str, ...]) -> str:
+    """Word the refusal of an unknown name: what was meant, or else what there is."""
+    import difflib  # only an error needs it
+
+    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(known)}"
+    return f"unknown {what} {name!r}; {hint}"

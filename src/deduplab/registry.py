@@ -6,7 +6,6 @@ whose value is a :class:`SystemEntry`.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from dataclasses import dataclass
 from functools import cache
@@ -14,7 +13,7 @@ from importlib.metadata import entry_points
 from typing import Final, cast
 
 from deduplab.adapter import Adapter, Capabilities
-from deduplab.errors import PlanError, SystemUnavailable
+from deduplab.errors import PlanError, SystemUnavailable, unknown_name
 from deduplab.server import Server
 
 ENTRY_POINT_GROUP: Final = "deduplab.systems"
@@ -170,13 +169,6 @@ def system(name: str) -> SystemEntry:
     if name not in known:
         raise PlanError(unknown_name("system", name, tuple(known)))
     return known[name]
-
-
-def unknown_name(what: str, name: str, known: tuple[str, ...]) -> str:
-    """Word the refusal of an unknown name: what was meant, or else what there is."""
-    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(known)}"
-    return f"unknown {what} {name!r}; {hint}"
 
 
 def driver_missing(entry: SystemEntry, error: ImportError) -> SystemUnavailable:

@@ -6,8 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
-from deduplab.errors import DeduplabError, PlanError
-from deduplab.registry import unknown_name
+from deduplab.errors import DeduplabError, PlanError, unknown_name
 
 _GREATEST_SECONDS: Final = 365 * 86_400
 

@@ -18,10 +18,12 @@ from deduplab.errors import OperationFailed, PlanError, ProbeError, SystemUnavai
 from deduplab.server import Endpoint
 from deduplab.testing import (
     FAULTS,
+    SAMPLE_RECORDS,
     AdapterContract,
     FaultyAdapter,
     batch_of,
     distinct_objects,
+    distinct_records,
     faulty_class,
 )
 
@@ -128,6 +130,27 @@ def test_a_single_put_is_hit_as_well(bench: Bench, fault: str) -> None:
     assert bench.fill(adapter) == 10
     assert adapter.get(KEYS[9]) != OBJECTS[KEYS[9]]
     assert stored(adapter).items() >= dict(list(OBJECTS.items())[:9]).items()
+
+
+@pytest.mark.parametrize("at", [2, 4])
+@pytest.mark.parametrize("fault", ["short", "corrupt", "swapped", "queued_only", "wrong_read"])
+def test_a_record_is_hit_as_a_payload_is(bench: Bench, fault: str, at: int) -> None:
+    records = distinct_records(5)
+    adapter = FaultyAdapter(SqliteAdapter(), fault, at=at)
+    bench.opened.append(adapter)
+    adapter.open(bench.endpoint)
+    adapter.create(
+        "records",
+        layout="native",
+        variant="default",
+        durability="fsync",
+        record_type=SAMPLE_RECORDS,
+    )
+    *bulk, alone = records.items()
+    assert adapter.put_many(batch_of(bulk, SAMPLE_RECORDS)) == 4
+    adapter.put(*alone)
+    wrong = [key for key, record in records.items() if adapter.get(key) != record]
+    assert wrong == [list(records)[at]]
 
 
 def test_lost_after_flush(bench: Bench) -> None:

@@ -78,9 +78,27 @@ def test_a_process_that_ends_is_an_error(tmp_path: Path) -> None:
         scan_sources([Ending([b"x"], marker=tmp_path / "ends")], ScanSettings(), processes=2)
 
 
-def test_an_error_of_a_source_is_passed_on() -> None:
+@pytest.mark.parametrize("count", [1, 4])
+def test_an_error_of_a_source_is_passed_on(count: int) -> None:
     with pytest.raises(DatasetError, match="the table is gone"):
-        scan_sources([Failing([b"x"])], ScanSettings(), processes=2)
+        scan_sources([Failing([b"x"] * count)], ScanSettings(), processes=2)
+
+
+@dataclass
+class FailingThere(Ending):
+    """Fails in another process while this one reads blocks without an end."""
+
+    def blocks(self) -> Iterator[Block]:
+        if multiprocessing.parent_process() is not None:
+            raise DatasetError("the table is gone there")
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            yield from MemorySource.blocks(self)
+
+
+def test_an_error_of_another_process_ends_this_one() -> None:
+    with pytest.raises(DatasetError, match="gone there"):
+        scan_sources([FailingThere([b"x"])], ScanSettings(), processes=2)
 
 
 def test_nothing_to_scan_is_refused() -> None:

@@ -15,7 +15,9 @@ import pytest
 from deduplab.adapters.clickhouse import ClickhouseAdapter
 from deduplab.batch import Batch
 from deduplab.errors import OperationFailed, SystemUnavailable
+from deduplab.record import Record
 from deduplab.server import Endpoint
+from deduplab.testing import SAMPLE_RECORDS, batch_of, distinct_records
 
 pytest.importorskip("chdb")
 
@@ -157,6 +159,30 @@ def test_merged_away_parts_leave_the_disk(adapter: ClickhouseAdapter, tmp_path: 
             break
         assert time.monotonic() < deadline, parts
     assert adapter.engine_reading().components["outdated"] == 0
+
+
+def test_records_by_hash_are_copies_by_all_their_fields(adapter: ClickhouseAdapter) -> None:
+    adapter.create(
+        "facts",
+        layout="native",
+        variant="replacing-by-hash",
+        durability="fsync",
+        record_type=SAMPLE_RECORDS,
+    )
+    full, other = distinct_records(2).values()
+    half = len(full) // 2
+    nulls: Record = (*full[:half], *[None] * half)
+    empty: Record = (*full[:half], "", *full[half + 1 :])
+    kinds = [full, other, nulls, empty]
+    copies = {f"copy-{number}-{at}": k for number in range(5) for at, k in enumerate(kinds)}
+    assert adapter.put_many(batch_of(copies, SAMPLE_RECORDS)) == len(copies)
+    for at, kind in enumerate(kinds):
+        adapter.put(f"alone-{at}", kind)
+    adapter.reclaim("optimize-final")
+    assert adapter._engine.rows("SELECT count() FROM facts.payloads") == [[str(len(kinds))]]
+    assert adapter.count() == len(copies) + len(kinds)
+    assert all(adapter.get(key) == kind for key, kind in copies.items())
+    assert [adapter.get(f"alone-{at}") for at in range(len(kinds))] == kinds
 
 
 def test_durability_decides_whether_inserts_are_synced(adapter: ClickhouseAdapter) -> None:

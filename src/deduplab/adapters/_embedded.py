@@ -21,10 +21,9 @@ from typing import ClassVar, Final
 from deduplab.adapter import Adapter, checked_namespace
 from deduplab.adapters._layout import Layout
 from deduplab.adapters._marker import MARKER_NAME, MarkedDirectory, Settings, sync_directory
-from deduplab.errors import OperationFailed, SystemUnavailable, Unsupported
+from deduplab.errors import OperationFailed, SystemUnavailable, Unsupported, unknown_name
 from deduplab.model import Identity
 from deduplab.record import RecordType
-from deduplab.registry import unknown_name
 from deduplab.server import Endpoint
 
 _INSTANCE_NAME: Final = "deduplab-instance"

@@ -11,10 +11,12 @@ about 1.1 A.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from pyfastcdc import FastCDC
+if TYPE_CHECKING:
+    from pyfastcdc import Chunk, FastCDC
 
 LEAST_AVERAGE_BYTES: Final = 256
 GREATEST_AVERAGE_BYTES: Final = 4 * 1024 * 1024
@@ -47,7 +49,20 @@ def cut_points(data: bytes | memoryview, average_bytes: int) -> list[int]:
     """
     if len(data) <= least_chunk_bytes(average_bytes):
         return [len(data)] if len(data) else []
-    return [chunk.offset + chunk.length for chunk in _chunker(average_bytes).cut_buf(data)]
+    return [chunk.offset + chunk.length for chunk in content_chunks(data, average_bytes)]
+
+
+def content_chunks(data: bytes | memoryview, average_bytes: int) -> Iterator[Chunk]:
+    """Return chunk after chunk of a payload, each with ``data``, ``offset`` and ``length``.
+
+    The same cuts as :func:`cut_points`, found only as far as they are asked for.
+
+    Raises
+    ------
+    ValueError
+        If the average is not a power of two or out of range.
+    """
+    return iter(_chunker(average_bytes).cut_buf(data))
 
 
 def fixed_cut_points(length_bytes: int, block_bytes: int) -> list[int]:
@@ -87,11 +102,19 @@ def least_chunk_bytes(average_bytes: int) -> int:
     return average_bytes // 4
 
 
+def greatest_chunk_bytes(average_bytes: int) -> int:
+    """Return the length of the longest chunk, for an average in bytes."""
+    return 4 * average_bytes
+
+
 @cache
 def _chunker(average_bytes: int) -> FastCDC:
+    # Imported late: blocks of a fixed size do without it.
+    from pyfastcdc import FastCDC
+
     return FastCDC(
         average_bytes,
         min_size=least_chunk_bytes(average_bytes),
-        max_size=4 * average_bytes,
+        max_size=greatest_chunk_bytes(average_bytes),
         normalized_chunking=NORMALISATION_LEVEL,
     )

@@ -24,10 +24,9 @@ from deduplab.datasets.sequence import (
     containers,
 )
 from deduplab.datasets.writer import Writer
-from deduplab.errors import PlanError
+from deduplab.errors import PlanError, unknown_name
 from deduplab.model import DatasetSpec
 from deduplab.record import RecordType
-from deduplab.registry import unknown_name
 
 KEY_DIGITS: Final = 11
 PLACEMENTS: Final = ("within", "across")

@@ -21,9 +21,8 @@ import numpy as np
 import numpy.typing as npt
 from blake3 import blake3
 
-from deduplab.errors import PlanError
+from deduplab.errors import PlanError, unknown_name
 from deduplab.model import CopySpec, DatasetSpec
-from deduplab.registry import unknown_name
 
 EDIT_KINDS: Final = ("insert", "delete", "replace")
 FORMS: Final = ("exact", "edited", "gzip", "json")

@@ -92,7 +92,7 @@ class RealPayloads(Payloads):
         """Say why nothing was found, and what to change, behind the names of the sources."""
 
     @property
-    def natural_sizes(self) -> bool:  # type: ignore[override]  (it follows from the specification)
+    def natural_sizes(self) -> bool:  # type: ignore[override]
         """Whether lengths are those of the source; pieces of one length are not."""
         return not (self._takes_fixed and self.spec.sizes.kind == "fixed")
 

@@ -15,9 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from blake3 import blake3
 
-from deduplab.errors import PlanError
+from deduplab.errors import PlanError, unknown_name
 from deduplab.model import DatasetSpec
-from deduplab.registry import unknown_name
 from deduplab.units import MIB
 
 GREATEST_OBJECT_BYTES: Final = 4096 * MIB

@@ -8,10 +8,9 @@ from typing import Final
 
 from deduplab.adapter import Adapter
 from deduplab.batch import Batch
-from deduplab.errors import OperationFailed, PlanError, ProbeError, SystemUnavailable
+from deduplab.errors import OperationFailed, PlanError, ProbeError, SystemUnavailable, unknown_name
 from deduplab.model import Identity, Reading
 from deduplab.record import RecordType, Stored
-from deduplab.registry import unknown_name
 from deduplab.server import Endpoint
 from deduplab.testing._alterations import flipped, halved
 from deduplab.testing.payloads import batch_of

@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from deduplab.datasets.origins.origin import Origin, Package
-from deduplab.errors import PlanError
-from deduplab.registry import unknown_name
+from deduplab.errors import PlanError, unknown_name
 
 _AUSTEN: Final = "usr/lib/R/site-library/janeaustenr/data/Rdata"
 _PUBLIC_DOMAIN: Final = "public domain"

@@ -1,0 +1,160 @@
+"""The account of a scan: everything that is said of it, on the screen, on a page, as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from deduplab.bound.columns import CODEC, all_columns, column_bounds
+from deduplab.bound.planted import PlantedCopies
+from deduplab.bound.results import Distances, GrainResult, ScanResult
+from deduplab.bound.settings import ScanSettings
+from deduplab.bound.sketch import GrainSketch, Sketch
+from deduplab.bound.sources.tree import FURTHER_LINK, SPECIAL_FILE, SYMBOLIC_LINK
+from deduplab.bound.stream import LeftOut
+
+FORMAT: Final = "deduplab scan 1"
+_BY_DESIGN: Final = (FURTHER_LINK, SPECIAL_FILE, SYMBOLIC_LINK)
+
+
+@dataclass(frozen=True, slots=True)
+class FilesOnDisk:
+    """A system's files: where they lie, what they take, and the copies that they hold."""
+
+    directory: str
+    apparent_bytes: int
+    allocated_bytes: int
+    planted: PlantedCopies | None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A scan, with how it was made.
+
+    Attributes
+    ----------
+    sketch
+        What was kept of the scan.
+    settings
+        What was asked for; None for merged sketches, which may have been asked for
+        different things.
+    orders
+        By order of rows: the columns' scan in pages of values, where several were asked for.
+    page_bytes
+        The length of those pages; None where an object is a value.
+    on_disk
+        What else is known where a system's files were scanned.
+    command
+        The command line that made it.
+    duration_s
+        Wall-clock seconds of reading and counting; None for merged sketches.
+    processes
+        How many processes read.
+    """
+
+    sketch: Sketch
+    result: ScanResult
+    settings: ScanSettings | None = None
+    orders: dict[str, ScanResult] = field(default_factory=dict)
+    page_bytes: int | None = None
+    on_disk: FilesOnDisk | None = None
+    command: str = ""
+    duration_s: float | None = None
+    processes: int = 1
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def unread(self) -> list[LeftOut]:
+        """What should have been read and could not be."""
+        return [one for one in self.result.left_out if not by_design(one)]
+
+
+def by_design(left_out: LeftOut) -> bool:
+    """Tell whether something was left out on purpose: links, and what is no regular file."""
+    return left_out.reason in _BY_DESIGN
+
+
+def found_within(distances: Distances) -> list[tuple[int, float]]:
+    """Return what share of the copies a window finds that reaches back so far.
+
+    Returns
+    -------
+    list of (int, float)
+        Upper limits of the distance in bytes, ascending, and the share of all copies whose
+        distance is at most that; the copy itself must fit into the window too.
+    """
+    reached, found = 0, []
+    for one in distances.histogram_bytes:
+        reached += one.count
+        found.append((one.greatest, reached / distances.copies))
+    return found
+
+
+def packed_bytes(grain: GrainResult) -> int | None:
+    """Return about what the unique chunks take when zstd at level 3 compresses each; None without.
+
+    Estimated from the sample of chunks that was compressed.
+    """
+    ratios = [one.unique_ratio for one in grain.compression if one.codec == CODEC]
+    return round(grain.unique_bytes / ratios[0]) if ratios else None
+
+
+def copies_of(sketch: GrainSketch) -> list[tuple[int, int]]:
+    """Return pairs (occurrences, chunks): how many distinct chunks are there so often.
+
+    Exact numbers, each once and ascending; the numbers of chunks are estimates where the
+    scan was sampled.
+    """
+    occurrences, chunks = np.unique(sketch.table.counts, return_counts=True)
+    weight = 1 << (sketch.halvings or 0)
+    return [(int(n), int(c) * weight) for n, c in zip(occurrences, chunks, strict=True)]
+
+
+def document(account: Account) -> dict[str, Any]:
+    """Return an account as what JSON is made of. Its shape is told in docs/scan.md."""
+    result, sketch = account.result, account.sketch
+    streams = {
+        name: {
+            "objects": stream.objects,
+            "logical_bytes": stream.logical_bytes,
+            "grains": [_grain(sketch, name, grain) for grain in stream.grains],
+        }
+        for name, stream in result.streams.items()
+    }
+    columns = column_bounds(result)
+    return {
+        "format": FORMAT,
+        "sources": result.sources,
+        "command": account.command,
+        "environment": account.environment,
+        "duration_s": account.duration_s,
+        "processes": account.processes,
+        "shards": result.shards,
+        "sampled": result.sampled,
+        "complete": not account.unread,
+        "objects": result.objects,
+        "logical_bytes": result.logical_bytes,
+        "grains": streams[""]["grains"] if "" in streams else [],
+        "page_bytes": account.page_bytes,
+        "columns": {name: stream for name, stream in streams.items() if name},
+        "all_columns": msgspec.to_builtins(all_columns(columns)) if columns else None,
+        "orders": {
+            order: [msgspec.to_builtins(column) for column in column_bounds(one)]
+            for order, one in account.orders.items()
+        },
+        "on_disk": msgspec.to_builtins(account.on_disk),
+        "left_out": [
+            {"name": one.name, "reason": one.reason, "by_design": by_design(one)}
+            for one in result.left_out
+        ],
+    }
+
+
+def _grain(sketch: Sketch, stream: str, grain: GrainResult) -> dict[str, Any]:
+    found: dict[str, Any] = msgspec.to_builtins(grain)
+    found["copies"] = copies_of(sketch.streams[stream].grains[grain.grain])
+    found["distances"]["found_within"] = found_within(grain.distances)
+    return found

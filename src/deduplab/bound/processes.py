@@ -1,0 +1,182 @@
+"""Shards scanned by several processes: this one, and others from a fork server.
+
+Each takes the next shard when it is done with one. This process takes part, so
+nothing is lost while the others start. The sketches are merged in the shards'
+order, so that who scanned what does not show.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing.sharedctypes import Synchronized
+from typing import Final
+
+from deduplab.bound.scan import Progress, Scanner, scan_shard
+from deduplab.bound.settings import ScanSettings
+from deduplab.bound.sketch import Sketch
+from deduplab.bound.sketch_file import from_bytes
+from deduplab.bound.stream import Source, split
+from deduplab.errors import OperationFailed
+
+SHARDS_PER_PROCESS: Final = 4
+"""More shards than processes, so that none waits long for the last one."""
+_POLL_S: Final = 0.1
+_NO_MORE: Final = 1 << 62
+
+_work: _Work | None = None
+"""In a process of the pool: what there is to do."""
+
+
+class _Stopped(Exception):
+    """Another process has failed or was interrupted: what this one does is of no use."""
+
+
+@dataclass(slots=True)
+class _Work:
+    """All shards, the next one that nobody has taken, and what other processes have scanned."""
+
+    shards: Sequence[Source]
+    settings: ScanSettings
+    halvings: int
+    next_shard: Synchronized[int]
+    scanned_bytes: Synchronized[int]
+
+    def take(self) -> int | None:
+        """Return the place of a shard that is now the caller's, or None if none is left."""
+        with self.next_shard.get_lock():
+            place = self.next_shard.value
+            self.next_shard.value += 1
+        return place if place < len(self.shards) else None
+
+    def stop(self) -> None:
+        """Let all processes end at their next block."""
+        with self.next_shard.get_lock():
+            self.next_shard.value = _NO_MORE
+
+    def check(self) -> None:
+        """Raise if there is nothing to go on for."""
+        if self.next_shard.value >= _NO_MORE:
+            raise _Stopped
+
+    def count(self, scanned_bytes: int) -> None:
+        """Count what this process, one of the pool, has scanned."""
+        self.check()
+        with self.scanned_bytes.get_lock():
+            self.scanned_bytes.value += scanned_bytes
+
+
+def scan_in_processes(
+    sources: Sequence[Source],
+    settings: ScanSettings,
+    halvings: int,
+    processes: int,
+    progress: Progress | None,
+) -> list[Sketch]:
+    """Scan sources by several processes, and return the sketches of the shards, in their order.
+
+    Raises
+    ------
+    OperationFailed
+        If a process ends early.
+    """
+    shards = split(sources, SHARDS_PER_PROCESS * processes)
+    others = min(processes, len(shards)) - 1
+    # Not a plain fork: the caller may have threads, such as those that show progress.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, "lz4.block", "pyfastcdc", "zstandard"])
+    work = _Work(shards, settings, halvings, context.Value("q", 0), context.Value("q", 0))
+    teller = _Teller(work, progress)
+    if not others:
+        return [sketch for _, sketch in _own_share(work, teller)]
+    pool = ProcessPoolExecutor(others, mp_context=context, initializer=_begin, initargs=(work,))
+    try:
+        futures = [pool.submit(_share) for _ in range(others)]
+        try:
+            found = dict(_own_share(work, teller))
+        except _Stopped:
+            found = {}
+        # If another process has failed, this raises what it failed of.
+        _wait(futures, teller)
+        for future in futures:
+            found.update(
+                (place, from_bytes(content, "a shard's sketch"))
+                for place, content in future.result()
+            )
+        return [found[place] for place in sorted(found)]
+    except BrokenProcessPool as error:
+        raise OperationFailed(
+            "a process that scans has ended early, so nothing was counted; if memory was short, "
+            "scan with fewer processes or with --sample"
+        ) from error
+    finally:
+        work.stop()
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _Teller:
+    """Passes on what was scanned: by this process at once, by others when it is looked at."""
+
+    def __init__(self, work: _Work, progress: Progress | None) -> None:
+        self._work = work
+        self._progress = progress
+        self._told_bytes = 0
+
+    def __call__(self, own_bytes: int) -> None:
+        self._work.check()
+        self.tell(own_bytes)
+
+    def tell(self, own_bytes: int = 0) -> None:
+        """Pass on what was scanned, also when the work has ended."""
+        if self._progress is None:
+            return
+        others_bytes = self._work.scanned_bytes.value
+        news_bytes = own_bytes + others_bytes - self._told_bytes
+        self._told_bytes = others_bytes
+        if news_bytes:
+            self._progress(news_bytes)
+
+
+def _own_share(work: _Work, tell: Callable[[int], None]) -> list[tuple[int, Sketch]]:
+    """Scan shards in this process until none is left."""
+    found = []
+    while (place := work.take()) is not None:
+        scanner = Scanner(work.settings, work.halvings)
+        scanner.read(work.shards[place], tell)
+        found.append((place, scanner.sketch()))
+    return found
+
+
+def _begin(work: _Work) -> None:
+    global _work
+    _work = work
+
+
+def _share() -> list[tuple[int, bytes]]:
+    """Scan shards in a process of the pool until none is left."""
+    work = _work
+    assert work is not None
+    found = []
+    try:
+        while (place := work.take()) is not None:
+            shard = work.shards[place]
+            found.append((place, scan_shard(shard, work.settings, work.halvings, work.count)))
+    except _Stopped:
+        return []
+    except BaseException:
+        work.stop()
+        raise
+    return found
+
+
+def _wait(futures: Sequence[Future[list[tuple[int, bytes]]]], teller: _Teller) -> None:
+    """Wait until all are done or one has failed; pass on what was scanned meanwhile."""
+    waiting = set(futures)
+    while waiting:
+        done, waiting = wait(waiting, timeout=_POLL_S, return_when=FIRST_COMPLETED)
+        for future in done:
+            future.result()
+        teller.tell()

@@ -1,0 +1,158 @@
+"""What a scan found, as plain values that go to JSON as they are (``msgspec.to_builtins``)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from deduplab.bound.stream import LeftOut
+
+
+class Bin(msgspec.Struct, frozen=True):
+    """A bin of a histogram: how many have a value between two limits, both included.
+
+    Estimated, and then rounded, where the scan was sampled.
+    """
+
+    least: int
+    greatest: int
+    count: int
+
+
+class Sizes(msgspec.Struct, frozen=True):
+    """Lengths of the unique chunks, each counted once.
+
+    ``cv`` is the coefficient of variation, and the percentiles those of
+    their number, not of their bytes. Estimated from the chunks in the sample
+    where the scan was sampled.
+    """
+
+    mean_bytes: float
+    cv: float
+    percentiles_bytes: dict[str, int]
+    histogram_bytes: list[Bin]
+
+
+class Distances(msgspec.Struct, frozen=True):
+    """How far back the previous copy was: logical bytes between its end and the copy's start.
+
+    Adjacent copies have distance 0. Each chunk that was seen before counts
+    once. Pairs whose copies lie in two shards (processes, merged sketches) are
+    not among them: a shard knows only its own order. The median is that of a
+    histogram with 16 bins an octave, so it is within 4 %.
+    """
+
+    copies: int
+    median_bytes: int | None
+    histogram_bytes: list[Bin]
+
+
+class Compression(msgspec.Struct, frozen=True):
+    """What a compressor makes of chunks, each compressed alone.
+
+    ``unique_ratio`` is raw by compressed bytes of the unique chunks, and
+    ``all_ratio`` that of all chunks, so without deduplication. Multiply
+    ``unique_ratio`` by the ratio of the grain for both together. A chunk that does
+    not get smaller counts as it is; the first 256 KiB of an object stand for it.
+
+    It is found from a sample of the unique chunks: ``sampled_bytes`` were compressed
+    (at most 4 MiB a grain), in ``sampled_chunks``. ``relative_standard_error`` is
+    that of ``unique_ratio``, 0 where all was compressed (``complete``).
+    """
+
+    codec: str
+    unique_ratio: float
+    all_ratio: float
+    relative_standard_error: float
+    sampled_bytes: int
+    sampled_chunks: int
+    complete: bool
+
+
+class SamplingError(msgspec.Struct, frozen=True):
+    """How far a sampled figure may be off.
+
+    ``relative_standard_error`` is sqrt((1 - p) / (p U) (1 + cv^2)), p the share of
+    fingerprints that are kept, U the unique chunks, cv the coefficient of variation
+    of their lengths; None where no chunk is in the sample. The intervals have a
+    confidence of 95 %; an upper limit of the ratio is None where there is none.
+    """
+
+    p: float
+    sampled_chunks: int
+    relative_standard_error: float | None
+    unique_bytes_interval: tuple[int, int]
+    ratio_interval: tuple[float, float | None]
+
+
+class GrainResult(msgspec.Struct, frozen=True):
+    """The bound at one grain.
+
+    ``kind`` is ``whole``, ``fixed`` or ``content-defined``; ``size_bytes`` the
+    block's size or the average that is aimed at, None for whole objects. ``ratio``
+    is logical by unique bytes, None where nothing was scanned. ``error`` is None
+    where the figures are exact, ``compression`` empty where it was not asked for.
+    """
+
+    grain: str
+    kind: str
+    size_bytes: int | None
+    logical_bytes: int
+    unique_bytes: int
+    ratio: float | None
+    chunks: int
+    unique_chunks: int
+    copies: list[Bin]
+    sizes: Sizes | None
+    distances: Distances
+    compression: list[Compression]
+    error: SamplingError | None
+
+
+class StreamResult(msgspec.Struct, frozen=True):
+    """One stream: all of the data (``""``), or one column."""
+
+    objects: int
+    logical_bytes: int
+    grains: list[GrainResult]
+
+
+class ScanResult(msgspec.Struct, frozen=True):
+    """What a scan, or several merged ones, found.
+
+    ``grains`` is the main stream (empty if there are only columns); ``streams``
+    holds all, the main one under ``""``. ``shards`` is how many scans were merged.
+    """
+
+    sources: list[str]
+    objects: int
+    logical_bytes: int
+    grains: list[GrainResult]
+    streams: dict[str, StreamResult]
+    left_out: list[LeftOut] = msgspec.field(default_factory=list)
+    shards: int = 1
+    sampled: bool = False
+
+
+class SharedGrain(msgspec.Struct, frozen=True):
+    """Unique bytes of two data sets, and of what they have in common, at one grain.
+
+    ``p`` is the share of fingerprints that was compared, 1 where it is exact.
+    ``relative_standard_error`` is that of ``shared_bytes``; 0 where it is exact, None
+    where nothing in common is in the sample.
+    """
+
+    grain: str
+    first_unique_bytes: int
+    second_unique_bytes: int
+    shared_bytes: int
+    shared_chunks: int
+    p: float
+    relative_standard_error: float | None
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """What two data sets share, by stream and grain; only what both sketches hold."""
+
+    first: list[str]
+    second: list[str]
+    streams: dict[str, list[SharedGrain]]

@@ -1,0 +1,247 @@
+"""The scan of sources: one pass over their bytes, at all grains that are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from deduplab.bound.compression import BUDGET_BYTES
+from deduplab.bound.grains import GRAINS
+from deduplab.bound.settings import ScanSettings
+from deduplab.bound.sketch import GrainSketch, Sketch, StreamSketch, merge
+from deduplab.bound.stream import LeftOut, Source
+from deduplab.bound.stream_scan import StreamScan
+from deduplab.bound.tally import MOST_ROWS, ROW_BYTES, WAITING_BYTES, Tally
+from deduplab.errors import PlanError
+
+__all__ = [
+    "Progress",
+    "ScanSettings",
+    "Scanner",
+    "compression_halvings",
+    "exact_memory_bytes",
+    "sampled_memory_bytes",
+    "scan",
+    "scan_shard",
+    "scan_sources",
+]
+
+Progress = Callable[[int], None]
+"""Called with the logical bytes that were scanned since the last call."""
+
+USUAL_OBJECT_BYTES: Final = 64 * 1024
+
+
+class Scanner:
+    """Scans source after source into one sketch.
+
+    Parameters
+    ----------
+    settings
+        What was asked for.
+    compression_halvings
+        What the main stream's samples for compression begin with; see
+        :func:`compression_halvings`.
+    """
+
+    def __init__(self, settings: ScanSettings, compression_halvings: int = 0) -> None:
+        self._settings = settings
+        self._compression_halvings = compression_halvings
+        self._streams: dict[str, StreamScan] = {}
+        self._sources: list[str] = []
+        self._left_out: list[LeftOut] = []
+
+    def read(self, source: Source, progress: Progress | None = None) -> None:
+        """Scan a source to its end; an object that is open then ends there."""
+        for block in source.blocks():
+            stream = self._streams.get(block.stream)
+            if stream is None:
+                # Only the main stream is as long as the source.
+                halvings = 0 if block.stream else self._compression_halvings
+                stream = StreamScan(self._settings, halvings)
+                self._streams[block.stream] = stream
+            stream.add(block)
+            if progress is not None:
+                progress(block.logical_bytes)
+        for stream in self._streams.values():
+            stream.end_object()
+        self._sources.append(source.name)
+        self._left_out += source.left_out
+
+    def sketch(self) -> Sketch:
+        """Return what was found; the scanner must not be used any more."""
+        return Sketch(
+            sources=self._sources,
+            streams={name: _stream_sketch(scan) for name, scan in self._streams.items()},
+            left_out=self._left_out,
+        )
+
+
+def scan(source: Source, settings: ScanSettings, progress: Progress | None = None) -> Sketch:
+    """Scan one source to its end, in this process.
+
+    Parameters
+    ----------
+    source
+        What to read; it is never written to.
+    settings
+        Grains, exact or sampled, with or without compression.
+    progress
+        Called after each block with the logical bytes scanned since the last call.
+
+    Raises
+    ------
+    DeduplabError
+        What the source raises when nothing of it can be read.
+    """
+    scanner = Scanner(settings, compression_halvings(source.total_bytes()))
+    scanner.read(source, progress)
+    return scanner.sketch()
+
+
+def scan_sources(
+    sources: Sequence[Source],
+    settings: ScanSettings,
+    processes: int = 1,
+    dask: str | None = None,
+    progress: Progress | None = None,
+) -> Sketch:
+    """Scan several sources into one sketch, in this process or in many.
+
+    Every count is the same however the work is divided. Distances are the exception:
+    they are known within the part of one process only, so pairs of copies in two
+    parts are missing from them.
+
+    Parameters
+    ----------
+    sources
+        What to read, in order; with more than one process, sources that can be
+        split are.
+    settings
+        Grains, exact or sampled, with or without compression.
+    processes
+        How many processes read; 1 is this one.
+    dask
+        The address of a Dask scheduler, such as ``tcp://127.0.0.1:8786``, whose
+        workers read instead, and must see the same files and servers.
+    progress
+        Called with the logical bytes scanned since the last call.
+
+    Raises
+    ------
+    PlanError
+        If there is nothing to scan, or less than one process.
+    SystemUnavailable
+        If the Dask cluster can't be reached, or ``distributed`` isn't installed.
+    OperationFailed
+        If a process that reads ends early.
+    """
+    if processes < 1 or not sources:
+        raise PlanError(
+            f"{len(sources)} sources can't be scanned by {processes} processes: "
+            "at least one of each is needed"
+        )
+    halvings = compression_halvings(total_bytes(sources))
+    if dask is not None:
+        from deduplab.bound.cluster import scan_on_cluster
+
+        merged = merge(scan_on_cluster(dask, sources, settings, halvings, progress))
+    elif processes > 1:
+        from deduplab.bound.processes import scan_in_processes
+
+        merged = merge(scan_in_processes(sources, settings, halvings, processes, progress))
+    else:
+        scanner = Scanner(settings, halvings)
+        for source in sources:
+            scanner.read(source, progress)
+        return scanner.sketch()
+    merged.sources = [source.name for source in sources]
+    return merged
+
+
+def scan_shard(
+    source: Source, settings: ScanSettings, halvings: int, progress: Progress | None = None
+) -> bytes:
+    """Scan a part of something, and return its sketch as the content of a file.
+
+    Parameters
+    ----------
+    source
+        The part.
+    settings
+        Grains, exact or sampled, with or without compression.
+    halvings
+        What samples for compression begin with: that of the whole, not of the part.
+    progress
+        Called with the logical bytes scanned since the last call.
+    """
+    from deduplab.bound.sketch_file import to_bytes
+
+    scanner = Scanner(settings, halvings)
+    scanner.read(source, progress)
+    return to_bytes(scanner.sketch())
+
+
+def total_bytes(sources: Sequence[Source]) -> int | None:
+    """Return the logical bytes of all sources, or None if one doesn't know its own."""
+    known = [source.total_bytes() for source in sources]
+    return None if None in known else sum(count for count in known if count is not None)
+
+
+def compression_halvings(logical_bytes: int | None) -> int:
+    """Return k of the sample 2^-k of so many bytes that keeps the budget for compression.
+
+    Where the bytes are unknown, 0: then the sample begins with everything, and the first
+    bytes cost more.
+    """
+    halvings = 0
+    while (logical_bytes or 0) >> halvings > BUDGET_BYTES:
+        halvings += 1
+    return halvings
+
+
+def exact_memory_bytes(
+    total_bytes: int, grains: Sequence[str], object_bytes: int = USUAL_OBJECT_BYTES
+) -> int:
+    """Return the memory that an exact scan takes at most, besides the blocks of data.
+
+    A unique chunk takes 40 bytes, a chunk that waits to be sorted 32, and at most half
+    as many as the unique ones wait; sorting them takes another 88 for each of these, at
+    one grain at a time.
+
+    Parameters
+    ----------
+    total_bytes
+        Logical bytes, taken to be all unique: what is redundant takes less.
+    grains
+        Names out of :data:`deduplab.bound.grains.ALL_GRAINS`.
+    object_bytes
+        The mean length of an object. No chunk is longer, and whole objects are counted by it.
+    """
+    rows = []
+    for name in grains:
+        size = GRAINS[name].size_bytes if name in GRAINS else object_bytes
+        rows.append(total_bytes // min(size, object_bytes) + 1)
+    waiting = WAITING_BYTES / 2
+    sorting = 44 * max(rows, default=0)
+    return int(sum(rows) * (ROW_BYTES + waiting)) + sorting
+
+
+def sampled_memory_bytes(grains: Sequence[str]) -> int:
+    """Return the memory that a sampled scan of one stream takes at most, whatever its size."""
+    return len(grains) * MOST_ROWS * 2 * ROW_BYTES
+
+
+def _stream_sketch(stream: StreamScan) -> StreamSketch:
+    # Grains that share a tally share its sketch.
+    made: dict[int, GrainSketch] = {}
+
+    def sketch_of(tally: Tally) -> GrainSketch:
+        return made.setdefault(id(tally), GrainSketch.of(tally))
+
+    tallies = stream.finish()
+    return StreamSketch(
+        objects=stream.objects,
+        logical_bytes=stream.logical_bytes,
+        grains={name: sketch_of(tally) for name, tally in tallies.items()},
+    )

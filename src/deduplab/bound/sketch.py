@@ -1,0 +1,237 @@
+"""A sketch: all that a scan keeps, by stream and grain; saved, merged and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deduplab.bound.compression import CompressionSample
+from deduplab.bound.histogram import LogHistogram
+from deduplab.bound.results import Comparison, GrainResult, ScanResult, SharedGrain, StreamResult
+from deduplab.bound.stream import LeftOut
+from deduplab.bound.summary import relative_standard_error, summarize
+from deduplab.bound.table import ChunkTable
+from deduplab.bound.tally import Tally, halvings_within_limit
+from deduplab.errors import PlanError
+
+
+@dataclass(slots=True)
+class GrainSketch:
+    """One grain of one stream; ``halvings`` is None where it is exact, else k of p = 2^-k."""
+
+    table: ChunkTable
+    halvings: int | None
+    chunks: int
+    logical_bytes: int
+    distances: LogHistogram
+    compression: CompressionSample | None
+
+    @classmethod
+    def of(cls, tally: Tally) -> GrainSketch:
+        """Return what a settled tally found; it must not be added to any more."""
+        return cls(
+            table=tally.table,
+            halvings=tally.halvings,
+            chunks=tally.chunks,
+            logical_bytes=tally.logical_bytes,
+            distances=tally.distances,
+            compression=tally.compression,
+        )
+
+    def merged(self, other: GrainSketch) -> GrainSketch:
+        """Return the sketch of both, at the smaller p if one is sampled."""
+        halvings = _coarser(self, other)
+        table = self.table.below(halvings or 0).union(other.table.below(halvings or 0))
+        if halvings is not None:
+            halvings = halvings_within_limit(table, halvings)
+            table = table.below(halvings)
+        compression = None
+        if self.compression is not None and other.compression is not None:
+            compression = self.compression.merged(other.compression)
+        return GrainSketch(
+            table=table,
+            halvings=halvings,
+            chunks=self.chunks + other.chunks,
+            logical_bytes=self.logical_bytes + other.logical_bytes,
+            distances=self.distances.merged(other.distances),
+            compression=compression,
+        )
+
+
+@dataclass(slots=True)
+class StreamSketch:
+    """One stream at all its grains."""
+
+    objects: int
+    logical_bytes: int
+    grains: dict[str, GrainSketch]
+
+    def merged(self, other: StreamSketch) -> StreamSketch:
+        """Return the sketch of both."""
+        if self.grains.keys() != other.grains.keys():
+            raise PlanError(
+                "sketches of different grains can't be merged: one has "
+                f"{', '.join(self.grains)}, another {', '.join(other.grains)}; "
+                "scan again with the same grains"
+            )
+        # Grains that no object was cut at share one sketch, and go on sharing it.
+        pairs = {name: (self.grains[name], other.grains[name]) for name in self.grains}
+        made: dict[tuple[int, int], GrainSketch] = {}
+        for one, two in pairs.values():
+            key = (id(one), id(two))
+            if key not in made:
+                made[key] = one.merged(two)
+        return StreamSketch(
+            objects=self.objects + other.objects,
+            logical_bytes=self.logical_bytes + other.logical_bytes,
+            grains={name: made[id(one), id(two)] for name, (one, two) in pairs.items()},
+        )
+
+
+@dataclass(slots=True)
+class Sketch:
+    """All that a scan keeps.
+
+    ``streams`` are by name, the main one is ``""``. ``shards`` is how many scans were
+    merged into it; distances are known only within each.
+    """
+
+    sources: list[str]
+    streams: dict[str, StreamSketch]
+    left_out: list[LeftOut] = field(default_factory=list)
+    shards: int = 1
+
+    def result(self) -> ScanResult:
+        """Return what was found, ready to be shown or written as JSON."""
+        streams = {
+            name: StreamResult(
+                objects=stream.objects,
+                logical_bytes=stream.logical_bytes,
+                grains=_summaries(stream),
+            )
+            for name, stream in self.streams.items()
+        }
+        # Columns are other views of the rows of the main stream, if there is one.
+        counted = [streams[""]] if "" in streams else list(streams.values())
+        return ScanResult(
+            sources=list(self.sources),
+            objects=sum(stream.objects for stream in counted),
+            logical_bytes=sum(stream.logical_bytes for stream in counted),
+            grains=streams[""].grains if "" in streams else [],
+            streams=streams,
+            left_out=list(self.left_out),
+            shards=self.shards,
+            sampled=any(
+                grain.halvings is not None
+                for stream in self.streams.values()
+                for grain in stream.grains.values()
+            ),
+        )
+
+    def save(self, path: Path) -> None:
+        """Write to a file: aside, synced, then renamed.
+
+        Raises
+        ------
+        StoreError
+            If it can't be written.
+        """
+        from deduplab.bound.sketch_file import save
+
+        save(self, path)
+
+    @classmethod
+    def load(cls, path: Path) -> Sketch:
+        """Read from a file, which may come from anywhere: nothing in it is trusted.
+
+        Raises
+        ------
+        StoreError
+            If it can't be read, is no sketch, of another version, truncated or damaged.
+        """
+        from deduplab.bound.sketch_file import load
+
+        return load(path)
+
+
+def merge(sketches: Sequence[Sketch]) -> Sketch:
+    """Return one sketch of all data, as if it had been scanned at once.
+
+    All counts are the same as in one scan. Distances are those within the shards:
+    pairs of copies that lie in two of them are not among them. Exact sketches give an
+    exact one; if one is sampled, all are taken at the smallest p.
+
+    Raises
+    ------
+    PlanError
+        If there is no sketch, or if their grains differ.
+    """
+    if not sketches:
+        raise PlanError("nothing to merge: name at least one sketch")
+    # Pairs of pairs: each chunk is moved as often as the logarithm of their number.
+    level = list(sketches)
+    while len(level) > 1:
+        pairs = [level[at : at + 2] for at in range(0, len(level), 2)]
+        level = [_merged(*pair) if len(pair) == 2 else pair[0] for pair in pairs]
+    return level[0]
+
+
+def compare(first: Sketch, second: Sketch) -> Comparison:
+    """Return the unique bytes that two data sets share, at each grain that both were scanned at.
+
+    Raises
+    ------
+    PlanError
+        If they have no stream and grain in common.
+    """
+    streams: dict[str, list[SharedGrain]] = {}
+    for name in first.streams.keys() & second.streams.keys():
+        one, two = first.streams[name].grains, second.streams[name].grains
+        shared = [_shared(grain, one[grain], two[grain]) for grain in one if grain in two]
+        if shared:
+            streams[name] = shared
+    if not streams:
+        raise PlanError("the two sketches have no stream and grain in common; nothing to compare")
+    return Comparison(
+        first=list(first.sources),
+        second=list(second.sources),
+        streams=dict(sorted(streams.items())),
+    )
+
+
+def _merged(one: Sketch, two: Sketch) -> Sketch:
+    streams = dict(one.streams)
+    for name, stream in two.streams.items():
+        streams[name] = streams[name].merged(stream) if name in streams else stream
+    return Sketch(
+        sources=one.sources + [name for name in two.sources if name not in one.sources],
+        streams=streams,
+        left_out=one.left_out + two.left_out,
+        shards=one.shards + two.shards,
+    )
+
+
+def _summaries(stream: StreamSketch) -> list[GrainResult]:
+    return [summarize(name, grain) for name, grain in stream.grains.items()]
+
+
+def _coarser(one: GrainSketch, two: GrainSketch) -> int | None:
+    sampled = [each.halvings for each in (one, two) if each.halvings is not None]
+    return max(sampled, default=None)
+
+
+def _shared(name: str, one: GrainSketch, two: GrainSketch) -> SharedGrain:
+    halvings = _coarser(one, two) or 0
+    scale = 1 << halvings
+    first, second = one.table.below(halvings), two.table.below(halvings)
+    common = second.take(first.find(second)[1])
+    return SharedGrain(
+        grain=name,
+        first_unique_bytes=scale * first.unique_bytes,
+        second_unique_bytes=scale * second.unique_bytes,
+        shared_bytes=scale * common.unique_bytes,
+        shared_chunks=scale * len(common),
+        p=1 / scale,
+        relative_standard_error=relative_standard_error(common.lengths, halvings),
+    )

@@ -1,0 +1,112 @@
+"""A reused buffer that collects objects and hands them out as blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from deduplab.bound.sources.base import BLOCK_BYTES
+from deduplab.bound.stream import Block
+
+Readinto = Callable[[memoryview], int | None]
+"""Reads into a buffer and returns how many bytes it read; 0 or None at the end."""
+
+
+class BlockBuffer:
+    """Objects that are read into one buffer, many to a block, large ones over several.
+
+    The object in hand begins at the last entry of ``bounds`` (or in an earlier
+    block) and ends where :meth:`close_object` is called. A block is valid until
+    the buffer is filled again.
+
+    Attributes
+    ----------
+    view
+        The whole buffer.
+    bounds
+        Where the objects of this block end, beginning with 0.
+    filled
+        How many bytes of the buffer are in use.
+    """
+
+    def __init__(self, stream: str = "", capacity_bytes: int = BLOCK_BYTES) -> None:
+        self.view = memoryview(bytearray(capacity_bytes))
+        self.bounds = [0]
+        self.filled = 0
+        self._stream = stream
+        self._handed_out_bytes = 0
+
+    @property
+    def room_bytes(self) -> int:
+        """How many bytes still fit."""
+        return len(self.view) - self.filled
+
+    @property
+    def open_bytes(self) -> int:
+        """Bytes of the object in hand, those in earlier blocks included."""
+        return self._handed_out_bytes + self.filled - self.bounds[-1]
+
+    @property
+    def can_drop(self) -> bool:
+        """Whether nothing of the object in hand was handed out yet."""
+        return not self._handed_out_bytes
+
+    def drop_object(self) -> None:
+        """Forget the object in hand; only where :attr:`can_drop`."""
+        self.filled = self.bounds[-1]
+
+    def close_object(self) -> None:
+        """End the object in hand; what follows belongs to the next one."""
+        self.bounds.append(self.filled)
+        self._handed_out_bytes = 0
+
+    def read(self, readinto: Readinto, most_bytes: int | None = None) -> Iterator[Block]:
+        """Read on into the object in hand until the end, or until it has ``most_bytes`` more.
+
+        Yields a block whenever the buffer is full. The object stays in hand.
+        """
+        left_bytes = most_bytes
+        while left_bytes is None or left_bytes > 0:
+            if not self.room_bytes:
+                yield self.hand_out_open()
+            room = self.view[self.filled :]
+            if left_bytes is not None and left_bytes < len(room):
+                room = room[:left_bytes]
+            count = readinto(room)
+            if not count:
+                return
+            self.filled += count
+            if left_bytes is not None:
+                left_bytes -= count
+
+    def write(self, data: bytes | memoryview) -> Iterator[Block]:
+        """Add bytes to the object in hand; yields a block whenever the buffer is full."""
+        position = 0
+        while position < len(data):
+            if not self.room_bytes:
+                yield self.hand_out_open()
+            count = min(self.room_bytes, len(data) - position)
+            self.view[self.filled : self.filled + count] = data[position : position + count]
+            self.filled += count
+            position += count
+
+    def hand_out_open(self) -> Block:
+        """Return what is there; the object in hand, if it has bytes, goes on in the next block."""
+        if self.filled == self.bounds[-1] and not self._handed_out_bytes:
+            return self._block(continues=False)
+        self._handed_out_bytes += self.filled - self.bounds[-1]
+        self.bounds.append(self.filled)
+        return self._block(continues=True)
+
+    def hand_out(self) -> Iterator[Block]:
+        """Yield what is there, if anything; no object may be in hand."""
+        if len(self.bounds) > 1:
+            yield self._block(continues=False)
+
+    def _block(self, *, continues: bool) -> Block:
+        offsets = np.array(self.bounds, dtype=np.int64)
+        block = Block(self.view[: self.filled], offsets, continues, self._stream)
+        self.bounds = [0]
+        self.filled = 0
+        return block

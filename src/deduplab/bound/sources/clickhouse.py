@@ -1,0 +1,127 @@
+"""ClickHouse tables and queries, streamed as Arrow over HTTP.
+
+See ``arrow_values`` for a value's bytes; LowCardinality is decoded, a String is
+its bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any, Final
+
+from deduplab.bound.sources.address import Address
+from deduplab.bound.sources.base import driver, words_of
+from deduplab.bound.sources.sql import Relation, Session, SqlSource
+from deduplab.bound.sources.table import TableOptions
+from deduplab.bound.stream import Block
+from deduplab.errors import SystemUnavailable
+
+OPTIONS: Final = ("table", "query", "tls")
+_PORT: Final = 8123
+_TLS_PORT: Final = 8443
+_SETTINGS: Final = {
+    "readonly": 2,
+    "max_block_size": 16384,
+    "output_format_arrow_string_as_string": 0,
+    "output_format_arrow_low_cardinality_as_dictionary": 0,
+    "output_format_arrow_compression_method": "none",
+}
+
+
+class ClickhouseSource(SqlSource):
+    """Tables of a database, or a query. There is no snapshot: each table is read as it is then."""
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        table: str | None = None,
+        query: str | None = None,
+        options: TableOptions | None = None,
+    ) -> None:
+        super().__init__(address.shown, table=table, query=query, options=options)
+        self.address = address
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """Connect.
+
+        Raises
+        ------
+        SystemUnavailable
+            If the client is missing, nobody answers, or the login is refused.
+        """
+        driver("pyarrow", "clickhouse", self.address.shown)
+        connect: Any = driver("clickhouse_connect", "clickhouse", self.address.shown)
+        errors: Any = driver(
+            "clickhouse_connect.driver.exceptions", "clickhouse", self.address.shown
+        )
+        address = self.address
+        try:
+            client = connect.get_client(
+                host=address.host,
+                port=address.port or (_TLS_PORT if address.tls else _PORT),
+                username=address.user or "default",
+                password=address.password() or "",
+                database=address.path or "default",
+                secure=address.tls,
+                connect_timeout=10,
+                send_receive_timeout=600,
+                autogenerate_session_id=False,
+            )
+        except (errors.ClickHouseError, OSError) as error:
+            raise SystemUnavailable(
+                f"{address.shown} can't be reached: {words_of(error)}"
+            ) from error
+        with closing(client):
+            yield _ClickhouseSession(client, errors.ClickHouseError)
+
+
+class _ClickhouseSession(Session):
+    quotes = "`"
+    random = "rand()"
+
+    def __init__(self, client: Any, error: type[Exception]) -> None:
+        from deduplab.bound.sources.arrow_table import ARROW_BROKEN
+
+        self._client = client
+        self.errors = (error, *ARROW_BROKEN)
+
+    def tables(self) -> list[str]:
+        return self._names("engine NOT LIKE '%View' AND NOT is_temporary")
+
+    def views(self) -> list[str]:
+        return self._names("engine LIKE '%View'")
+
+    def columns(self, relation: Relation) -> list[str]:
+        answer = self._client.query(f"DESCRIBE TABLE (SELECT * FROM {relation.text})")  # noqa: S608
+        return [row[0] for row in answer.result_rows]
+
+    def blocks(
+        self, statement: str, columns: list[str], options: TableOptions, prefix: str
+    ) -> Iterator[Block]:
+        import pyarrow as pa
+
+        from deduplab.bound.sources.arrow_table import ArrowBlocks
+
+        packing = ArrowBlocks(options, prefix)
+        try:
+            with closing(
+                self._client.raw_stream(statement, fmt="ArrowStream", settings=_SETTINGS)
+            ) as stream:
+                for batch in pa.ipc.open_stream(stream):
+                    yield from packing.of(batch)
+        except self.errors:
+            yield from packing.last()  # what came before the error counts
+            raise
+        finally:
+            self.rows = packing.rows
+        yield from packing.last()
+
+    def _names(self, which: str) -> list[str]:
+        answer = self._client.query(
+            f"SELECT name FROM system.tables WHERE database = currentDatabase() AND {which} "  # noqa: S608
+            "ORDER BY name"
+        )
+        return [row[0] for row in answer.result_rows]

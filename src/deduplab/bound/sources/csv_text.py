@@ -1,0 +1,161 @@
+"""CSV files, also compressed: fields as the bytes between the separators, unquoted.
+
+Row by row and column by column; the first line names the columns. Every field
+is bytes: nothing is guessed, no encoding is assumed, nothing turns NULL.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import BinaryIO, Final, cast
+
+from deduplab.bound.sources.base import ScanSource, words_of
+from deduplab.bound.sources.decompress import BROKEN, EXPANSION, ExpansionLimit, opened
+from deduplab.bound.sources.table import RowPacker, TableOptions
+from deduplab.bound.sources.watched import watched
+from deduplab.bound.sources.windows import in_windows
+from deduplab.bound.stream import Block
+from deduplab.errors import DatasetError
+from deduplab.units import KIB, MIB
+
+_BYTES_AS_TEXT: Final = "latin-1"
+"""One character a byte, so that every byte comes back as it was."""
+
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf".decode(_BYTES_AS_TEXT)
+_MOST_FIELD_BYTES: Final = 256 * MIB
+_BROKEN: Final = (*BROKEN, csv.Error)
+
+
+class CsvSource(ScanSource):
+    """A file of comma-separated values, parsed as Python's ``csv`` does.
+
+    ``sorted`` and ``shuffled`` hold within windows of about 64 MiB of rows.
+
+    Parameters
+    ----------
+    delimiter
+        The separator; None takes a tab for names with ``.tsv``, else a comma.
+    expansion
+        Times its own length that a compressed file may become, above 1 GiB.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        options: TableOptions | None = None,
+        delimiter: str | None = None,
+        expansion: int = EXPANSION,
+    ) -> None:
+        super().__init__(path)
+        self.options = options or TableOptions()
+        self._delimiter = delimiter or ("\t" if ".tsv" in path.lower() else ",")
+        self._expansion = expansion
+        self._uneven_rows = 0
+        self._first_uneven = ""
+
+    def blocks(self) -> Iterator[Block]:
+        """Read all rows; those with too many or too few fields are left out.
+
+        Raises
+        ------
+        DatasetError
+            If there is no first line with names.
+        PlanError
+            If a column is not there.
+        """
+        self.left_out.clear()
+        self._uneven_rows = 0
+        with watched(self, self.name) as length_bytes, opened(self.name) as stream:
+            limited = _Limited(stream, ExpansionLimit(length_bytes, self._expansion))
+            buffered = io.BufferedReader(limited, 256 * KIB)
+            text = io.TextIOWrapper(cast("BinaryIO", buffered), _BYTES_AS_TEXT, newline="")
+            csv.field_size_limit(_MOST_FIELD_BYTES)
+            rows = csv.reader(text, delimiter=self._delimiter)
+            names = self._column_names(rows)
+            yield from self._packed(self._even(rows, len(names)), names)
+        if self._uneven_rows:
+            self.leave_out(
+                self.name,
+                f"{self._uneven_rows} rows have another number of fields than the first line "
+                f"({len(names)}) and are not counted (the first is {self._first_uneven})",
+            )
+
+    def _packed(self, rows: Iterator[list[bytes]], names: list[str]) -> Iterator[Block]:
+        options = self.options
+        chosen = options.chosen(names, self.name)
+        places = [names.index(name) for name in chosen]
+        sorted_by = names.index(options.sorted_by) if options.sorted_by else 0
+        packer = RowPacker(chosen, options)
+        ordered = in_windows(
+            rows, options, lambda row: sum(map(len, row)) + 64, lambda row: row[sorted_by]
+        )
+        try:
+            for row in ordered:
+                packer.add(row if chosen == names else [row[place] for place in places])
+                if packer.full:
+                    yield from packer.hand_out()
+        except _BROKEN as error:
+            self.leave_out(
+                self.name,
+                f"broken: {words_of(error)}; the {packer.count} rows before are counted, "
+                "what follows is not",
+            )
+        yield from packer.last()
+
+    def _even(self, rows: Iterator[list[str]], fields: int) -> Iterator[list[bytes]]:
+        """Yield rows that have so many fields, and count the others."""
+        for number, row in enumerate(rows, start=1):
+            if len(row) == fields:
+                yield [field.encode(_BYTES_AS_TEXT) for field in row]
+            elif row:
+                if not self._uneven_rows:
+                    self._first_uneven = f"row {number} with {len(row)}"
+                self._uneven_rows += 1
+
+    def _column_names(self, rows: Iterator[list[str]]) -> list[str]:
+        try:
+            found = next(rows, [])
+        except _BROKEN as error:
+            raise DatasetError(
+                f"{self.name!r} has no readable first line: {words_of(error)}; "
+                "nothing of it is counted"
+            ) from error
+        if not found:
+            raise DatasetError(
+                f"{self.name!r} begins with no line that names its columns; nothing is counted"
+            )
+        found[0] = found[0].removeprefix(_BYTE_ORDER_MARK)
+        return _distinct(
+            [name.encode(_BYTES_AS_TEXT).decode("utf-8", "backslashreplace") for name in found]
+        )
+
+
+class _Limited(io.RawIOBase):
+    """A stream that refuses to grow beyond all measure."""
+
+    def __init__(self, stream: BinaryIO, limit: ExpansionLimit) -> None:
+        self._stream = stream
+        self._limit = limit
+
+    def readable(self) -> bool:
+        """Whether it can be read: yes."""
+        return True
+
+    def readinto(self, out: memoryview) -> int:  # type: ignore[override]
+        """Read what is there."""
+        count: int = self._stream.readinto(out) or 0  # type: ignore[attr-defined]
+        self._limit.add(count)
+        return count
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """Return the names with a number behind those that occurred before or are empty."""
+    found: dict[str, None] = {}
+    for position, name in enumerate(names, start=1):
+        unused = name or f"column {position}"
+        while unused in found:
+            unused += f" {position}"
+        found[unused] = None
+    return list(found)

@@ -1,0 +1,101 @@
+"""DuckDB files by table, streamed as Arrow; see ``arrow_values`` for a value's bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from deduplab.bound.sources.base import driver, words_of
+from deduplab.bound.sources.sql import Relation, Session, SqlSource
+from deduplab.bound.sources.table import SEED, TableOptions
+from deduplab.bound.sources.watched import watched
+from deduplab.bound.stream import Block
+from deduplab.errors import DatasetError
+
+_ROWS_AT_ONCE: Final = 16_384
+
+
+class DuckdbSource(SqlSource):
+    """Tables of a DuckDB file, opened read-only; a query reaches no other file."""
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        table: str | None = None,
+        query: str | None = None,
+        options: TableOptions | None = None,
+    ) -> None:
+        super().__init__(path, table=table, query=query, options=options)
+        self.path = path
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """Open the file.
+
+        Raises
+        ------
+        DatasetError
+            If it can't be opened, as while another process writes to it.
+        SystemUnavailable
+            If duckdb or pyarrow is missing.
+        """
+        driver("pyarrow", "duckdb", f"{self.path!r} (DuckDB)")
+        duckdb: Any = driver("duckdb", "duckdb", f"{self.path!r} (DuckDB)")
+        # Its own temporary files would lie beside the database.
+        with watched(self, self.path), TemporaryDirectory(prefix="deduplab-scan-") as temporary:
+            config = {"enable_external_access": "false", "temp_directory": temporary}
+            try:
+                connection = duckdb.connect(self.path, read_only=True, config=config)
+            except (duckdb.Error, OSError) as error:
+                raise DatasetError(
+                    f"{self.path!r} can't be opened as a DuckDB file: {words_of(error)}; "
+                    "nothing of it is counted"
+                ) from error
+            with connection:
+                connection.execute(f"SELECT setseed({SEED / 100})")
+                connection.execute("SET enable_progress_bar = false")
+                yield _DuckdbSession(connection, duckdb.Error)
+
+
+class _DuckdbSession(Session):
+    def __init__(self, connection: Any, error: type[Exception]) -> None:
+        from deduplab.bound.sources.arrow_table import ARROW_BROKEN
+
+        self._connection = connection
+        self.errors = (error, *ARROW_BROKEN)
+
+    def tables(self) -> list[str]:
+        found = self._connection.execute(
+            "SELECT CASE schema_name WHEN 'main' THEN '' ELSE schema_name || '.' END || table_name "
+            "FROM duckdb_tables() WHERE NOT internal ORDER BY 1"
+        ).fetchall()
+        return [name for (name,) in found]
+
+    def views(self) -> list[str]:
+        found = self._connection.execute(
+            "SELECT view_name FROM duckdb_views() WHERE NOT internal"
+        ).fetchall()
+        return [name for (name,) in found]
+
+    def columns(self, relation: Relation) -> list[str]:
+        statement = f"SELECT * FROM {relation.text} LIMIT 0"  # noqa: S608 - quoted
+        return [column[0] for column in self._connection.execute(statement).description]
+
+    def blocks(
+        self, statement: str, columns: list[str], options: TableOptions, prefix: str
+    ) -> Iterator[Block]:
+        from deduplab.bound.sources.arrow_table import ArrowBlocks
+
+        packing = ArrowBlocks(options, prefix)
+        try:
+            for batch in self._connection.sql(statement).to_arrow_reader(_ROWS_AT_ONCE):
+                yield from packing.of(batch)
+        except self.errors:
+            yield from packing.last()  # what came before the error counts
+            raise
+        finally:
+            self.rows = packing.rows
+        yield from packing.last()

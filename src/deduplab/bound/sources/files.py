@@ -1,0 +1,259 @@
+"""Files and folders: an object is a file, its bytes as they lie there.
+
+Small files come many to a block: each costs an open, a read, a look at its
+state and a close. Hard links to one file count once, symbolic links not at all.
+A file whose length or time of change differs after it was read is left out.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from deduplab.bound.sources.base import BLOCK_BYTES, ScanSource
+from deduplab.bound.sources.buffer import BlockBuffer
+from deduplab.bound.sources.tree import FURTHER_LINK, SPECIAL_FILE, joined, shown, unreadable, walk
+from deduplab.bound.stream import Block, LeftOut, Source
+
+Listing = list[tuple[bytes, list[bytes]]]
+"""Folders with names of files in them, in order."""
+
+_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+_LEAST_ROOM_BYTES: Final = BLOCK_BYTES // 8
+_FRESH_NS: Final = 1_000_000_000
+_COUNTED_FILES: Final = 10_000
+_FILE_COST_BYTES: Final = 16 * 1024
+"""What opening a file costs, in bytes that could be read instead: for even shards."""
+
+
+class FileSource(ScanSource):
+    """The regular files at and below a path.
+
+    Parameters
+    ----------
+    path
+        A folder or a file. The path itself may be a symbolic link, what lies
+        below it is not followed.
+    """
+
+    def __init__(self, path: str | bytes) -> None:
+        self.path = os.fsencode(path)
+        super().__init__(shown(self.path))
+
+    def total_bytes(self) -> int | None:
+        """Return the bytes of all files, None above 10,000 files (a walk would take too long)."""
+        if not os.path.isdir(self.path):  # noqa: PTH112 - a name in bytes
+            try:
+                return os.stat(self.path).st_size  # noqa: PTH116
+            except OSError:
+                return None
+        total_bytes = files = 0
+        for _, entries in walk(self.path, lambda *_: None):
+            files += len(entries)
+            if files > _COUNTED_FILES:
+                return None
+            total_bytes += sum(_size(entry) for entry in entries)
+        return total_bytes
+
+    def blocks(self) -> Iterator[Block]:
+        """Read every file once, in the order of names."""
+        self.left_out.clear()
+        return _Reading(self).blocks(self._listing())
+
+    def shards(self, count: int) -> Sequence[Source]:
+        """Return parts with neighbouring files and about equal bytes."""
+        if not os.path.isdir(self.path):  # noqa: PTH112
+            return [self]
+        left_out: list[LeftOut] = []
+        entries = _unlinked(self.path, left_out)
+        costs = [size + _FILE_COST_BYTES for _, _, size in entries]
+        parts: list[FileShard] = []
+        target, spent = sum(costs) / max(1, count), 0
+        for (folder, name, size_bytes), cost in zip(entries, costs, strict=True):
+            if len(parts) < count and spent + cost / 2 >= len(parts) * target:
+                parts.append(FileShard(self.path, f"{self.name} (part {len(parts) + 1})"))
+            parts[-1].add(folder, name, size_bytes)
+            spent += cost
+        if not parts:
+            return [self]
+        parts[0].known_left_out = left_out
+        return parts
+
+    def _listing(self) -> Iterator[tuple[bytes, list[bytes]]]:
+        if os.path.isdir(self.path):  # noqa: PTH112
+            for folder, entries in walk(self.path, self.leave_out):
+                yield folder, [entry.name for entry in entries]
+        else:
+            # The path itself may be a link: what it points at is what was asked for.
+            folder, name = os.path.split(os.path.realpath(self.path))
+            yield folder, [name]
+
+
+class FileShard(FileSource):
+    """Some of a folder's files, listed beforehand; further hard links are not among them."""
+
+    def __init__(self, path: bytes, name: str) -> None:
+        super().__init__(path)
+        self.name = name
+        self.known_left_out: list[LeftOut] = []
+        self._files: Listing = []
+        self._total_bytes = 0
+
+    def add(self, folder: bytes, name: bytes, size_bytes: int) -> None:
+        """Take a file into this part."""
+        if not self._files or self._files[-1][0] != folder:
+            self._files.append((folder, []))
+        self._files[-1][1].append(name)
+        self._total_bytes += size_bytes
+
+    def total_bytes(self) -> int:
+        """Return the bytes of the files as they were when they were listed."""
+        return self._total_bytes
+
+    def blocks(self) -> Iterator[Block]:
+        """Read the files in order."""
+        self.left_out[:] = self.known_left_out
+        return _Reading(self, linked_once=False).blocks(iter(self._files))
+
+    def shards(self, count: int) -> Sequence[Source]:
+        """Return itself: it is a part already."""
+        return [self]
+
+
+class _Reading:
+    """One pass over the files of a source."""
+
+    def __init__(self, source: FileSource, *, linked_once: bool = True) -> None:
+        self._source = source
+        self._linked_once = linked_once
+        self._links: set[tuple[int, int]] = set()
+        self._buffer = BlockBuffer()
+
+    def blocks(self, listing: Iterator[tuple[bytes, list[bytes]]]) -> Iterator[Block]:
+        for folder, names in listing:
+            if not names:
+                continue
+            try:
+                number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            except OSError as error:
+                self._source.leave_out(shown(folder), unreadable(error))
+                continue
+            try:
+                yield from self._files(folder, number, names)
+            finally:
+                os.close(number)
+        yield from self._buffer.hand_out()
+
+    def _files(self, folder: bytes, folder_number: int, names: list[bytes]) -> Iterator[Block]:
+        """Read files; one that fits into the buffer is read by one call, all others go on."""
+        buffer = self._buffer
+        for name in names:
+            if buffer.room_bytes < _LEAST_ROOM_BYTES:
+                yield from buffer.hand_out()
+            try:
+                number = os.open(name, _FLAGS, dir_fd=folder_number)
+            except OSError as error:
+                self._source.leave_out(shown(joined(folder, name)), unreadable(error))
+                continue
+            try:
+                room = buffer.view[buffer.filled :]
+                count = os.readv(number, [room])
+                state = os.fstat(number)
+                buffer.filled += count
+                if (
+                    count == state.st_size
+                    and count < len(room)
+                    and stat.S_ISREG(state.st_mode)
+                    and (state.st_nlink == 1 or not self._linked_once)
+                ):
+                    buffer.close_object()
+                else:
+                    again = count < len(room) or time.time_ns() - state.st_mtime_ns < _FRESH_NS
+                    if again:
+                        buffer.drop_object()
+                        os.lseek(number, 0, os.SEEK_SET)
+                        state = os.fstat(number)
+                    yield from self._rest(number, state, joined(folder, name))
+            except OSError as error:
+                self._broken(joined(folder, name), unreadable(error))
+            finally:
+                os.close(number)
+
+    def _rest(self, number: int, before: os.stat_result, path: bytes) -> Iterator[Block]:
+        """Go on with a file that did not end where one call ended, and compare its state.
+
+        ``before`` is how it was before its first byte was read: of a file that was
+        written to within the last second, or that looked as if it had ended, the
+        first bytes were read once more.
+        """
+        buffer = self._buffer
+        refusal = self._refusal(before)
+        if refusal:
+            buffer.drop_object()
+            self._source.leave_out(shown(path), refusal)
+            return
+        left_bytes = max(0, before.st_size - buffer.open_bytes)
+        yield from buffer.read(lambda room: os.readv(number, [room]), left_bytes)
+        more = os.pread(number, 1, before.st_size)
+        after = os.fstat(number)
+        same = (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+        if more or not same or buffer.open_bytes != before.st_size:
+            self._broken(path, "changed while it was read")
+        else:
+            buffer.close_object()
+
+    def _refusal(self, state: os.stat_result) -> str:
+        if not stat.S_ISREG(state.st_mode):
+            return SPECIAL_FILE
+        if state.st_nlink > 1 and self._linked_once:
+            identity = (state.st_dev, state.st_ino)
+            if identity in self._links:
+                return FURTHER_LINK
+            self._links.add(identity)
+        return ""
+
+    def _broken(self, path: bytes, reason: str) -> None:
+        """Leave a file out: all of it where nothing was handed out, else what is missing."""
+        buffer = self._buffer
+        if buffer.can_drop:
+            buffer.drop_object()
+            self._source.leave_out(shown(path), f"{reason}; nothing of it is counted")
+            return
+        told = f"{reason}; the {buffer.open_bytes} bytes read until then are counted"
+        buffer.close_object()
+        self._source.leave_out(shown(path), told)
+
+
+def _unlinked(root: bytes, left_out: list[LeftOut]) -> list[tuple[bytes, bytes, int]]:
+    """List all files with their lengths, each hard-linked one once."""
+    found: list[tuple[bytes, bytes, int]] = []
+    links: set[tuple[int, int]] = set()
+
+    def leave_out(name: str, reason: str) -> None:
+        left_out.append(LeftOut(name, reason))
+
+    for folder, entries in walk(root, leave_out):
+        for entry in entries:
+            try:
+                state = entry.stat(follow_symlinks=False)
+            except OSError as error:
+                leave_out(shown(entry.path), unreadable(error))
+                continue
+            if state.st_nlink > 1:
+                identity = (state.st_dev, state.st_ino)
+                if identity in links:
+                    leave_out(shown(entry.path), FURTHER_LINK)
+                    continue
+                links.add(identity)
+            found.append((folder, entry.name, state.st_size))
+    return found
+
+
+def _size(entry: os.DirEntry[bytes]) -> int:
+    try:
+        return entry.stat(follow_symlinks=False).st_size
+    except OSError:
+        return 0

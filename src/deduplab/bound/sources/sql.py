@@ -1,0 +1,178 @@
+"""Tables and queries of SQL engines: what is asked, and what is said when it fails."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import ClassVar
+
+from deduplab.bound.sources.base import ScanSource, words_of
+from deduplab.bound.sources.table import SHUFFLED, TableOptions
+from deduplab.bound.stream import Block
+from deduplab.errors import DatasetError, PlanError, unknown_name
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A table or a query: how it is called, and how it stands behind FROM."""
+
+    name: str
+    text: str
+
+
+class Session(ABC):
+    """A connection to an engine while a source is read.
+
+    Attributes
+    ----------
+    errors
+        What the driver raises.
+    quotes
+        The character that identifiers are quoted with.
+    random
+        The engine's expression for a random number a row.
+    rows
+        How many rows were handed out.
+    """
+
+    errors: tuple[type[Exception], ...]
+    quotes: ClassVar[str] = '"'
+    random: ClassVar[str] = "random()"
+    rows: int = 0
+
+    @abstractmethod
+    def tables(self) -> list[str]:
+        """Return the names of the tables with data, those of other schemas with the schema."""
+
+    def views(self) -> list[str]:
+        """Return what else can be named: views, partitioned and foreign tables."""
+        return []
+
+    @abstractmethod
+    def columns(self, relation: Relation) -> list[str]:
+        """Return the names of a relation's columns without reading it."""
+
+    @abstractmethod
+    def blocks(
+        self, statement: str, columns: list[str], options: TableOptions, prefix: str
+    ) -> Iterator[Block]:
+        """Stream the answer to a statement; columns' streams begin with the prefix."""
+
+    def quoted(self, name: str) -> str:
+        """Return an identifier quoted."""
+        return self.quotes + name.replace(self.quotes, 2 * self.quotes) + self.quotes
+
+    def table(self, name: str) -> Relation:
+        """Return a table's relation; a dot separates schema and table."""
+        return Relation(name, ".".join(self.quoted(part) for part in name.split(".")))
+
+
+class SqlSource(ScanSource):
+    """All tables of a database, one of them, or a query.
+
+    Rows are in the stream ``""``, columns in streams of their names, with
+    ``table.`` before them where there are several tables. The order is made by
+    the engine (ORDER BY).
+
+    Parameters
+    ----------
+    name
+        What it is called, without secrets.
+    table, query
+        At most one of them; without both, all tables.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        table: str | None = None,
+        query: str | None = None,
+        options: TableOptions | None = None,
+    ) -> None:
+        if table and query:
+            raise PlanError(f"{name}: give a table or a query, not both")
+        super().__init__(f"{name} table {table}" if table else name)
+        self.table = table
+        self.query = query.strip().rstrip(";") if query else None
+        self.options = options or TableOptions()
+
+    @abstractmethod
+    def session(self) -> AbstractContextManager[Session]:
+        """Connect, and disconnect at the end.
+
+        Raises
+        ------
+        DatasetError
+            If the file can't be opened.
+        SystemUnavailable
+            If the driver is missing or the server can't be reached.
+        """
+
+    def blocks(self) -> Iterator[Block]:
+        """Read the relations one after another.
+
+        Raises
+        ------
+        PlanError
+            If the table or a column is not there.
+        DatasetError
+            If nothing at all could be read.
+        """
+        self.left_out.clear()
+        with self.session() as session:
+            relations = self._relations(session)
+            for relation in relations:
+                prefix = f"{relation.name}." if len(relations) > 1 else ""
+                yield from self._relation(session, relation, prefix)
+
+    def _relations(self, session: Session) -> list[Relation]:
+        if self.query:
+            return [Relation("query", f"({self.query}) AS asked")]
+        try:
+            known = session.tables()
+            nameable = (*known, *(session.views() if self.table else ()))
+        except session.errors as error:
+            raise DatasetError(
+                f"{self.name}: its tables can't be listed: {words_of(error)}"
+            ) from error
+        if self.table:
+            if self.table not in nameable:
+                raise PlanError(f"{self.name}: {unknown_name('table', self.table, nameable)}")
+            return [session.table(self.table)]
+        if not known:
+            raise DatasetError(f"{self.name} has no tables that could be read")
+        return [session.table(name) for name in known]
+
+    def _relation(self, session: Session, relation: Relation, prefix: str) -> Iterator[Block]:
+        session.rows = 0
+        try:
+            known = session.columns(relation)
+            chosen = self.options.chosen(known, f"{self.name}, {relation.name}")
+            if not chosen:
+                self.leave_out(relation.name, "has no columns, so its rows have no bytes")
+                return
+            statement = self._statement(session, relation, chosen)
+            yield from session.blocks(statement, chosen, self.options, prefix)
+        except session.errors as error:
+            said = words_of(error)
+            if not session.rows and not prefix:
+                raise DatasetError(
+                    f"{self.name} can't be read: {said}; nothing of it is counted"
+                ) from error
+            self.leave_out(
+                relation.name if prefix else self.name,
+                f"can't be read any further: {said}; the {session.rows} rows before "
+                "are counted, what follows is not",
+            )
+
+    def _statement(self, session: Session, relation: Relation, chosen: list[str]) -> str:
+        fields = ", ".join(session.quoted(name) for name in chosen)
+        order = ""
+        if self.options.sorted_by:
+            order = f" ORDER BY {session.quoted(self.options.sorted_by)}"
+        elif self.options.order == SHUFFLED:
+            order = f" ORDER BY {session.random}"
+        return f"SELECT {fields} FROM {relation.text}{order}"  # noqa: S608 - names are quoted

@@ -1,0 +1,185 @@
+"""The scan of one stream: each block once, at all grains that were asked for."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from xxhash import xxh3_128_digest
+
+from deduplab.bound.compression import CompressionSample
+from deduplab.bound.cutting import Chunks, Cutter, WholeObject, cutter, marks_of
+from deduplab.bound.fingerprints import Fingerprints
+from deduplab.bound.grains import WHOLE
+from deduplab.bound.settings import ScanSettings
+from deduplab.bound.stream import Block
+from deduplab.bound.tally import Tally
+
+
+class StreamScan:
+    """Tallies of one stream at each grain.
+
+    As long as no object was long enough to be cut at a grain, its chunks are the
+    objects, and it shares their tally: rows and values of a table are mostly
+    short, and are counted once instead of ten times.
+
+    Parameters
+    ----------
+    settings
+        What was asked for.
+    compression_halvings
+        What samples for compression begin with, so that long data begins with a small one.
+    """
+
+    def __init__(self, settings: ScanSettings, compression_halvings: int = 0) -> None:
+        self.objects = 0
+        self.logical_bytes = 0
+        self._keeps_whole = WHOLE in settings.grains
+        compression = CompressionSample(compression_halvings) if settings.compress else None
+        self._whole: Tally | None = Tally(settings.halvings, compression)
+        self._grains = {name: _GrainScan(cutter(name)) for name in settings.grains if name != WHOLE}
+        self._names = settings.grains
+        self._open: WholeObject | None = None
+
+    def add(self, block: Block) -> None:
+        """Scan the next block.
+
+        Raises
+        ------
+        ValueError
+            If its offsets do not ascend, or leave its data.
+        """
+        bounds = block.offsets
+        objects = len(bounds) - 1
+        if objects < 1:
+            return
+        if bounds[0] < 0 or bounds[-1] > len(block.data) or (bounds[1:] < bounds[:-1]).any():
+            raise ValueError("a block's offsets must ascend within its data")
+        self.logical_bytes += block.logical_bytes
+        first, last = 0, objects
+        if self._open is not None:
+            first = 1
+            begin, end = bounds[:2].tolist()
+            self._feed(block.data[begin:end], final=objects > 1 or not block.continues)
+        if block.continues and last > first:
+            last -= 1
+        if last > first:
+            self._complete(block.data, bounds[first : last + 1])
+        if last < objects:
+            begin, end = bounds[last:].tolist()
+            self._feed(block.data[begin:end], final=False)
+
+    def end_object(self) -> None:
+        """End an object that is still open: no more of it is to come."""
+        if self._open is not None:
+            self._feed(memoryview(b""), final=True)
+
+    def finish(self) -> dict[str, Tally]:
+        """Return the settled tallies by grain; an object that is still open ends here."""
+        self.end_object()
+        tallies = {}
+        for name in self._names:
+            tally = self._whole if name == WHOLE else self._grains[name].tally or self._whole
+            assert tally is not None
+            tally.settle()
+            tallies[name] = tally
+        return tallies
+
+    def _feed(self, data: memoryview, *, final: bool) -> None:
+        """Scan the next part of an object that comes in parts."""
+        if self._open is None:
+            self._open = WholeObject()
+            self._part_from_whole(None)
+        if self._whole is not None:
+            self._open.feed(data)
+        for scan in self._grains.values():
+            assert scan.tally is not None
+            for chunks in scan.cutter.feed(data, final=final):
+                _tell(scan.tally, chunks)
+        if final:
+            self.objects += 1
+            if self._whole is not None:
+                for chunks in self._open.chunks():
+                    _tell(self._whole, chunks)
+            self._open = None
+
+    def _complete(self, data: memoryview, bounds: npt.NDArray[np.int64]) -> None:
+        """Scan objects that lie in the block as a whole."""
+        self.objects += len(bounds) - 1
+        starts, lengths = bounds[:-1], np.diff(bounds)
+        if not lengths.all():
+            starts, lengths = starts[lengths > 0], lengths[lengths > 0]
+        if not len(starts):
+            return
+        self._part_from_whole(int(lengths.max()))
+        objects = Chunks(data, starts, lengths, self._marks(data, starts, lengths))
+        if self._whole is not None:
+            _tell(self._whole, objects)
+        for scan in self._grains.values():
+            if scan.tally is not None:
+                _tell(scan.tally, _cut(scan.cutter, objects))
+
+    def _part_from_whole(self, longest_bytes: int | None) -> None:
+        """Give a tally of its own to each grain that cuts objects of this length (None: of any)."""
+        sharing = False
+        for scan in self._grains.values():
+            if scan.tally is not None:
+                continue
+            if longest_bytes is None or longest_bytes > scan.cutter.never_cut_bytes:
+                assert self._whole is not None
+                scan.tally = self._whole.copy()
+            else:
+                sharing = True
+        if not sharing and not self._keeps_whole:
+            self._whole = None
+
+    def _marks(
+        self, data: memoryview, starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
+    ) -> Fingerprints:
+        """Return the fingerprints of the objects, zeros for those that are cut at every grain."""
+        if self._whole is not None:
+            return _marks(data, starts, lengths)
+        longest = max(scan.cutter.never_cut_bytes for scan in self._grains.values())
+        marks = np.zeros((len(starts), 2), dtype=np.uint64)
+        short = lengths <= longest
+        if short.any():
+            marks[short] = _marks(data, starts[short], lengths[short])
+        return marks
+
+
+class _GrainScan:
+    """A cutter and its tally; None as long as the whole objects' is shared."""
+
+    def __init__(self, grain_cutter: Cutter) -> None:
+        self.cutter = grain_cutter
+        self.tally: Tally | None = None
+
+
+def _tell(tally: Tally, chunks: Chunks) -> None:
+    tally.add(chunks.view, chunks.starts, chunks.lengths, chunks.marks)
+
+
+def _marks(
+    data: memoryview, starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
+) -> Fingerprints:
+    pairs = zip(starts.tolist(), (starts + lengths).tolist(), strict=True)
+    return marks_of([xxh3_128_digest(data[start:stop]) for start, stop in pairs])
+
+
+def _cut(grain_cutter: Cutter, objects: Chunks) -> Chunks:
+    """Cut the objects that are long enough; the others stay as they are."""
+    short = objects.lengths <= grain_cutter.never_cut_bytes
+    if short.all():
+        return objects
+    long = ~short
+    begins = objects.starts[long]
+    cut = grain_cutter.cut_objects(objects.view, begins, begins + objects.lengths[long])
+    if not short.any():
+        return cut
+    starts = np.concatenate([objects.starts[short], cut.starts])
+    order = np.argsort(starts)
+    return Chunks(
+        objects.view,
+        starts[order],
+        np.concatenate([objects.lengths[short], cut.lengths])[order],
+        np.concatenate([objects.marks[short], cut.marks])[order],
+    )

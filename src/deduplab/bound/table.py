@@ -1,0 +1,98 @@
+"""Unique chunks in columns, sorted by fingerprint, and what can be asked of two such tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+
+Column = npt.NDArray[np.uint64]
+
+
+@dataclass(slots=True)
+class ChunkTable:
+    """Unique chunks; all columns uint64, shape (chunks,).
+
+    ``first`` and ``second`` are the halves of the fingerprints, by which the rows
+    are sorted and distinct, ``lengths`` the chunks' lengths in bytes, ``counts``
+    how often each was seen.
+    """
+
+    first: Column
+    second: Column
+    lengths: Column
+    counts: Column
+
+    @classmethod
+    def empty(cls) -> ChunkTable:
+        """Return a table without rows."""
+        return cls(*(np.zeros(0, dtype=np.uint64) for _ in fields(cls)))
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    @property
+    def unique_bytes(self) -> int:
+        """Sum of the lengths, each chunk counted once."""
+        return int(self.lengths.sum())
+
+    def below(self, halvings: int) -> ChunkTable:
+        """Return the rows whose fingerprints a sample of p = 2^-halvings keeps."""
+        kept = rows_below(self.first, halvings)
+        return ChunkTable(*(getattr(self, field.name)[:kept] for field in fields(self)))
+
+    def take(self, rows: npt.NDArray[np.bool_]) -> ChunkTable:
+        """Return some of the rows, in order."""
+        return ChunkTable(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def find(self, other: ChunkTable) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        """Return, for each row of another table, its place here, and whether it is here."""
+        places = np.searchsorted(self.first, other.first).astype(np.int64)
+        if not len(self):
+            return places, np.zeros(len(other), dtype=np.bool_)
+        while True:
+            within = np.minimum(places, len(self) - 1)
+            same = (places < len(self)) & (self.first[within] == other.first)
+            # Equal first halves of different chunks are rare, and sorted by the second half.
+            behind = same & (self.second[within] < other.second)
+            if not behind.any():
+                return places, same & (self.second[within] == other.second)
+            places[behind] += 1
+
+    def union(self, other: ChunkTable) -> ChunkTable:
+        """Return the chunks of both, with the sums of their counts."""
+        places, found = self.find(other)
+        counts = self.counts.copy()
+        counts[places[found]] += other.counts[found]
+        new = other.take(~found)
+        where = places[~found]
+        return ChunkTable(
+            first=np.insert(self.first, where, new.first),
+            second=np.insert(self.second, where, new.second),
+            lengths=np.insert(self.lengths, where, new.lengths),
+            counts=np.insert(counts, where, new.counts),
+        )
+
+
+def threshold(halvings: int) -> int:
+    """Return the number below which a sample of p = 2^-halvings keeps the first half."""
+    return 1 << (64 - halvings)
+
+
+def rows_below(first: Column, halvings: int) -> int:
+    """Return how many of the sorted first halves a sample of p = 2^-halvings keeps."""
+    if halvings == 0:
+        return len(first)
+    return int(np.searchsorted(first, np.uint64(threshold(halvings))))
+
+
+def sorted_order(first: Column, second: Column) -> npt.NDArray[np.int64]:
+    """Return the order by both halves that leaves equal fingerprints as they come."""
+    order = np.argsort(first, kind="stable")
+    ordered = first[order]
+    equal = ordered[1:] == ordered[:-1]
+    ordered = second[order]
+    if np.any(equal & (ordered[1:] != ordered[:-1])):
+        return np.lexsort((second, first))
+    return order

@@ -1,0 +1,210 @@
+"""The tally of one grain: which chunks were seen, how often, and how far apart.
+
+Exact: every chunk is kept. Sampled: a chunk is kept if the first half of its
+fingerprint lies below p x 2^64, p = 2^-k. Because the choice depends on the
+content alone, every copy of a kept chunk is seen, and tallies of shards can be
+merged. k grows as soon as more than :data:`MOST_ROWS` chunks would be kept, so
+the state is bounded (adaptive sampling: M. Wegman 1984; P. Flajolet, "On
+adaptive sampling", Computing 43, 1990).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from deduplab.bound.compression import CompressionSample
+from deduplab.bound.fingerprints import Fingerprints
+from deduplab.bound.histogram import LogHistogram
+from deduplab.bound.table import ChunkTable, Column, rows_below, sorted_order, threshold
+
+MOST_ROWS: Final = 24_576
+"""Unique chunks that a sampled tally keeps at most: 40 bytes each, so 0.94 MiB."""
+_LEAST_WAITING: Final = 1024
+_SAMPLED_WAITING: Final = 8192
+_EXACT_WAITING: Final = 1 << 16
+
+ROW_BYTES: Final = 40
+"""What a unique chunk takes: two halves of its fingerprint, length, count, last place."""
+WAITING_BYTES: Final = 32
+"""What a chunk takes until it is sorted into the table: fingerprint, length, place."""
+
+
+class Tally:
+    """Chunks of one grain in one stream, told in their order, which tile the stream.
+
+    Parameters
+    ----------
+    halvings
+        None for an exact tally, k of p = 2^-k for one that begins with that sample.
+    compression
+        Where chunks are compressed, or None.
+    """
+
+    def __init__(self, halvings: int | None, compression: CompressionSample | None) -> None:
+        self.halvings = halvings
+        self.compression = compression
+        self.chunks = 0
+        self.logical_bytes = 0
+        self.table = ChunkTable.empty()
+        self.distances = LogHistogram()
+        self._lasts: Column = np.zeros(0, dtype=np.uint64)
+        # Rows: the halves of the fingerprint, length, end; what waits, in order.
+        self._waiting = np.empty((4, 0), dtype=np.uint64)
+        self._waiting_rows = 0
+
+    def copy(self) -> Tally:
+        """Return a tally that goes on apart from here."""
+        self.settle()
+        other = Tally(self.halvings, self.compression.copy() if self.compression else None)
+        other.chunks, other.logical_bytes = self.chunks, self.logical_bytes
+        other.table = ChunkTable(
+            self.table.first, self.table.second, self.table.lengths, self.table.counts.copy()
+        )
+        other.distances = self.distances.copy()
+        other._lasts = self._lasts.copy()
+        return other
+
+    def add(
+        self,
+        view: memoryview,
+        starts: npt.NDArray[np.int64],
+        lengths: npt.NDArray[np.int64],
+        marks: Fingerprints,
+    ) -> None:
+        """Count the next chunks.
+
+        Parameters
+        ----------
+        view
+            What they lie in, at ``starts``. Of an object that is longer than what lies
+            there, at least the head that stands for it when it is compressed.
+        starts, lengths
+            int64, shape (chunks,).
+        marks
+            Their fingerprints.
+        """
+        if not len(marks):
+            return
+        if self.compression is not None:
+            self.compression.add(view, starts, lengths, marks)
+        ends = self.logical_bytes + np.cumsum(lengths)
+        self.chunks += len(marks)
+        self.logical_bytes = int(ends[-1])
+        if self.halvings is None:
+            self._wait(marks, lengths, ends)
+            if self._waiting_rows >= self._most_waiting():
+                self.settle()
+            return
+        for at in range(0, len(marks), _SAMPLED_WAITING):
+            part = slice(at, at + _SAMPLED_WAITING)
+            self._wait_sampled(marks[part], lengths[part], ends[part], self.halvings)
+
+    def settle(self) -> None:
+        """Sort what waits into the table."""
+        if not self._waiting_rows:
+            return
+        first, second, lengths, ends = self._waiting[:, : self._waiting_rows]
+        self._waiting_rows = 0
+        order = sorted_order(first, second)
+        first, second, lengths, ends = first[order], second[order], lengths[order], ends[order]
+        opens = np.ones(len(first), dtype=np.bool_)
+        opens[1:] = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
+        self._count_gaps((ends[1:] - lengths[1:] - ends[:-1])[~opens[1:]])
+        rows = np.flatnonzero(opens)
+        found = ChunkTable(
+            first[rows],
+            second[rows],
+            lengths[rows],
+            np.diff(rows, append=len(first)).astype(np.uint64),
+        )
+        closes = np.append(rows[1:], len(first)) - 1
+        self._insert(found, (ends - lengths)[rows], ends[closes])
+        self._keep_limit()
+
+    def _wait(
+        self,
+        marks: Fingerprints,
+        lengths: npt.NDArray[np.int64],
+        ends: npt.NDArray[np.int64],
+    ) -> None:
+        stop = self._waiting_rows + len(marks)
+        if stop > self._waiting.shape[1]:
+            twice = max(2 * self._waiting.shape[1], _LEAST_WAITING)
+            rows = max(stop, min(twice, self._most_waiting()))
+            wider = np.empty((4, rows), dtype=np.uint64)
+            wider[:, : self._waiting_rows] = self._waiting[:, : self._waiting_rows]
+            self._waiting = wider
+        first, second, kept_lengths, kept_ends = self._waiting[:, self._waiting_rows : stop]
+        first[:] = marks[:, 0]
+        second[:] = marks[:, 1]
+        kept_lengths[:] = lengths
+        kept_ends[:] = ends
+        self._waiting_rows = stop
+
+    def _wait_sampled(
+        self,
+        marks: Fingerprints,
+        lengths: npt.NDArray[np.int64],
+        ends: npt.NDArray[np.int64],
+        halvings: int,
+    ) -> None:
+        if halvings:
+            kept = np.flatnonzero(marks[:, 0] < np.uint64(threshold(halvings)))
+            marks, lengths, ends = marks[kept], lengths[kept], ends[kept]
+        if len(marks):
+            self._wait(marks, lengths, ends)
+        # A chunk that waits is kept by today's threshold, so settle before it changes.
+        if self._waiting_rows >= self._most_waiting():
+            self.settle()
+
+    def _most_waiting(self) -> int:
+        """Return how many chunks wait before they are sorted into the table."""
+        if self.halvings is not None:
+            return _SAMPLED_WAITING
+        return max(_EXACT_WAITING, len(self.table) // 2)
+
+    def _count_gaps(self, gaps: Column) -> None:
+        self.distances.add(gaps, weight=1 << (self.halvings or 0))
+
+    def _insert(self, found: ChunkTable, begins: Column, ends: Column) -> None:
+        """Put unique chunks into the table: where each first began, and last ended."""
+        table = self.table
+        places, known = table.find(found)
+        at = places[known]
+        self._count_gaps(begins[known] - self._lasts[at])
+        table.counts[at] += found.counts[known]
+        self._lasts[at] = ends[known]
+        if known.all():
+            return
+        new, where = ~known, places[~known]
+        # One column after another, so that only one is there twice.
+        table.first = np.insert(table.first, where, found.first[new])
+        table.second = np.insert(table.second, where, found.second[new])
+        table.lengths = np.insert(table.lengths, where, found.lengths[new])
+        table.counts = np.insert(table.counts, where, found.counts[new])
+        self._lasts = np.insert(self._lasts, where, ends[new])
+
+    def _keep_limit(self) -> None:
+        if self.halvings is None or len(self.table) <= MOST_ROWS:
+            return
+        self.halvings = halvings_within_limit(self.table, self.halvings)
+        kept = rows_below(self.table.first, self.halvings)
+        table = self.table
+        # Copies, so that the rest is let go.
+        self.table = ChunkTable(
+            table.first[:kept].copy(),
+            table.second[:kept].copy(),
+            table.lengths[:kept].copy(),
+            table.counts[:kept].copy(),
+        )
+        self._lasts = self._lasts[:kept].copy()
+
+
+def halvings_within_limit(table: ChunkTable, halvings: int) -> int:
+    """Return the least k, from ``halvings`` on, whose sample keeps at most the limit of rows."""
+    while rows_below(table.first, halvings) > MOST_ROWS:
+        halvings += 1
+    return halvings

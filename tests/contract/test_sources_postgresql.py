@@ -1,0 +1,210 @@
+"""The sources of a scan against a real PostgreSQL."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NoReturn
+
+import psycopg
+import pytest
+
+from deduplab.bound.sources import open_source
+from deduplab.bound.sources.base import BLOCK_BYTES
+from deduplab.bound.sources.table import row_bytes
+from deduplab.errors import DatasetError, PlanError, SystemUnavailable
+from deduplab.server import Endpoint
+from deduplab.servers.postgresql import PostgresqlServer
+from tests.unit.sources_reading import objects_of, reasons, rows_of
+
+pytestmark = pytest.mark.server
+
+_ROWS = 3000
+
+
+@dataclass
+class Database:
+    endpoint: Endpoint
+    url: str
+
+    def connect(self) -> psycopg.Connection[Any]:
+        endpoint = self.endpoint
+        assert endpoint.secret is not None
+        return psycopg.connect(
+            host=endpoint.host,
+            port=endpoint.port,
+            user=endpoint.user,
+            password=endpoint.secret.reveal(),
+            dbname="postgres",
+            autocommit=True,
+        )
+
+
+@pytest.fixture(scope="module")
+def database(not_brought_up: Callable[[str, Exception], NoReturn]) -> Iterator[Database]:
+    with (
+        TemporaryDirectory(prefix="deduplab-sources-") as workspace,
+        pytest.MonkeyPatch.context() as m,
+    ):
+        server = PostgresqlServer(Path(workspace), variant="default", durability="interval")
+        try:
+            endpoint = server.start()
+        except SystemUnavailable as error:
+            not_brought_up("postgresql", error)
+        try:
+            assert endpoint.secret is not None
+            m.setenv("LAB_SOURCE_SECRET", endpoint.secret.reveal())
+            address = f"{endpoint.user}@{endpoint.host}:{endpoint.port}/postgres"
+            yield Database(endpoint, f"postgresql://{address}?secret=env:LAB_SOURCE_SECRET")
+        finally:
+            server.stop()
+
+
+@pytest.fixture
+def tables(database: Database) -> Iterator[Database]:
+    with database.connect() as connection:
+        connection.execute("CREATE TABLE events (id bigint, body jsonb, note text)")
+        connection.execute(
+            "INSERT INTO events SELECT n, jsonb_build_object('k', n % 10), "
+            "CASE WHEN n % 3 = 0 THEN NULL ELSE repeat('x', n %% 50) END ".replace("%%", "%")
+            + f"FROM generate_series(0, {_ROWS - 1}) AS n"
+        )
+        connection.execute('CREATE TABLE "odd ""name" ("a b" int)')
+        connection.execute('INSERT INTO "odd ""name" VALUES (7)')
+        connection.execute("CREATE SCHEMA other CREATE TABLE inside (x bytea)")
+        connection.execute("INSERT INTO other.inside VALUES ('\\x00ff')")
+        connection.execute("CREATE VIEW seen AS SELECT id FROM events WHERE id < 5")
+        try:
+            yield database
+        finally:
+            connection.execute("DROP SCHEMA other CASCADE")
+            connection.execute("DROP SCHEMA public CASCADE")
+            connection.execute("CREATE SCHEMA public")
+
+
+def _row(number: int) -> bytes:
+    note = None if number % 3 == 0 else b"x" * (number % 50)
+    body = b'\x01{"k": %d}' % (number % 10)
+    return row_bytes([struct.pack(">q", number), body, note])
+
+
+def test_rows_and_columns_of_a_table(tables: Database) -> None:
+    source = open_source(tables.url, table="events")
+    found = objects_of(source)
+    assert found[""] == [_row(number) for number in range(_ROWS)]
+    assert found["id"] == [struct.pack(">q", number) for number in range(_ROWS)]
+    assert found["body"][3] == b'\x01{"k": 3}'
+    assert found["note"][:3] == [b"", b"x", b"xx"]
+    assert source.left_out == []
+    assert "secret" not in source.name
+
+
+def test_all_tables_and_names_that_need_quotes(tables: Database) -> None:
+    found = objects_of(open_source(tables.url))
+    assert set(found) == {
+        *("", "events.id", "events.body", "events.note"),
+        'odd "name.a b',
+        "other.inside.x",
+    }
+    assert found["other.inside.x"] == [b"\x00\xff"]
+    assert rows_of(open_source(tables.url, table='odd "name')) == [
+        row_bytes([struct.pack(">i", 7)])
+    ]
+    assert len(rows_of(open_source(tables.url, table="seen"))) == 5
+
+
+def test_a_table_without_columns_is_said(tables: Database) -> None:
+    with tables.connect() as connection:
+        connection.execute("CREATE TABLE bare ()")
+        connection.execute("INSERT INTO bare DEFAULT VALUES")
+    source = open_source(tables.url, table="bare")
+    assert objects_of(source) == {}
+    assert "bare: has no columns" in reasons(source)
+
+
+def test_orders_pages_and_queries(tables: Database) -> None:
+    natural = [_row(number) for number in range(_ROWS)]
+    shuffled = rows_of(open_source(tables.url, table="events", order="shuffled"))
+    assert shuffled != natural
+    assert sorted(shuffled) == sorted(natural)
+    assert shuffled == rows_of(open_source(tables.url, table="events", order="shuffled"))
+    query = "SELECT id, body->>'k' AS k FROM events;"
+    by_k = objects_of(open_source(tables.url, query=query, order="sorted:k"))
+    assert by_k["k"] == sorted(by_k["k"])
+    pages = objects_of(open_source(tables.url, table="events", column_pages=1024))["id"]
+    assert [len(page) for page in pages] == [1024] * 23 + [_ROWS * 8 - 23 * 1024]
+    assert len(rows_of(open_source(tables.url, query="SELECT 1 WHERE false"))) == 0
+
+
+def test_rows_larger_than_a_block(tables: Database) -> None:
+    query = f"SELECT repeat('y', {3 * BLOCK_BYTES}) AS y FROM generate_series(1, 3)"
+    found = objects_of(open_source(tables.url, query=query))
+    assert [len(value) for value in found["y"]] == [3 * BLOCK_BYTES] * 3
+
+
+def test_nothing_can_be_written(tables: Database) -> None:
+    for query in ("DELETE FROM events RETURNING id", "SELECT nextval('s')"):
+        with pytest.raises(DatasetError, match="can't be read"):
+            rows_of(open_source(tables.url, query=query))
+    assert len(rows_of(open_source(tables.url, table="events"))) == _ROWS
+
+
+def test_what_is_not_there_is_told(tables: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(PlanError, match="did you mean 'events'"):
+        rows_of(open_source(tables.url, table="event"))
+    with pytest.raises(PlanError, match="did you mean 'note'"):
+        rows_of(open_source(tables.url, table="events", columns=["notes"]))
+    with pytest.raises(DatasetError, match="nothing of it is counted"):
+        rows_of(open_source(tables.url, query="SELECT * FROM nowhere"))
+    monkeypatch.setenv("LAB_SOURCE_SECRET", "wrong")
+    with pytest.raises(SystemUnavailable, match="password authentication failed"):
+        rows_of(open_source(tables.url, table="events"))
+    closed = tables.url.replace(f":{tables.endpoint.port}/", ":1/")
+    with pytest.raises(SystemUnavailable, match="can't be reached"):
+        rows_of(open_source(closed, table="events"))
+
+
+def test_a_table_that_disappears_during_the_scan_is_said(tables: Database) -> None:
+    source = open_source(tables.url)
+    blocks = source.blocks()
+    next(blocks)
+    with tables.connect() as connection:
+        connection.execute("DROP TABLE other.inside")
+    streams = {block.stream for block in blocks}
+    assert "other.inside.x" not in streams
+    assert 'odd "name.a b' in streams
+    assert len(source.left_out) == 1
+    assert "other.inside: can't be read any further" in reasons(source)
+    assert "does not exist" in reasons(source)
+    assert "the 0 rows before are counted" in reasons(source)
+
+
+def test_a_connection_that_is_lost_says_how_many_rows_are_counted(tables: Database) -> None:
+    query = "SELECT repeat('y', 1000) AS y FROM generate_series(1, 1000000)"
+    source = open_source(tables.url, query=query, columns=())
+    blocks = source.blocks()
+    rows = len(next(blocks).offsets) - 1
+    with tables.connect() as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = 'deduplab' AND pid <> pg_backend_pid()"
+        )
+    rows += sum(len(block.offsets) - 1 for block in blocks)
+    assert rows < 1_000_000
+    assert f"the {rows} rows before are counted" in reasons(source)
+
+
+def test_a_scan_that_is_given_up_leaves_nothing_behind(tables: Database) -> None:
+    query = "SELECT repeat('y', 1000) AS y FROM generate_series(1, 1000000)"
+    blocks = open_source(tables.url, query=query).blocks()
+    next(blocks)
+    blocks.close()  # type: ignore[attr-defined]
+    with tables.connect() as connection:
+        (left,) = connection.execute(
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE application_name = 'deduplab' AND state = 'active'"
+        ).fetchone() or (None,)
+    assert left == 0

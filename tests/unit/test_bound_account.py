@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from deduplab.bound.account import copies_of, found_within, packed_bytes
+from deduplab.bound.columns import all_columns, column_bounds, finest
+from deduplab.bound.results import Bin, Distances
+from deduplab.bound.scan import ScanSettings, scan
+from deduplab.bound.sources.catalogue import open_source
+
+
+def test_the_distance_curve_rises_to_all_copies() -> None:
+    distances = Distances(4, 5, [Bin(0, 0, 1), Bin(4, 7, 2), Bin(64, 127, 1)])
+    assert found_within(distances) == [(0, 0.25), (7, 0.75), (127, 1.0)]
+    assert found_within(Distances(0, None, [])) == []
+
+
+def test_all_columns_weigh_by_their_bytes(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    rows = [f"{n:04d},{'same' * 25}," for n in range(100)]
+    table.write_text("id,text,none\n" + "\n".join(rows) + "\n")
+    sketch = scan(open_source(str(table)), ScanSettings())
+    columns = column_bounds(sketch.result())
+    assert [(one.name, one.value_ratio) for one in columns] == [
+        ("id", 1.0),
+        ("text", 100.0),
+        ("none", None),
+    ]
+    together = all_columns(columns)
+    assert together.logical_bytes == 400 + 10_000
+    assert together.unique_bytes == 400 + 100
+    assert together.value_ratio == pytest.approx(10_400 / 500)
+    assert copies_of(sketch.streams["text"].grains["whole"]) == [(100, 1)]
+
+
+def test_compressed_bytes_only_where_they_were_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"ab" * 4096)
+    source = open_source(str(tmp_path))
+    with_codecs = scan(source, ScanSettings(grains=("whole",))).result().grains[0]
+    without = scan(source, ScanSettings(grains=("whole",), compress=False)).result().grains[0]
+    packed = packed_bytes(with_codecs)
+    assert packed is not None
+    assert 0 < packed < 100
+    assert packed_bytes(without) is None
+
+
+def test_the_finest_content_defined_grain() -> None:
+    assert finest(("whole", "cdc-65536", "fixed-4096", "cdc-8192")) == "cdc-8192"
+    assert finest(("whole", "fixed-4096")) is None

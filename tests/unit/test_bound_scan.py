@@ -1,0 +1,279 @@
+import tracemalloc
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deduplab.bound.grains import ALL_GRAINS, GRAINS, WHOLE
+from deduplab.bound.results import Bin, GrainResult
+from deduplab.bound.scan import (
+    ScanSettings,
+    exact_memory_bytes,
+    sampled_memory_bytes,
+    scan,
+    scan_sources,
+)
+from deduplab.bound.sketch import Sketch
+from deduplab.bound.stream import Block, Source
+from deduplab.bound.stream_scan import StreamScan
+from deduplab.errors import PlanError
+from tests.unit.bound_memory import MemorySource, expected
+
+EXACT = ScanSettings(compress=False)
+
+
+def counted(bins: list[Bin], values: Sequence[int]) -> bool:
+    """Tell whether bins say how many of the values lie in each, and leave none out."""
+    each = [sum(one.least <= value <= one.greatest for value in values) for one in bins]
+    return each == [one.count for one in bins] and sum(each) == len(values)
+
+
+def check(sketch: Sketch, objects: Sequence[bytes], *, distances: bool = True) -> None:
+    result = sketch.result()
+    assert result.objects == len(objects)
+    assert result.logical_bytes == sum(map(len, objects))
+    assert [grain.grain for grain in result.grains] == list(ALL_GRAINS)
+    for grain in result.grains:
+        check_grain(grain, objects, distances=distances)
+
+
+def check_grain(grain: GrainResult, objects: Sequence[bytes], *, distances: bool) -> None:
+    known = expected(objects, grain.grain)
+    assert grain.error is None
+    assert grain.logical_bytes == known.logical_bytes
+    assert (grain.chunks, grain.unique_chunks) == (known.chunks, len(known.lengths))
+    assert grain.unique_bytes == known.unique_bytes
+    assert counted(grain.copies, list(known.counts.values()))
+    if not known.chunks:
+        assert grain.ratio is None
+        assert grain.sizes is None
+        return
+    assert grain.ratio == known.logical_bytes / known.unique_bytes
+    lengths = list(known.lengths.values())
+    assert grain.sizes is not None
+    assert grain.sizes.mean_bytes == pytest.approx(np.mean(lengths))
+    assert grain.sizes.cv == pytest.approx(np.std(lengths) / np.mean(lengths))
+    assert grain.sizes.percentiles_bytes["p50"] == sorted(lengths)[(len(lengths) - 1) // 2]
+    assert counted(grain.sizes.histogram_bytes, lengths)
+    if distances:
+        assert grain.distances.copies == len(known.gaps)
+        assert counted(grain.distances.histogram_bytes, known.gaps)
+        if known.gaps:
+            median = sorted(known.gaps)[(len(known.gaps) - 1) // 2]
+            assert grain.distances.median_bytes == pytest.approx(median, rel=0.04)
+
+
+POOL = np.random.default_rng(11).bytes(1 << 20)
+
+
+@st.composite
+def objects_of_a_pool(draw: st.DrawFn) -> list[bytes]:
+    """Objects that share long stretches, so that chunks at every grain have copies."""
+    objects = []
+    for _ in range(draw(st.integers(1, 12))):
+        length = draw(st.sampled_from([0, 1, 700, 1024, 1025, 4096, 9000, 40_000, 300_000]))
+        start = draw(st.sampled_from([0, 1, 4096, 131_072, 400_000]))
+        objects.append(POOL[start : start + length] * draw(st.sampled_from([1, 1, 2])))
+    return objects
+
+
+@settings(max_examples=40, deadline=None)
+@given(objects_of_a_pool(), st.data())
+def test_all_grains_are_those_of_a_dictionary(objects: list[bytes], data: st.DataObject) -> None:
+    total = sum(map(len, objects))
+    ends = data.draw(st.lists(st.integers(0, total), max_size=8))
+    check(scan(MemorySource(objects, ends), EXACT), objects)
+
+
+@pytest.mark.parametrize("step", [1, 1000, 4096, 65_537, 300_000])
+def test_cuts_do_not_depend_on_blocks(step: int) -> None:
+    length = 3000 if step == 1 else 700_001
+    objects = [POOL[:length], bytes(length), POOL[5:length]]
+    ends = range(step, 3 * length, step)
+    check(scan(MemorySource(objects, ends), EXACT), objects)
+
+
+def test_small_objects_become_large_ones() -> None:
+    """Grains share one tally at first, and must part with all that it has counted."""
+    objects = [POOL[i * 50 : i * 50 + 100] for i in range(300)] * 2
+    objects += [POOL[:2000], POOL[:100], POOL[:5000], POOL[:20_000], POOL[:200_000], POOL[:5000]]
+    lengths = np.cumsum(list(map(len, objects)))
+    check(scan(MemorySource(objects, lengths[::7].tolist()), EXACT), objects)
+
+
+def test_many_chunks_are_sorted_in_more_than_once() -> None:
+    rng = np.random.default_rng(5)
+    numbers = rng.integers(0, 90_000, 300_000)
+    objects = [number.tobytes() for number in numbers]
+    ends = list(range(80_000, 8 * len(objects), 80_000))
+    grain = scan(MemorySource(objects, ends), ScanSettings((WHOLE,), compress=False)).result()
+    check_grain(grain.grains[0], objects, distances=True)
+
+
+def test_a_selection_of_grains_finds_the_same() -> None:
+    objects = [POOL[:300_000], POOL[100:900], POOL[4096:200_000], POOL[100:900]]
+    everything = {one.grain: one for one in scan(MemorySource(objects), EXACT).result().grains}
+    for name in ALL_GRAINS:
+        result = scan(MemorySource(objects), ScanSettings((name,), compress=False)).result()
+        assert result.grains == [everything[name]]
+
+
+def test_nothing_at_all() -> None:
+    result = scan(MemorySource([b"", b""]), EXACT).result()
+    assert result.objects == 2
+    assert [grain.ratio for grain in result.grains] == [None] * 10
+
+
+@pytest.mark.parametrize("offsets", [[0, 2, 5], [0, 3, 2], [-1, 2]])
+def test_a_block_that_contradicts_itself_is_refused(offsets: list[int]) -> None:
+    with pytest.raises(ValueError, match="within its data"):
+        StreamScan(EXACT).add(Block(memoryview(b"four"), np.array(offsets)))
+
+
+def test_streams_are_scanned_apart() -> None:
+    sources = [
+        MemorySource([b"aa", b"aa"], stream="name"),
+        MemorySource([b"aa", b"bb"], stream="place"),
+    ]
+    result = scan_sources(sources, ScanSettings((WHOLE,), compress=False)).result()
+    assert result.grains == []
+    assert (result.objects, result.logical_bytes) == (4, 8)
+    ratios = {name: stream.grains[0].ratio for name, stream in result.streams.items()}
+    assert ratios == {"name": 2.0, "place": 1.0}
+
+
+def test_sources_go_on_one_after_another() -> None:
+    sources = [MemorySource([POOL[:9000]], name="one"), MemorySource([POOL[:9000]], name="two")]
+    told: list[int] = []
+    sketch = scan_sources(sources, EXACT, progress=told.append)
+    check(sketch, [POOL[:9000], POOL[:9000]])
+    assert sketch.result().sources == ["one", "two"]
+    assert told == [9000, 9000]
+
+
+class Versions(Source):
+    """An object of 32 MiB, and nine versions of it with 100 bytes inserted at places of their own.
+
+    They come as parts of 4 MiB.
+    """
+
+    name, left_out = "versions", []
+
+    def blocks(self) -> Iterator[Block]:
+        rng = np.random.default_rng(2)
+        original = rng.bytes(32 << 20)
+        for version in range(10):
+            places = np.sort(rng.integers(0, len(original), 100 if version else 0)).tolist()
+            pieces = [original[a:b] for a, b in pairwise([0, *places, None])]
+            data = memoryview(b"!".join(pieces))
+            for at in range(0, len(data), 4 << 20):
+                part = data[at : at + (4 << 20)]
+                more = at + len(part) < len(data)
+                yield Block(part, np.array([0, len(part)]), continues=more)
+
+
+def test_ten_versions_with_insertions() -> None:
+    grains = (WHOLE, "fixed-4096", "fixed-16384", "cdc-4096", "cdc-16384")
+    result = scan(Versions(), ScanSettings(grains, compress=False)).result()
+    ratios = {grain.grain: grain.ratio or 0 for grain in result.grains}
+    assert ratios[WHOLE] == 1.0
+    assert 1.2 < ratios["fixed-4096"] < 1.4
+    assert 1.2 < ratios["fixed-16384"] < 1.4
+    assert ratios["cdc-4096"] > 8
+    assert 5 < ratios["cdc-16384"] < ratios["cdc-4096"]
+
+
+def test_settings_are_checked() -> None:
+    assert ScanSettings(("cdc-4096", WHOLE)).grains == (WHOLE, "cdc-4096")
+    assert ScanSettings(sample=1 / 64).halvings == 6
+    assert ScanSettings(sample=1.0).halvings == 0
+    assert ScanSettings().halvings is None
+    with pytest.raises(PlanError, match="did you mean 'cdc-4096'"):
+        ScanSettings(("cdc-4097",))
+    with pytest.raises(PlanError, match="no grain"):
+        ScanSettings(())
+    for sample in (0.0, 0.3, 2.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(PlanError, match="power of two"):
+            ScanSettings(sample=sample)
+
+
+def test_compression() -> None:
+    rng = np.random.default_rng(3)
+    noise = [rng.bytes(4096) for _ in range(20)]
+    text = [(f"line {i} " * 600).encode()[:4096] for i in range(20)]
+    # Copies of noise only: without deduplication, less of the whole compresses.
+    source = MemorySource([*noise, *text, *noise * 4])
+    result = scan(source, ScanSettings(("fixed-4096",))).result()
+    found = {one.codec: one for one in result.grains[0].compression}
+    assert list(found) == ["zstd-1", "zstd-3", "lz4"]
+    for one in found.values():
+        assert one.complete
+        assert (one.sampled_chunks, one.sampled_bytes) == (40, 40 * 4096)
+        assert one.relative_standard_error == 0
+        assert 1.8 < one.unique_ratio < 2.0
+        assert 1.1 < one.all_ratio < 1.25
+
+
+def test_compression_is_sampled_within_its_budget() -> None:
+    rng = np.random.default_rng(4)
+    blocks = [rng.bytes(1024) + bytes(1024 * int(zeros)) for zeros in rng.integers(1, 7, 6000)]
+    exact = sum(map(len, blocks)) / (1024 * len(blocks))
+    for hint in (None, sum(map(len, blocks))):
+        source = MemorySource(blocks)
+        source.total_bytes = lambda hint=hint: hint  # type: ignore[method-assign, misc]
+        result = scan(source, ScanSettings((WHOLE,))).result()
+        for one in result.grains[0].compression:
+            assert not one.complete
+            assert 0 < one.sampled_bytes <= 4 << 20
+            assert 0 < one.relative_standard_error < 0.05
+            assert one.unique_ratio == pytest.approx(exact, rel=0.1)
+
+
+def test_a_long_object_is_compressed_by_its_head() -> None:
+    objects = [bytes(200_000) + POOL[:800_000]]
+    one, other = (
+        scan(MemorySource(objects, ends), ScanSettings((WHOLE,))).result().grains
+        for ends in ([], [10, 300_000, 500_000])
+    )
+    assert one == other
+    assert not one[0].compression[0].complete
+    assert one[0].compression[0].sampled_bytes == 256 * 1024
+    assert one[0].compression[0].unique_ratio == pytest.approx(262_144 / 62_144, rel=0.01)
+
+
+class Noise(Source):
+    """One object of 40 MiB that is never in memory as a whole."""
+
+    name, left_out, length = "noise", [], 40 << 20
+
+    def blocks(self) -> Iterator[Block]:
+        rng = np.random.default_rng(6)
+        offsets = np.array([0, 1 << 20])
+        for at in range(1 << 20, self.length + 1, 1 << 20):
+            yield Block(memoryview(rng.bytes(1 << 20)), offsets, continues=at < self.length)
+
+
+def test_memory_is_said_beforehand() -> None:
+    names = ("fixed-4096", "cdc-4096")
+    tracemalloc.start()
+    scan(Noise(), ScanSettings(names, compress=False))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    said = exact_memory_bytes(Noise.length, names)
+    # What is not said: two blocks of data, and lists of the cuts in one.
+    assert peak < said + (3 << 20)
+    assert exact_memory_bytes(Noise.length, names, object_bytes=100) > 30 * said
+    assert sampled_memory_bytes(ALL_GRAINS) < 32 << 20
+
+
+def test_every_grain_has_limits() -> None:
+    assert all(grain.never_cut_bytes <= grain.most_bytes for grain in GRAINS.values())
+    assert Counter(name.partition("-")[0] for name in ALL_GRAINS) == {
+        "whole": 1,
+        "fixed": 5,
+        "cdc": 4,
+    }

@@ -1,0 +1,391 @@
+"""Table files: rows and columns as streams, orders, pages; broken files are said."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import pickle
+import sqlite3
+import struct
+from contextlib import closing
+from itertools import pairwise
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from deduplab.bound.sources import open_source
+from deduplab.bound.sources.table import row_bytes
+from deduplab.errors import DatasetError, PlanError
+from tests.unit.sources_reading import objects_of, reasons, rows_of
+
+ROWS = 5000
+NUMBERS = [None if number % 7 == 0 else number for number in range(ROWS)]
+WORDS = [None if number % 11 == 0 else f"word {number % 13}" for number in range(ROWS)]
+
+
+def _number(value: int | None) -> bytes:
+    return b"" if value is None else struct.pack("<q", value)
+
+
+def _expected_rows() -> list[bytes]:
+    return [
+        row_bytes(
+            [None if number is None else _number(number), None if word is None else word.encode()]
+        )
+        for number, word in zip(NUMBERS, WORDS, strict=True)
+    ]
+
+
+@pytest.fixture
+def parquet(tmp_path: Path) -> Path:
+    path = tmp_path / "table.parquet"
+    pq.write_table(pa.table({"number": NUMBERS, "word": WORDS}), path, row_group_size=700)
+    return path
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Path:
+    path = tmp_path / "table.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE first (number INTEGER, word TEXT)")
+        connection.execute("CREATE TABLE second (value BLOB, real REAL)")
+        connection.executemany("INSERT INTO first VALUES (?, ?)", zip(NUMBERS, WORDS, strict=True))
+        connection.execute("INSERT INTO second VALUES (x'00ff', 1.5)")
+        connection.commit()
+    return path
+
+
+@pytest.fixture
+def duck(tmp_path: Path) -> Path:
+    path = tmp_path / "table.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE TABLE first (number BIGINT, word VARCHAR)")
+        table = pa.table({"number": NUMBERS, "word": WORDS})
+        connection.register("given", table)
+        connection.execute("INSERT INTO first SELECT * FROM given")
+        connection.execute("CREATE TABLE second AS SELECT 1.5::DOUBLE AS real")
+    return path
+
+
+def test_parquet_rows_and_columns(parquet: Path) -> None:
+    source = open_source(str(parquet))
+    assert objects_of(source) == {
+        "": _expected_rows(),
+        "number": [_number(number) for number in NUMBERS],
+        "word": [(word or "").encode() for word in WORDS],
+    }
+    assert source.left_out == []
+    assert objects_of(pickle.loads(pickle.dumps(source)))[""] == _expected_rows()
+
+
+def test_every_engine_gives_the_same_rows(sqlite: Path, duck: Path, parquet: Path) -> None:
+    for source in (
+        open_source(str(sqlite), table="first"),
+        open_source(str(duck), table="first"),
+        open_source(str(parquet)),
+    ):
+        assert rows_of(source) == _expected_rows(), source.name
+
+
+def test_chosen_columns(parquet: Path, sqlite: Path) -> None:
+    words = [(word or "").encode() for word in WORDS]
+    for source in (
+        open_source(str(parquet), columns=["word"]),
+        open_source(str(sqlite), table="first", columns=["word"]),
+    ):
+        found = objects_of(source)
+        assert set(found) == {"", "word"}
+        assert found["word"] == words
+    assert set(objects_of(open_source(str(parquet), columns=()))) == {""}
+    with pytest.raises(PlanError, match="did you mean 'word'"):
+        rows_of(open_source(str(parquet), columns=["wrod"]))
+
+
+@pytest.mark.parametrize("kind", ["parquet", "sqlite", "duck"])
+def test_orders_keep_the_rows_and_change_their_places(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
+    path = str(request.getfixturevalue(kind))
+    table = None if kind == "parquet" else "first"
+    expected = _expected_rows()
+    shuffled = rows_of(open_source(path, table=table, order="shuffled"))
+    assert shuffled != expected
+    assert sorted(shuffled) == sorted(expected)
+    by_word = objects_of(open_source(path, table=table, order="sorted:word"))
+    assert sorted(by_word[""]) == sorted(expected)
+    changes = sum(a != b for a, b in pairwise(by_word["word"]))
+    assert changes == 13, "12 words and NULL stand together each" if changes else ""
+    by_number = objects_of(open_source(path, table=table, columns=["word"], order="sorted:number"))
+    assert set(by_number) == {"", "word"}
+    with pytest.raises(PlanError, match="unknown order 'random'"):
+        open_source(path, order="random")
+    with pytest.raises(PlanError, match="unknown column"):
+        rows_of(open_source(path, table=table, order="sorted:none"))
+
+
+def test_pages_are_runs_of_whole_values(parquet: Path) -> None:
+    values = objects_of(open_source(str(parquet)))
+    pages = objects_of(open_source(str(parquet), column_pages=1000))
+    assert pages[""] == values[""], "rows are no pages"
+    for column in ("number", "word"):
+        assert b"".join(pages[column]) == b"".join(values[column])
+        lengths = [len(page) for page in pages[column]]
+        assert all(1000 <= length < 1010 for length in lengths[:-1])
+        assert 0 < lengths[-1] < 1010
+    ends = {0}
+    for value in values["word"]:
+        ends.add(max(ends) + len(value))
+    position = 0
+    for page in pages["word"]:
+        position += len(page)
+        assert position in ends
+
+
+def test_nested_and_other_types(tmp_path: Path) -> None:
+    table = pa.table(
+        {
+            "list": [[1, 2], None, []],
+            "texts": [["x", "yy"], [None], None],
+            "struct": [{"a": 1, "b": "x"}, None, {"a": None, "b": None}],
+            "flag": [True, None, False],
+            "map": pa.array([[("k", 1)], None, []], pa.map_(pa.string(), pa.int32())),
+            "nothing": pa.nulls(3),
+            "words": pa.array(["q", "r", "q"]).dictionary_encode(),
+            "time": pa.array([1, None, 3], pa.timestamp("us")),
+            "fixed": pa.array([b"abc", None, b"xyz"], pa.binary(3)),
+        }
+    )
+    path = tmp_path / "t.parquet"
+    pq.write_table(table, path)
+    source = open_source(str(path))
+    found = objects_of(source)
+    assert source.left_out == []
+    one, two = _number(1), _number(2)
+    assert found["list"] == [one + two, b"", b""]
+    assert found["texts"] == [row_bytes([b"x", b"yy"]), row_bytes([None]), b""]
+    assert found["struct"] == [row_bytes([one, b"x"]), b"", row_bytes([None, None])]
+    assert found["flag"] == [b"\x01", b"", b"\x00"]
+    assert found["map"] == [row_bytes([row_bytes([b"k", struct.pack("<i", 1)])]), b"", b""]
+    assert found["nothing"] == [b""] * 3
+    assert found["words"] == [b"q", b"r", b"q"]
+    assert found["time"] == [one, b"", _number(3)]
+    assert found["fixed"] == [b"abc", b"", b"xyz"]
+    assert len(found[""]) == len(set(found[""])) == 3
+
+
+def test_a_truncated_parquet_counts_nothing(parquet: Path) -> None:
+    os.truncate(parquet, parquet.stat().st_size - 10)
+    with pytest.raises(DatasetError, match="truncated, broken or no Parquet file"):
+        rows_of(open_source(str(parquet)))
+
+
+def test_a_parquet_with_a_damaged_row_group_says_how_many_rows_are_lost(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    table = pa.table({"n": list(range(40_000))})
+    pq.write_table(table, path, row_group_size=10_000, compression="zstd", use_dictionary=False)
+    offset = pq.ParquetFile(path).metadata.row_group(2).column(0).data_page_offset
+    data = bytearray(path.read_bytes())
+    data[offset : offset + 2000] = bytes(2000)
+    path.write_bytes(data)
+    source = open_source(str(path))
+    found = rows_of(source)
+    kept = [n for n in range(40_000) if n // 10_000 != 2]
+    assert found == [row_bytes([_number(n)]) for n in kept]
+    assert "row group 2: broken" in reasons(source)
+    assert "10000 of its 10000 rows are not counted" in reasons(source)
+
+
+def test_csv_by_column(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(b'\xef\xbb\xbfa,"b ""c""",a\n1,"x,\ny",\xff\n,"",3\n')
+    source = open_source(str(path))
+    assert objects_of(source) == {
+        "": [row_bytes([b"1", b"x,\ny", b"\xff"]), row_bytes([b"", b"", b"3"])],
+        "a": [b"1", b""],
+        'b "c"': [b"x,\ny", b""],
+        "a 3": [b"\xff", b"3"],
+    }
+    assert source.left_out == []
+
+
+def test_csv_in_other_orders(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"a,b\n" + b"".join(b"%d,%d\n" % (n, n % 3) for n in range(999)))
+    natural = objects_of(open_source(str(path)))
+    shuffled = objects_of(open_source(str(path), order="shuffled"))
+    assert shuffled["a"] != natural["a"]
+    assert sorted(shuffled["a"]) == sorted(natural["a"])
+    ordered = objects_of(open_source(str(path), order="sorted:b", columns=["a"]))
+    assert ordered["a"] == [b"%d" % n for rest in range(3) for n in range(rest, 999, 3)]
+
+
+def test_csv_with_uneven_rows_says_how_many_are_lost(tmp_path: Path) -> None:
+    path = tmp_path / "t.tsv.gz"
+    path.write_bytes(gzip.compress(b"a\tb\n1\t2\n3\n4\t5\t6\n7\t8\n"))
+    source = open_source(str(path))
+    assert objects_of(source)["a"] == [b"1", b"7"]
+    assert "2 rows have another number of fields than the first line (2)" in reasons(source)
+
+
+def test_csv_that_is_cut_or_empty(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv.gz"
+    rows = b"a,b\n" + b"".join(b"%d,%d\n" % (n, n * n) for n in range(100_000))
+    whole = gzip.compress(rows)
+    path.write_bytes(whole[: len(whole) // 2])
+    source = open_source(str(path))
+    found = rows_of(source)
+    assert len(found) < 100_000
+    assert f"the {len(found)} rows before are counted" in reasons(source)
+    (tmp_path / "empty.csv").write_bytes(b"")
+    with pytest.raises(DatasetError, match="no line that names its columns"):
+        rows_of(open_source(str(tmp_path / "empty.csv")))
+    (tmp_path / "head.csv").write_bytes(b"a,b\n")
+    assert objects_of(open_source(str(tmp_path / "head.csv"))) == {}
+
+
+def test_json_lines(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl.gz"
+    lines = [b'{"a": 1, "b": [1,  2]}', b'{"a":1.0,"":"x"}', b"[1]", b'"text"']
+    path.write_bytes(gzip.compress(b"\r\n".join([*lines, b"", b"{broken", b'{"a": 2}'])))
+    source = open_source(str(path))
+    assert objects_of(source) == {
+        "": [*lines, b'{"a": 2}'],
+        "a": [b"1", b"1.0", b"2"],
+        "b": [b"[1,  2]"],
+        '""': [b'"x"'],
+    }
+    assert "1 lines are not JSON and are not counted (the first is line 6" in reasons(source)
+    assert set(objects_of(open_source(str(path), columns=["b"]))) == {"", "b"}
+
+
+def test_json_lines_in_other_orders(tmp_path: Path) -> None:
+    path = tmp_path / "t.ndjson"
+    lines = [json.dumps({"key": number % 5, "n": number}).encode() for number in range(1000)]
+    path.write_bytes(b"\n".join(lines))
+    shuffled = rows_of(open_source(str(path), order="shuffled"))
+    assert shuffled != lines
+    assert sorted(shuffled) == sorted(lines)
+    ordered = objects_of(open_source(str(path), order="sorted:key", column_pages="1 KiB"))
+    assert sorted(ordered[""]) == sorted(lines)
+    assert b"".join(ordered["key"]) == b"".join(b"%d" % key * 200 for key in range(5))
+
+
+def test_json_lines_with_too_many_keys(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text("\n".join(f'{{"key{number}": 1}}' for number in range(1500)))
+    source = open_source(str(path))
+    found = objects_of(source)
+    assert len(found[""]) == 1500
+    assert len(found) == 1001
+    assert "500 keys are counted in the rows, but not as columns" in reasons(source)
+
+
+def test_all_tables_of_a_file(sqlite: Path, duck: Path) -> None:
+    found = objects_of(open_source(str(sqlite)))
+    assert set(found) == {"", "first.number", "first.word", "second.value", "second.real"}
+    assert found["second.value"] == [b"\x00\xff"]
+    assert found["second.real"] == [struct.pack("<d", 1.5)]
+    assert len(found[""]) == ROWS + 1
+    found = objects_of(open_source(str(duck)))
+    assert set(found) == {"", "first.number", "first.word", "second.real"}
+    assert len(found[""]) == ROWS + 1
+
+
+def test_queries_and_unknown_tables(sqlite: Path, duck: Path) -> None:
+    for path in (sqlite, duck):
+        query = "SELECT word, count(*) AS times FROM first GROUP BY word;"
+        assert len(objects_of(open_source(str(path), query=query))["times"]) == 14
+        with pytest.raises(PlanError, match="did you mean 'first'"):
+            rows_of(open_source(str(path), table="frist"))
+        with pytest.raises(DatasetError, match="nothing of it is counted"):
+            rows_of(open_source(str(path), query="SELECT * FROM nowhere"))
+        with pytest.raises(PlanError, match="not both"):
+            open_source(str(path), query=query, table="first")
+
+
+def test_views_can_be_named(sqlite: Path) -> None:
+    with closing(sqlite3.connect(sqlite)) as connection:
+        connection.execute("CREATE VIEW some AS SELECT number FROM first LIMIT 3")
+        connection.commit()
+    assert len(rows_of(open_source(str(sqlite), table="some"))) == 3
+    assert "some.number" not in objects_of(open_source(str(sqlite)))
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "duck"])
+def test_a_database_file_is_not_changed_and_gets_no_neighbours(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
+    path: Path = request.getfixturevalue(kind)
+    if kind == "sqlite":
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA journal_mode = wal")
+    before, state, names = path.read_bytes(), path.stat(), sorted(path.parent.iterdir())
+    blocks = open_source(str(path), order="sorted:word", table="first").blocks()
+    next(blocks)
+    assert sorted(path.parent.iterdir()) == names
+    list(blocks)
+    assert sorted(path.parent.iterdir()) == names
+    after = path.stat()
+    assert (after.st_mtime_ns, after.st_ctime_ns) == (state.st_mtime_ns, state.st_ctime_ns)
+    assert path.read_bytes() == before
+
+
+def test_a_query_can_t_write(sqlite: Path, duck: Path, tmp_path: Path) -> None:
+    for path, query in (
+        (sqlite, "DELETE FROM first RETURNING number"),
+        (duck, "DELETE FROM first RETURNING number"),
+        (duck, f"SELECT * FROM read_text('{tmp_path}/*')"),
+    ):
+        with pytest.raises(DatasetError, match="can't be read"):
+            rows_of(open_source(str(path), query=query))
+
+
+def test_a_sqlite_file_in_use_is_refused_not_misread(sqlite: Path) -> None:
+    with closing(sqlite3.connect(sqlite)) as connection:
+        connection.execute("PRAGMA journal_mode = wal")
+        connection.execute("INSERT INTO second VALUES (x'01', 2)")
+        connection.commit()
+        names = sorted(sqlite.parent.iterdir())
+        with pytest.raises(DatasetError, match=r"write-ahead log of .* scan a copy of both"):
+            rows_of(open_source(str(sqlite)))
+        assert sorted(sqlite.parent.iterdir()) == names
+    assert len(rows_of(open_source(str(sqlite), table="second"))) == 2
+
+
+def test_a_sqlite_file_that_is_written_to_is_said(sqlite: Path) -> None:
+    source = open_source(str(sqlite))
+    blocks = source.blocks()
+    next(blocks)
+    with closing(sqlite3.connect(sqlite)) as connection:
+        connection.execute("INSERT INTO second VALUES (x'01', 2)")
+        connection.commit()
+    list(blocks)
+    assert "changed while it was read" in reasons(source)
+
+
+def test_a_damaged_sqlite_file_says_what_is_lost(sqlite: Path) -> None:
+    data = bytearray(sqlite.read_bytes())
+    for page in range(6, len(data) // 4096 - 2):
+        data[page * 4096 : page * 4096 + 16] = b"\xff" * 16
+    sqlite.write_bytes(data)
+    source = open_source(str(sqlite))
+    found = objects_of(source)
+    assert 0 < len(found["first.number"]) < ROWS
+    assert f"the {len(found['first.number'])} rows before are counted" in reasons(source)
+    assert len(found["second.value"]) == 1
+
+
+def test_files_that_are_none(tmp_path: Path) -> None:
+    for name, head in (("a.duckdb", b"12345678DUCK"), ("a.sqlite", b"SQLite format 3\0")):
+        path = tmp_path / name
+        path.write_bytes(head + b"x" * 20_000)
+        with pytest.raises(DatasetError):
+            rows_of(open_source(str(path)))
+    path = tmp_path / "a.parquet"
+    path.write_bytes(b"text")
+    with pytest.raises(DatasetError, match="no Parquet file"):
+        rows_of(open_source(str(path)))
