@@ -29,7 +29,15 @@ from deduplab.model import Manifest
 from deduplab.units import format_bytes
 
 
-@click.group("data", short_help="List, fetch, make and verify datasets.")
+@click.group(
+    "data",
+    short_help="List, fetch, make and verify datasets.",
+    epilog="Examples:\n\n"
+    "\b\n"
+    "  deduplab data list                                   what there is\n"
+    "  deduplab data make examples/dataset.toml -o DIR      files and manifest\n"
+    "  deduplab data verify DIR                             count it all again",
+)
 def command() -> None:
     """Datasets: what there is, real ones fetched, exact ones made as files, and verified."""
 

@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "report": "Write the report of a run, or print its figures as rows.",
     "list": "List systems, variants, payloads, plans or runs.",
     "data": "List, fetch, make and verify datasets.",
+    "scan": "Say how redundant any data is, at every grain.",
     "doctor": "Check, system by system, what works on this machine.",
     "calibrate": "Measure the reference stores, whose answers are known.",
     "clean": "Remove what killed runs left behind, and old runs on demand.",

@@ -1,0 +1,263 @@
+"""``deduplab scan``: how redundant data is, at every grain."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import msgspec
+from rich.console import Console
+
+from deduplab.bench.environment import record
+from deduplab.bench.on_disk import scan_directory
+from deduplab.bound.account import Account, FilesOnDisk, document
+from deduplab.bound.scan import ScanSettings, scan_sources, total_bytes
+from deduplab.bound.sketch import Sketch, compare, merge
+from deduplab.bound.sources.catalogue import FORMATS
+from deduplab.bound.sources.files import FileSource
+from deduplab.bound.stream import Source
+from deduplab.cli import scan_table, scan_work
+from deduplab.cli.scan_options import ScanOptions
+from deduplab.errors import DatasetError, Interrupted, PlanError
+
+_EXAMPLES: Final = """\
+Examples:
+
+\b
+  deduplab scan /srv/backup                             files, each an object
+  deduplab scan photos.tar -j 2 --html scan.html        an archive, and a page
+  pg_dump lab | deduplab scan - --grain cdc             standard input
+  deduplab scan 'postgresql://lab@db.example.org/lab?secret=env:PGPASSWORD' --table events
+  deduplab scan events.csv --order natural --order sorted:type
+  deduplab scan /srv/a --sample 1/64 --sketch a.sketch
+  deduplab scan --merge a.sketch b.sketch
+  deduplab scan --compare a.sketch /srv/b
+  deduplab scan --on-disk /var/lib/postgresql/15 --planted dataset.toml
+"""
+
+
+@click.command("scan", epilog=_EXAMPLES)
+@click.argument("sources", metavar="SOURCE...", nargs=-1)
+@click.option("--table", metavar="NAME", help="Of a database: this table.  [default: all]")
+@click.option("--query", metavar="SQL", help="Of a database: the answer to this query.")
+@click.option("--columns", metavar="A,B", help="Columns to scan; '' for rows alone.")
+@click.option(
+    "--order",
+    multiple=True,
+    metavar="ORDER",
+    help="Order of a table's rows: natural, shuffled or sorted:COLUMN. Several are compared, "
+    "in pages of values.  [default: natural]",
+)
+@click.option(
+    "--pages",
+    metavar="BYTES",
+    help="Cut columns into pages of values, as a columnar engine does.",
+)
+@click.option("--format", "kind", metavar="KIND", help=f"Read a file as: {', '.join(FORMATS)}.")
+@click.option("--delimiter", metavar="CHAR", help="Of a CSV file.  [default: a comma]")
+@click.option(
+    "--grain",
+    multiple=True,
+    metavar="GRAIN",
+    help="Grain such as whole, fixed-4096, cdc-8192; 'fixed' and 'cdc' are all of theirs. "
+    "May be given several times.  [default: all ten]",
+)
+@click.option("--exact", is_flag=True, help="Count every chunk; the default.")
+@click.option("--sample", metavar="SHARE", help="Keep a share of the chunks, such as 1/64.")
+@click.option(
+    "--compress/--no-compress",
+    default=True,
+    show_default=True,
+    help="Find out what zstd and lz4 make of a sample of the chunks.",
+)
+@click.option(
+    "-j",
+    "processes",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Processes that read.",
+)
+@click.option("--dask", metavar="ADDRESS", help="Read on a Dask cluster instead.")
+@click.option(
+    "--sketch", metavar="FILE", type=click.Path(path_type=Path), help="Keep what was found."
+)
+@click.option("--merge", is_flag=True, help="The arguments are sketches; put them together.")
+@click.option("--compare", metavar="A B", nargs=2, help="Say what two sketches, or sources, share.")
+@click.option(
+    "--on-disk",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Scan a system's own files: what redundancy is left in them.",
+)
+@click.option(
+    "--planted",
+    metavar="DIR|SPEC",
+    help="With --on-disk: count the physical copies of this dataset's payloads.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, nothing else.")
+@click.option(
+    "--html",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write a page that stands alone.",
+)
+@click.option(
+    "--allow-left-out",
+    is_flag=True,
+    help="Exit with 0 although something could not be read.  [default: exit code 9]",
+)
+def command(**given: Any) -> None:
+    """Say how redundant SOURCE is at every grain: unique bytes, copies, distances, compression.
+
+    A source is a folder, a file, a tar or zip archive, a table (CSV, JSON lines, Parquet,
+    SQLite, DuckDB), a block device, - for standard input, or a URL: postgresql://, mariadb://,
+    clickhouse://, s3://, kafka://. It is read, and never written to.
+    """
+    options = ScanOptions(**given)
+    options.check()
+    notes = Console(stderr=True)
+    if options.compare is not None:
+        _compare(options, options.compare, notes)
+        return
+    try:
+        account = _account(options, notes)
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted; nothing was written, so scan again") from None
+    if options.sketch is not None:
+        account.sketch.save(options.sketch)
+    if options.html is not None:
+        from deduplab.report import scan_page
+
+        scan_page.write(account, options.html)
+    if options.as_json:
+        click.echo(json.dumps(document(account), indent=2))
+    else:
+        console = _console()
+        scan_table.show(console, account)
+        if options.html is not None:
+            console.print(f"page: {options.html}", highlight=False, soft_wrap=True)
+    if account.unread and not options.allow_left_out:
+        many = len(account.unread)
+        raise DatasetError(
+            f"{many} thing{'s' if many > 1 else ''} could not be read, so the figures are those of "
+            "the rest; --allow-left-out accepts that"
+        )
+
+
+def _account(options: ScanOptions, notes: Console) -> Account:
+    if options.merge:
+        sketch = merge([Sketch.load(Path(name)) for name in options.sources])
+        return Account(sketch, sketch.result(), command=_command_line(), environment=_environment())
+    settings = options.settings()
+    if options.on_disk is not None:
+        return _on_disk(options, options.on_disk, settings, notes)
+    sources = [options.opened(text) for text in options.sources]
+    orders = options.order_sources()
+    scan_work.foretell(notes, sources, settings)
+    began = time.perf_counter()
+    sketch = _scan(sources, settings, options, notes, "scanning")
+    duration_s = time.perf_counter() - began
+    return Account(
+        sketch,
+        sketch.result(),
+        settings=settings,
+        orders={
+            order: _scan(again, settings, options, notes, order).result()
+            for order, again in orders.items()
+        },
+        page_bytes=options.page_bytes(),
+        command=_command_line(),
+        duration_s=duration_s,
+        processes=options.processes,
+        environment=_environment(),
+    )
+
+
+def _scan(
+    sources: Sequence[Source],
+    settings: ScanSettings,
+    options: ScanOptions,
+    notes: Console,
+    what: str,
+) -> Sketch:
+    with scan_work.shown_progress(notes, what, total_bytes(sources)) as advance:
+        return scan_sources(sources, settings, options.processes, options.dask, advance)
+
+
+def _on_disk(
+    options: ScanOptions, directory: Path, settings: ScanSettings, notes: Console
+) -> Account:
+    if (directory / "run.json").is_file():
+        raise PlanError(
+            f"{str(directory)!r} is a run: it keeps results, and no system's files any more; name "
+            "the data directory of a system"
+        )
+    planted = scan_work.planted_payloads(options.planted) if options.planted else None
+    expected_bytes = None
+    if directory.is_dir():
+        files = FileSource(str(directory))
+        scan_work.foretell(notes, [files], settings)
+        expected_bytes = files.total_bytes()
+    began = time.perf_counter()
+    with scan_work.shown_progress(notes, "scanning", expected_bytes) as advance:
+        found = scan_directory(directory, settings, planted, options.processes, advance)
+    return Account(
+        found.sketch,
+        found.sketch.result(),
+        settings=settings,
+        on_disk=FilesOnDisk(
+            found.directory, found.apparent_bytes, found.allocated_bytes, found.planted
+        ),
+        command=_command_line(),
+        duration_s=time.perf_counter() - began,
+        processes=options.processes,
+        environment=_environment(),
+    )
+
+
+def _compare(options: ScanOptions, names: tuple[str, str], notes: Console) -> None:
+    settings = options.settings()
+
+    def scanned(text: str) -> Sketch:
+        sketch = _scan([options.opened(text)], settings, options, notes, text)
+        account = Account(sketch, sketch.result())
+        if account.unread and not options.allow_left_out:
+            first = account.unread[0]
+            raise DatasetError(
+                f"{text!r} could not be read as a whole ({first.name}: {first.reason}), so it "
+                "is not compared; --allow-left-out compares the rest"
+            )
+        return sketch
+
+    first, second = (scan_work.saved_or_scanned(name, scanned) for name in names)
+    comparison = compare(first, second)
+    if options.as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(comparison), indent=2).decode())
+    else:
+        scan_table.show_comparison(_console(), comparison)
+
+
+def _console() -> Console:
+    # Where no terminal sets a width, the widest table has room.
+    if sys.stdout.isatty() or "COLUMNS" in os.environ:
+        return Console()
+    return Console(width=100)
+
+
+def _command_line() -> str:
+    # A name that is no UTF-8 must not keep the page from being written.
+    return shlex.join(["deduplab", *sys.argv[1:]]).encode("utf-8", "backslashreplace").decode()
+
+
+def _environment() -> dict[str, str]:
+    found = record(Path("/"))
+    return {name: value for name, value in found.items() if not name.startswith("workspace")}

@@ -1,0 +1,149 @@
+"""What the command line of ``deduplab scan`` says, checked before anything is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deduplab.bound.scan import ScanSettings
+from deduplab.bound.sources.base import PAGE_BYTES
+from deduplab.bound.sources.catalogue import open_source
+from deduplab.bound.stream import Source
+from deduplab.cli import scan_work
+from deduplab.errors import PlanError
+from deduplab.units import parse_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ScanOptions:
+    """What the command line says, in the words of its options."""
+
+    sources: tuple[str, ...]
+    table: str | None
+    query: str | None
+    columns: str | None
+    order: tuple[str, ...]
+    pages: str | None
+    kind: str | None
+    delimiter: str | None
+    grain: tuple[str, ...]
+    exact: bool
+    sample: str | None
+    compress: bool
+    processes: int
+    dask: str | None
+    sketch: Path | None
+    merge: bool
+    compare: tuple[str, str] | None
+    on_disk: Path | None
+    planted: str | None
+    as_json: bool
+    html: Path | None
+    allow_left_out: bool
+
+    def settings(self) -> ScanSettings:
+        """Return what the scan is asked for."""
+        if self.exact and self.sample is not None:
+            raise PlanError("--exact and --sample exclude each other; give one of them")
+        return ScanSettings(
+            grains=scan_work.grains_of(self.grain),
+            sample=scan_work.share_of(self.sample),
+            compress=self.compress,
+        )
+
+    def page_bytes(self) -> int | None:
+        """Return the length of pages; None where an object is a value."""
+        return None if self.pages is None else parse_bytes(self.pages)
+
+    def opened(self, text: str, order: str | None = None, pages: int | None = None) -> Source:
+        """Open a source; in another order and in pages for the comparison of orders."""
+        return open_source(
+            text,
+            table=self.table,
+            query=self.query,
+            columns=None if self.columns is None else _split(self.columns),
+            order=order or (self.order[0] if self.order else "natural"),
+            column_pages=pages or self.page_bytes() or False,
+            kind=self.kind,
+            delimiter=self.delimiter,
+        )
+
+    def order_sources(self) -> dict[str, list[Source]]:
+        """Open the sources once more for each order, in pages, if several are to be compared."""
+        if len(self.order) < 2:
+            return {}
+        for order in self.order:
+            for text in self.sources:
+                self.opened(text, order)  # an order that has no meaning is said before pages
+        pages = self.page_bytes() or PAGE_BYTES
+        return {
+            order: [self.opened(text, order, pages) for text in self.sources]
+            for order in self.order
+        }
+
+    def check(self) -> None:
+        """Refuse what excludes each other, before anything is read."""
+        ways = {
+            "SOURCE": bool(self.sources) and not self.merge,
+            "--merge": self.merge,
+            "--compare": self.compare is not None,
+            "--on-disk": self.on_disk is not None,
+        }
+        asked = [name for name, given in ways.items() if given]
+        if len(asked) != 1:
+            raise PlanError(
+                "nothing to scan: name a source (a path, a URL, or - for standard input)"
+                if not asked
+                else f"{' and '.join(asked)} exclude each other; give one of them"
+            )
+        if self.merge and not self.sources:
+            raise PlanError("--merge needs sketches: deduplab scan --merge A.sketch B.sketch")
+        self._check_unused(asked[0])
+        if self.planted is not None and self.processes > 1:
+            raise PlanError("planted payloads are sought by one process; leave out -j")
+        if len(set(self.order)) != len(self.order):
+            raise PlanError("--order names an order twice; name each once")
+        for target in (self.html, self.sketch):
+            if target is not None:
+                self._check_target(target)
+
+    def _check_target(self, target: Path) -> None:
+        """Refuse to write where there is no folder, or into what is read."""
+        if not target.absolute().parent.is_dir():
+            raise PlanError(f"there is no folder {str(target.parent)!r} to write {target.name}")
+        for text in (*self.sources, *(str(path) for path in (self.on_disk,) if path)):
+            if target.resolve().is_relative_to(Path(text).resolve()):
+                raise PlanError(
+                    f"{str(target)!r} lies in what is read ({text!r}), which is never written to; "
+                    "name another place"
+                )
+
+    def _check_unused(self, way: str) -> None:
+        """Refuse options that would change nothing, rather than pass over them."""
+        reading = {
+            "--table": self.table,
+            "--query": self.query,
+            "--columns": self.columns,
+            "--order": self.order or None,
+            "--pages": self.pages,
+            "--format": self.kind,
+            "--delimiter": self.delimiter,
+            "--dask": self.dask,
+        }
+        counting = {"--grain": self.grain or None, "--sample": self.sample}
+        output = {"--html": self.html, "--sketch": self.sketch}
+        planted = {"--planted": self.planted}
+        unused: dict[str, dict[str, Any]] = {
+            "SOURCE": planted,
+            "--merge": {**reading, **counting, **planted},
+            "--compare": {**output, **planted},
+            "--on-disk": reading,
+        }
+        for name, value in unused[way].items():
+            if value is not None:
+                raise PlanError(f"{name} has no meaning with {way}; leave it out")
+
+
+def _split(columns: str) -> list[str]:
+    return [name.strip() for name in columns.split(",") if name.strip()]
