@@ -108,10 +108,39 @@ class StreamScan:
         starts, lengths = bounds[:-1], np.diff(bounds)
         if not lengths.all():
             starts, lengths = starts[lengths > 0], lengths[lengths > 0]
+        if len(starts):
+            self._part_from_whole(int(lengths.max()))
+            self._tell_all(Chunks(data, starts, lengths, self._marks(data, starts, lengths)))
+
+    def add_whole(
+        self,
+        data: memoryview,
+        starts: npt.NDArray[np.int64],
+        lengths: npt.NDArray[np.int64],
+        marks: Fingerprints,
+    ) -> None:
+        """Scan whole objects whose fingerprints are known already, and which may lie apart.
+
+        A caller that tells objects apart itself leaves out the copies: they hold no
+        chunk that is new.
+
+        Parameters
+        ----------
+        data
+            What they lie in.
+        starts, lengths
+            int64, shape (objects,), ascending; no length is 0.
+        marks
+            Their fingerprints.
+        """
         if not len(starts):
             return
+        self.objects += len(starts)
+        self.logical_bytes += int(lengths.sum())
         self._part_from_whole(int(lengths.max()))
-        objects = Chunks(data, starts, lengths, self._marks(data, starts, lengths))
+        self._tell_all(Chunks(data, starts, lengths, marks))
+
+    def _tell_all(self, objects: Chunks) -> None:
         if self._whole is not None:
             _tell(self._whole, objects)
         for scan in self._grains.values():

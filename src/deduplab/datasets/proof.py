@@ -10,7 +10,9 @@ import numpy.typing as npt
 
 from deduplab.batch import Batch
 from deduplab.bound.fingerprints import Fingerprints, FingerprintSet, fingerprints
-from deduplab.bound.grains import GRAINS, Grain
+from deduplab.bound.grains import GRAINS
+from deduplab.bound.settings import ScanSettings
+from deduplab.bound.stream_scan import StreamScan
 from deduplab.datasets.dataset import SECOND_CONTAINER
 from deduplab.datasets.digest import StreamDigest
 from deduplab.errors import DatasetError
@@ -42,9 +44,10 @@ def prove(dataset: Provable, batch_bytes: int = DEFAULT_BATCH_BYTES) -> Manifest
     """Stream through a dataset once and count what is there.
 
     Nothing is taken from the specification: objects and chunks are told apart
-    by 128-bit fingerprints of their bytes. Memory grows by about 48 bytes an
-    object, and by 24 to 48 bytes for each distinct object and chunk if objects
-    are long enough to be cut (more than 1024 bytes).
+    by 128-bit fingerprints of their bytes, by the code of ``deduplab scan``. Memory
+    grows by about 48 bytes an object, and, if objects are long enough to be cut (more
+    than 1024 bytes), by 24 to 48 bytes for each distinct object and by 40 for each
+    distinct chunk at each grain.
 
     Raises
     ------
@@ -55,21 +58,22 @@ def prove(dataset: Provable, batch_bytes: int = DEFAULT_BATCH_BYTES) -> Manifest
     objects = _Objects(dataset.objects)
     planted = _Planted()
     seen = _LateSet()
-    counters = [_GrainCounter(grain) for grain in GRAINS.values()]
+    grains = StreamScan(ScanSettings(grains=tuple(GRAINS), compress=False))
     for batch in dataset.batches(batch_bytes):
         digest.update(batch)
         bounds = batch.offsets.tolist()
         marks = fingerprints(batch.data, bounds[:-1], bounds[1:])
-        longest_bytes = int(np.diff(batch.offsets).max())
-        if seen.started or longest_bytes > _NEVER_CUT_BYTES:
-            new = np.flatnonzero(seen.add(objects.marks, marks))
-            for counter in counters:
-                counter.add(batch, objects, new)
+        lengths = np.diff(batch.offsets)
+        held = np.flatnonzero(lengths)
+        if seen.started or int(lengths.max()) > _NEVER_CUT_BYTES:
+            # Copies of earlier objects hold no new chunk, so they need not be cut again.
+            held = np.flatnonzero(seen.add(objects.marks, marks) & (lengths > 0))
+        grains.add_whole(batch.data, batch.offsets[held], lengths[held], marks[held])
         near = dataset.near_copies(objects.count, objects.count + len(batch))
         planted.add(batch, near)
         objects.add(batch, marks)
     del seen
-    return objects.manifest(dataset, counters, planted, digest.hexdigest())
+    return objects.manifest(dataset, grains, planted, digest.hexdigest())
 
 
 class _Planted:
@@ -102,37 +106,6 @@ class _LateSet:
             self._set = FingerprintSet()
             self._set.add(earlier)
         return self._set.add(marks)
-
-
-class _GrainCounter:
-    """Counts the unique bytes at one grain.
-
-    As long as no object was long enough to be cut, the chunks are the objects,
-    and ``unique_bytes`` is None.
-    """
-
-    def __init__(self, grain: Grain) -> None:
-        self.name = grain.name
-        self.unique_bytes: int | None = None
-        self._grain = grain
-        self._seen = _LateSet()
-
-    def add(self, batch: Batch, earlier: _Objects, new: npt.NDArray[np.int64]) -> None:
-        """Count the chunks of a batch's new objects; copies of earlier ones hold nothing new."""
-        if self.unique_bytes is None:
-            if int(np.diff(batch.offsets).max()) <= self._grain.never_cut_bytes:
-                return
-            self.unique_bytes = earlier.copies().unique_bytes
-        starts: list[int] = []
-        ends: list[int] = []
-        objects = zip(batch.offsets[new].tolist(), batch.offsets[new + 1].tolist(), strict=True)
-        for start, stop in objects:
-            cuts = [start + cut for cut in self._grain.cut(batch.data[start:stop])]
-            starts += [start, *cuts][:-1]
-            ends += cuts
-        is_new = self._seen.add(earlier.marks, fingerprints(batch.data, starts, ends))
-        lengths = np.array(ends, dtype=np.int64) - np.array(starts, dtype=np.int64)
-        self.unique_bytes += int(lengths[is_new].sum())
 
 
 class _Copies(NamedTuple):
@@ -199,7 +172,7 @@ class _Objects:
         return order[1:][is_copy], order[:-1][is_copy], multiplicity
 
     def manifest(
-        self, dataset: Provable, counters: list[_GrainCounter], planted: _Planted, digest: str
+        self, dataset: Provable, grains: StreamScan, planted: _Planted, digest: str
     ) -> Manifest:
         copies = self.copies()
         return Manifest(
@@ -209,10 +182,7 @@ class _Objects:
             unique_objects=copies.unique_objects,
             unique_bytes=copies.unique_bytes,
             grain_unique_bytes={
-                counter.name: copies.unique_bytes
-                if counter.unique_bytes is None
-                else counter.unique_bytes
-                for counter in counters
+                name: int(tally.table.lengths.sum()) for name, tally in grains.finish().items()
             },
             distance_bytes=_least_median_greatest(copies.distances_bytes),
             digest=digest,
