@@ -70,6 +70,7 @@ class Plan:
     read_objects: int
     sources: tuple[tuple[str, str], ...]
     rest: RestSettings
+    on_disk: bool
     systems: tuple[SystemPlan, ...]
     scale: int = 1
     text: str = field(default="", compare=False)
@@ -155,6 +156,7 @@ def parse(text: str, *, origin: str, scale: int = 1, only: tuple[str, ...] = ())
             interval_s=rest.take("interval_s", seconds, default=0.1),
             deadline_s=rest.take("deadline_s", seconds, default=60.0),
         ),
+        on_disk=root.take("on_disk", boolean, default=False),
         systems=_systems(systems, repetitions),
         scale=scale,
         text=text,

@@ -184,6 +184,24 @@ class CopySpec:
 
 
 @dataclass(frozen=True, slots=True)
+class OnDiskReading:
+    """What still lies twice in a system's own files, at rest.
+
+    ``grain_unique_bytes`` are the unique bytes of the files at each grain, each
+    file cut on its own; ``apparent_bytes`` is their whole length. ``planted_found``
+    counts whole copies of payloads that were found as they are, out of
+    ``planted_stored`` objects that have them: what is compressed or encoded is not
+    found. ``left_out`` counts files that could not be read.
+    """
+
+    apparent_bytes: int
+    grain_unique_bytes: dict[str, int]
+    planted_stored: int
+    planted_found: int
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class DatasetSpec:
     """What is to be stored; everything the bytes depend on, and nothing else.
 
@@ -322,7 +340,7 @@ class Cell:
     the stage insert (None without it). ``read_objects`` is how many objects
     the read stage asks for, in a seeded order. ``reclaim_modes`` are the
     system's own maintenance flavours, mild to strong. ``remote`` is None for a
-    private instance.
+    private instance. ``on_disk`` tells whether the files are scanned after bulk.
     """
 
     system: str
@@ -341,6 +359,7 @@ class Cell:
     rest: RestSettings
     deadline_s: float = 600.0
     remote: RemoteAddress | None = None
+    on_disk: bool = False
 
     @property
     def cell_id(self) -> str:
@@ -384,6 +403,7 @@ class Measurement:
     storage_write_bytes: int | None
     moments: tuple[Moment, ...]
     outcome: Outcome = OK
+    on_disk: OnDiskReading | None = None
 
     def moment(self, name: str) -> Moment | None:
         """Return the moment of that name, or None."""

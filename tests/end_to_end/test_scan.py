@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import random
 import sqlite3
+import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
@@ -382,11 +384,43 @@ def test_a_source_that_is_not_whole_is_not_compared(
     assert "not compared" in refused.err
 
 
-def test_a_run_has_no_files_to_scan(scan: Scan, tmp_path: Path) -> None:
-    (tmp_path / "run.json").write_text("{}")
-    refused = scan("--on-disk", tmp_path)
-    assert refused.code == 2
-    assert "is a run" in refused.err
+RUN = """
+name = "disk"
+repetitions = 1
+stages = ["bulk"]
+on_disk = {on_disk}
+[data]
+payloads = ["random_binary"]
+grades = ["U50"]
+logical_size = "256 KiB"
+object_size = "4 KiB"
+[rest]
+window_s = 0.02
+[systems.plain]
+[systems.single_instance]
+"""
+
+
+@pytest.mark.parametrize("on_disk", ["true", "false"])
+def test_a_run_tells_what_its_files_held(scan: Scan, tmp_path: Path, on_disk: str) -> None:
+    plan = tmp_path / "plan.toml"
+    plan.write_text(RUN.format(on_disk=on_disk))
+    runs = tmp_path / "runs"
+    command = [sys.executable, "-m", "deduplab", "run", str(plan), "--runs", str(runs)]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    (run,) = (path for path in runs.iterdir() if (path / "run.json").is_file())
+    found = scan("--on-disk", run, "--json")
+    if on_disk == "false":
+        assert found.code == 2
+        assert "set 'on_disk = true' in the plan" in found.err
+        return
+    values = {(row["system"], row["metric"]): row["value"] for row in json.loads(found.out)}
+    # Every copy is there, and found by a volume; or half of the objects share their payloads.
+    assert values["plain", "copies_on_disk"] == 1
+    assert values["plain", "on_disk_ratio:fixed-4096"] > 1.9
+    assert values["single_instance", "copies_on_disk"] == 0.5
+    assert values["single_instance", "on_disk_ratio:fixed-4096"] < 1.3
+    assert "single_instance" in scan("--on-disk", run).out
 
 
 def test_an_interrupted_scan_says_so(

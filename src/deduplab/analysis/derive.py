@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from deduplab.analysis.bounds import bound_rows
 from deduplab.analysis.deletion import deletion_rows
 from deduplab.analysis.groups import Group, controls, grouped
+from deduplab.analysis.on_disk import on_disk_rows
 from deduplab.analysis.ratios import ratio_rows
 from deduplab.analysis.row import Row, ordered
 from deduplab.analysis.sizes import size_rows
@@ -44,4 +45,5 @@ def _rows_of_group(run: Run, group: Group, control: Group | None) -> Iterator[Ro
     yield from bound_rows(run_id, group, control)
     yield from deletion_rows(run_id, group)
     yield from size_rows(run_id, group)
+    yield from on_disk_rows(run_id, group)
     yield from timing_rows(run, group)

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from deduplab.batch import Batch
 from deduplab.bench.clock import Timing
 from deduplab.bench.manifests import ManifestCache
+from deduplab.bench.on_disk import read_on_disk
 from deduplab.bench.rig import Rig, bring_up
 from deduplab.datasets import Dataset, StreamDigest, build_dataset
 from deduplab.errors import DeduplabError, SystemUnavailable, Unsupported
@@ -34,6 +35,7 @@ from deduplab.model import (
     Manifest,
     Measurement,
     Moment,
+    OnDiskReading,
     Outcome,
     OutcomeKind,
     Stage,
@@ -67,6 +69,7 @@ class _Record:
     storage_write_bytes: int | None = None
     timing: Timing = field(default_factory=Timing)
     moments: list[Moment] = field(default_factory=list)
+    on_disk: OnDiskReading | None = None
 
     def frozen(self, outcome: Outcome) -> Measurement:
         return Measurement(
@@ -84,6 +87,7 @@ class _Record:
             storage_write_bytes=self.storage_write_bytes,
             moments=tuple(self.moments),
             outcome=outcome,
+            on_disk=self.on_disk,
         )
 
 
@@ -243,6 +247,8 @@ class _Chain:
             part,
             lambda batch: record.timing.batch(lambda: rig.adapter.put_many(batch)),
         )
+        if self.cell.on_disk and rig.files is not None and record.stage is Stage.BULK:
+            record.on_disk = read_on_disk(rig.files.directory, part.dataset)
 
     def _insert(self, rig: Rig, record: _Record) -> None:
         assert self.insert is not None

@@ -95,6 +95,7 @@ def _cell(
         rest=plan.rest,
         deadline_s=plan.cell_deadline_s,
         remote=system.remote,
+        on_disk=plan.on_disk,
     )
 
 

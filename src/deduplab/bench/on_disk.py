@@ -9,15 +9,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
+from deduplab.bound.account import by_design
+from deduplab.bound.grains import CDC_8192, FIXED_4096, FIXED_8192, FIXED_131072
 from deduplab.bound.planted import Payloads, PlantedCopies, PlantedProbes
 from deduplab.bound.scan import Progress, ScanSettings, scan, scan_sources
 from deduplab.bound.sketch import Sketch
 from deduplab.bound.sources.files import FileSource
 from deduplab.bound.stream import Block
+from deduplab.datasets import Dataset
 from deduplab.errors import PlanError
-from deduplab.model import Ruler
+from deduplab.model import OnDiskReading, Ruler
 from deduplab.probes.files import FilesProbe
+
+CELL_GRAINS: Final = (FIXED_4096, FIXED_8192, FIXED_131072, CDC_8192)
+"""The grains at which a cell's files are scanned: usual blocks of volumes, and chunks."""
+
+_BATCH_BYTES: Final = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +101,28 @@ def scan_directory(
         allocated_bytes=lengths[Ruler.ALLOCATED],
         sketch=sketch,
         planted=found,
+    )
+
+
+def read_on_disk(directory: Path, dataset: Dataset) -> OnDiskReading:
+    """Scan the files of a system that holds a dataset, for the result of a cell.
+
+    The page cache is warm with these files afterwards.
+    """
+
+    def payloads() -> Iterator[bytes]:
+        for batch in dataset.batches(_BATCH_BYTES):
+            yield from batch.payloads
+
+    found = scan_directory(directory, ScanSettings(grains=CELL_GRAINS, compress=False), payloads)
+    result = found.sketch.result()
+    assert found.planted is not None
+    return OnDiskReading(
+        apparent_bytes=found.apparent_bytes,
+        grain_unique_bytes={one.grain: int(one.unique_bytes) for one in result.grains},
+        planted_stored=found.planted.planted,
+        planted_found=found.planted.found,
+        left_out=sum(not by_design(one) for one in result.left_out),
     )
 
 

@@ -23,9 +23,9 @@ from deduplab.bound.sketch import Sketch, compare, merge
 from deduplab.bound.sources.catalogue import FORMATS
 from deduplab.bound.sources.files import FileSource
 from deduplab.bound.stream import Source
-from deduplab.cli import scan_table, scan_work
+from deduplab.cli import scan_run, scan_table, scan_work
 from deduplab.cli.scan_options import ScanOptions
-from deduplab.errors import DatasetError, Interrupted, PlanError
+from deduplab.errors import DatasetError, Interrupted
 
 _EXAMPLES: Final = """\
 Examples:
@@ -94,9 +94,10 @@ Examples:
 @click.option("--compare", metavar="A B", nargs=2, help="Say what two sketches, or sources, share.")
 @click.option(
     "--on-disk",
-    metavar="DIR",
+    metavar="RUN|DIR",
     type=click.Path(path_type=Path),
-    help="Scan a system's own files: what redundancy is left in them.",
+    help="Scan a system's own files: what redundancy is left in them. Of a run with "
+    "'on_disk = true' in its plan: what was found in each cell's.",
 )
 @click.option(
     "--planted",
@@ -124,6 +125,9 @@ def command(**given: Any) -> None:
     """
     options = ScanOptions(**given)
     options.check()
+    if options.on_disk is not None and scan_run.is_run(options.on_disk):
+        scan_run.show_run(options.on_disk, as_json=options.as_json)
+        return
     notes = Console(stderr=True)
     if options.compare is not None:
         _compare(options, options.compare, notes)
@@ -196,11 +200,6 @@ def _scan(
 def _on_disk(
     options: ScanOptions, directory: Path, settings: ScanSettings, notes: Console
 ) -> Account:
-    if (directory / "run.json").is_file():
-        raise PlanError(
-            f"{str(directory)!r} is a run: it keeps results, and no system's files any more; name "
-            "the data directory of a system"
-        )
     planted = scan_work.planted_payloads(options.planted) if options.planted else None
     expected_bytes = None
     if directory.is_dir():

@@ -36,7 +36,7 @@ class FilesProbe:
     layer = Layer.FILES
 
     def __init__(self, directory: Path, components: Sequence[tuple[str, str]] = ()) -> None:
-        self._directory = directory
+        self.directory = directory
         self._components = [
             (re.compile(fnmatch.translate(glob)), component) for glob, component in components
         ]
@@ -46,7 +46,7 @@ class FilesProbe:
         allocated: Counter[str] = Counter()
         apparent: Counter[str] = Counter()
         now = time.time_ns()
-        for path, status in _walk(self._directory):
+        for path, status in _walk(self.directory):
             component = self._component(path)
             allocated[component] += status.st_blocks * BLOCK_BYTES
             apparent[component] += status.st_size
@@ -57,7 +57,7 @@ class FilesProbe:
 
     def allocated_bytes(self) -> int:
         """Return the allocated bytes alone; the cheap form for a rest curve."""
-        return sum(status.st_blocks for _, status in _walk(self._directory)) * BLOCK_BYTES
+        return sum(status.st_blocks for _, status in _walk(self.directory)) * BLOCK_BYTES
 
     def _component(self, path: str) -> str:
         if path.endswith("/"):
