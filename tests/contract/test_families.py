@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -13,6 +13,7 @@ from deduplab.adapter import Adapter
 from deduplab.batch import Batch
 from deduplab.datasets import PAYLOADS, build_dataset
 from deduplab.model import DatasetSpec, SizeSpec
+from deduplab.record import Stored
 from deduplab.testing import SystemUnderTest
 from deduplab.testing._fixtures import AdapterFixtures
 from deduplab.units import KIB
@@ -81,7 +82,7 @@ class TestFamilies(AdapterFixtures):
         # The last objects go one by one, as the stage insert stores them.
         first = Batch(batch.keys[:-3], batch.data, batch.offsets[:-3], batch.record_type)
         assert adapter.put_many(first) == len(batch) - 3
-        stored = batch.records if layout == "native" else batch.payloads
+        stored: Sequence[Stored] = batch.records if layout == "native" else batch.payloads
         for key, one in list(zip(batch.keys, stored, strict=True))[-3:]:
             adapter.put(key, one)
         adapter.flush()

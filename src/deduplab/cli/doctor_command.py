@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import tempfile
 import time
 from dataclasses import dataclass
@@ -169,6 +170,8 @@ def _checkup(entry: registry.SystemEntry, outcome: Outcome, result: CellResult) 
 
 
 def _source(entry: registry.SystemEntry) -> str:
+    if entry.source:
+        return entry.source
     if not entry.driver:
         return "built in"
     try:
@@ -186,5 +189,11 @@ def _table(rows: list[Checkup]) -> Table:
     for row in rows:
         marks = ("yes" if getattr(row, step) else "no" for step in _STEPS)
         status = f"[{_COLOURS[row.status]}]{row.status}[/]"
-        table.add_row(row.system, status, row.version.rpartition(" ")[2], *marks)
+        table.add_row(row.system, status, _short(row.version), *marks)
     return table
+
+
+def _short(version: str) -> str:
+    """Return the digits of a version; products add names of builds and of their packagers."""
+    found = re.search(r"\d+(\.\d+)+", version)
+    return found.group() if found else version

@@ -1,0 +1,295 @@
+"""MariaDB: InnoDB with its compressions, and MyRocks.
+
+One database a namespace, marked by its comment; one table ``objects``, or two
+in the variant ``unique-content``. What each verb issues and what the sizes
+include is told in docs/systems/mariadb.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar, Final
+
+from deduplab.adapter import Adapter, Capabilities, checked_namespace
+from deduplab.adapters import _mariadb_status as told
+from deduplab.adapters._layout import LAYOUTS, Layout
+from deduplab.adapters._mariadb_bulk import BulkColumn, Kind
+from deduplab.adapters._mariadb_connector import Connection
+from deduplab.adapters._mariadb_statement import Statement
+from deduplab.adapters._mariadb_tables import MYROCKS, VARIANTS, Shape, row_hash
+from deduplab.batch import Batch
+from deduplab.errors import DeduplabError, NamespaceRefused, OperationFailed, Unsupported
+from deduplab.model import Identity, Layer, Reading, Ruler
+from deduplab.record import RecordType, Stored
+from deduplab.server import Endpoint
+
+MARKER: Final = "deduplab namespace, dropped with everything in it"
+_SESSION: Final = (
+    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', "
+    "lock_wait_timeout = 60, autocommit = 1"
+)
+"""No ``max_statement_time``: its timer costs every insert; the client has a deadline of its own."""
+
+
+class MariadbAdapter(Adapter):
+    """Drives one MariaDB over TCP."""
+
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        variants=VARIANTS,
+        layouts=LAYOUTS,
+        durability=tuple(told.FLUSH_AT_COMMIT),
+        delete_modes=("rowwise", "truncate", "drop"),
+        reclaim_modes=("optimize",),
+    )
+    file_components: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("ib_logfile*", "wal"),
+        ("#rocksdb/*.log", "wal"),
+        ("#rocksdb/*.sst", "data"),
+        ("#rocksdb/*", "metadata"),
+        ("ibtmp*", "temporary"),
+        ("#innodb_temp/*", "temporary"),
+        ("ibdata*", "system"),
+        ("undo*", "system"),
+        ("mysql/*", "metadata"),
+        ("sys/*", "metadata"),
+        ("*.ibd", "data"),
+        ("*", "metadata"),
+    )
+
+    def __init__(self) -> None:
+        self._connection: Connection | None = None
+        self._namespace: str | None = None
+        self._durability = ""
+        self._statements: dict[str, Statement] = {}
+        self._set_shape("default", Layout())
+
+    def open(self, endpoint: Endpoint) -> None:
+        """Connect and log in; enter the namespace again that was left by ``close``, if any."""
+        self.close()
+        self._connection = Connection.connect(endpoint)
+        self._connection.query(_SESSION)
+        if self._namespace is not None and self._marked(self._namespace):
+            told.check_durability(self._sql, self._shape.variant, self._durability)
+            self._prepare()
+        else:
+            self._namespace = None
+
+    def close(self) -> None:
+        """Disconnect; what is there stays."""
+        self._forget_statements()
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+    def create(
+        self,
+        namespace: str,
+        *,
+        layout: str,
+        variant: str,
+        durability: str,
+        record_type: RecordType | None = None,
+    ) -> None:
+        """Create database and tables, after checking the server's durability."""
+        checked_namespace(namespace)
+        self.capabilities.require("mariadb", layout=layout, variant=variant, durability=durability)
+        stored = Layout.of("mariadb", layout, record_type)
+        told.check_engine(self._sql, variant)
+        if self._marked(namespace):
+            self._sql.query(f"DROP DATABASE `{namespace}`")
+        self._forget_statements()
+        self._set_shape(variant, stored)
+        told.check_durability(self._sql, variant, durability)
+        self._sql.query(f"CREATE DATABASE `{namespace}` COMMENT '{MARKER}'")
+        self._namespace, self._durability = namespace, durability
+        self._create_tables()
+        self._prepare()
+
+    def destroy(self) -> None:
+        """Drop the database with everything in it."""
+        namespace = self._entered
+        if not self._marked(namespace):
+            raise NamespaceRefused(f"database {namespace!r} is gone; nothing was dropped")
+        self._forget_statements()
+        self._sql.query(f"DROP DATABASE `{namespace}`")
+        self._namespace = None
+
+    def put(self, key: str, payload: Stored) -> None:
+        """Insert one object by prepared statements, committed on its own."""
+        row = self._written(self._layout.row(payload))
+        if not self._shape.refers:
+            self._prepared("put").execute((key.encode(), *row))
+            return
+        content_hash = row_hash(row)
+        with self._transaction():
+            self._prepared("content").execute((content_hash, *row))
+            self._prepared("put").execute((key.encode(), content_hash))
+
+    def put_many(self, batch: Batch) -> int:
+        """Insert a batch by the bulk protocol, one transaction."""
+        put = self._prepared("put")
+        rows = len(batch)
+        keys = BulkColumn.of_values(Kind.BYTES, [key.encode() for key in batch.keys])
+        with self._transaction():
+            columns = self._shape.columns(batch)
+            if self._shape.refers:
+                hashes = [row_hash(self._written(row)) for row in self._layout.rows(batch)]
+                hashed = BulkColumn.of_values(Kind.BYTES, hashes)
+                self._prepared("content").execute_many([hashed, *columns], rows)
+                columns = [hashed]
+            return put.execute_many([keys, *columns], rows)
+
+    def get(self, key: str) -> Stored | None:
+        """Select one object by its key, by a prepared statement."""
+        statement = self._prepared("get")
+        statement.execute((key.encode(),))
+        row = statement.fetch_one()
+        return None if row is None else self._layout.stored(self._read(row))
+
+    def delete(self, keys: Sequence[str]) -> int:
+        """Delete these rows by the bulk protocol, one transaction."""
+        column = BulkColumn.of_values(Kind.BYTES, [key.encode() for key in keys])
+        with self._transaction():
+            return self._prepared("delete").execute_many([column], len(keys))
+
+    def empty(self, mode: str) -> None:
+        """Truncate the tables, or drop them and create them anew."""
+        if mode not in ("truncate", "drop"):
+            raise Unsupported(f"mariadb can't empty by {mode!r}; it has: truncate, drop")
+        for table in self._tables:
+            self._sql.query(f"{mode.upper()} TABLE {table}")
+        if mode == "drop":
+            self._create_tables()
+
+    def count(self) -> int:
+        """Count the visible objects."""
+        return int(self._sql.scalar(self._shape.count(self._entered)) or 0)
+
+    def flush(self) -> None:
+        """Write the tables' pages out (which punches holes), or MyRocks' memtables.
+
+        InnoDB: ``FLUSH TABLES .. FOR EXPORT``. MyRocks: the memtables become SST
+        files and a new log begins; ``ANALYZE`` then writes to it, so that its
+        preallocated space is the same after every flush.
+        """
+        tables = ", ".join(self._tables)
+        if self._shape.variant == MYROCKS:
+            self._sql.query("SET GLOBAL rocksdb_force_flush_memtable_now = 1")
+            self._sql.query(f"ANALYZE TABLE {tables}")
+        else:
+            self._sql.query(f"FLUSH TABLES {tables} FOR EXPORT")
+            self._sql.query("UNLOCK TABLES")
+
+    def reclaim(self, mode: str) -> None:
+        """Run ``OPTIMIZE TABLE``: InnoDB makes the tables anew, MyRocks compacts their ranges.
+
+        Contents that no object refers to are deleted before.
+        """
+        if mode != "optimize":
+            raise Unsupported(f"mariadb has no reclaim {mode!r}; it has: optimize")
+        if self._shape.refers:
+            self._sql.query(self._shape.sweep(self._entered))
+        if self._shape.variant == MYROCKS:
+            # A tombstone in memory would be left out of the compaction.
+            self._sql.query("SET GLOBAL rocksdb_force_flush_memtable_now = 1")
+        told.maintain(self._sql, f"OPTIMIZE TABLE {', '.join(self._tables)}")
+
+    def engine_reading(self) -> Reading:
+        """Return the sizes of the namespace's tables, after ``ANALYZE TABLE``.
+
+        InnoDB: ``data``, ``index`` and ``free`` in whole pages, and ``metadata``, the
+        rest of the tables' files; ``page-compressed``: ``data`` is what the files
+        have allocated. MyRocks: ``data`` and ``index`` blocks of the SST files
+        that hold rows of ours. Redo log, undo log and write-ahead log are not included.
+        """
+        told.maintain(self._sql, f"ANALYZE TABLE {', '.join(self._tables)}")
+        components, source = told.sizes(self._sql, self._entered, self._shape.variant)
+        return Reading(
+            layer=Layer.ENGINE,
+            ruler=Ruler.REPORTED,
+            total_bytes=sum(components.values()),
+            source=source,
+            at_unix_ns=int(self._sql.scalar(told.NOW) or 0),
+            components=components,
+        )
+
+    def idle_signals(self) -> Mapping[str, int]:
+        """Return transactions to be purged, foreign clients; of MyRocks, what is pending."""
+        return told.signals(self._sql, self._shape.variant)
+
+    def counters(self) -> Mapping[str, int]:
+        """Return bytes and rows written since the server's start."""
+        found = told.status(self._sql, tuple(told.COUNTERS))
+        return {told.COUNTERS[name]: value for name, value in found.items()}
+
+    def identity(self) -> Identity:
+        """Return version, the server's id with port and start time, and the settings in force."""
+        version, instance, configuration = told.identity(self._sql)
+        if self._namespace is not None:
+            configuration |= self._layout.described()
+        return Identity("MariaDB", version, instance, configuration)
+
+    @property
+    def _sql(self) -> Connection:
+        if self._connection is None:
+            raise OperationFailed("mariadb is not open; call open() first")
+        return self._connection
+
+    @property
+    def _entered(self) -> str:
+        if self._namespace is None:
+            raise OperationFailed("mariadb: no namespace was entered; call create() first")
+        return self._namespace
+
+    @property
+    def _tables(self) -> list[str]:
+        return [f"`{self._entered}`.{table}" for table in self._shape.tables]
+
+    def _set_shape(self, variant: str, layout: Layout) -> None:
+        self._shape, self._layout = Shape(variant, layout), layout
+        self._written, self._read = self._shape.written, self._shape.read
+
+    def _create_tables(self) -> None:
+        for statement in self._shape.creates(self._entered):
+            self._sql.query(statement)
+
+    def _prepare(self) -> None:
+        """Have the server prepare the namespace's statements."""
+        self._forget_statements()
+        for name, spelled in self._shape.statements(self._entered).items():
+            self._statements[name] = Statement(self._sql, *spelled)
+
+    def _prepared(self, name: str) -> Statement:
+        if self._namespace is None or self._connection is None:
+            raise OperationFailed("mariadb: no namespace was entered; call create() first")
+        return self._statements[name]
+
+    def _forget_statements(self) -> None:
+        for statement in self._statements.values():
+            statement.close()
+        self._statements.clear()
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Commit at the end, or roll back so that the connection can go on."""
+        self._sql.query("START TRANSACTION")
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(DeduplabError):
+                self._sql.query("ROLLBACK")
+            raise
+        self._sql.query("COMMIT")
+
+    def _marked(self, namespace: str) -> bool:
+        """Whether the database is there and ours; refuse one that is not ours."""
+        rows = self._sql.query(
+            "SELECT SCHEMA_COMMENT FROM information_schema.SCHEMATA "  # noqa: S608
+            f"WHERE SCHEMA_NAME = '{namespace}'"
+        )
+        if rows and rows[0][0] != MARKER:
+            raise NamespaceRefused(
+                f"database {namespace!r} exists without our marker; it is neither used nor dropped"
+            )
+        return bool(rows)

