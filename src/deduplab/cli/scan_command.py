@@ -15,15 +15,13 @@ import click
 import msgspec
 from rich.console import Console
 
-from deduplab.bench.environment import record
-from deduplab.bench.on_disk import scan_directory
 from deduplab.bound.account import Account, FilesOnDisk, document
 from deduplab.bound.scan import ScanSettings, scan_sources, total_bytes
 from deduplab.bound.sketch import Sketch, compare, merge
 from deduplab.bound.sources.catalogue import FORMATS
 from deduplab.bound.sources.files import FileSource
 from deduplab.bound.stream import Source
-from deduplab.cli import scan_run, scan_table, scan_work
+from deduplab.cli import scan_table, scan_work
 from deduplab.cli.scan_options import ScanOptions
 from deduplab.errors import DatasetError, Interrupted
 
@@ -125,7 +123,9 @@ def command(**given: Any) -> None:
     """
     options = ScanOptions(**given)
     options.check()
-    if options.on_disk is not None and scan_run.is_run(options.on_disk):
+    if options.on_disk is not None and (options.on_disk / "run.json").is_file():
+        from deduplab.cli import scan_run
+
         scan_run.show_run(options.on_disk, as_json=options.as_json)
         return
     notes = Console(stderr=True)
@@ -197,9 +197,12 @@ def _scan(
         return scan_sources(sources, settings, options.processes, options.dask, advance)
 
 
+# What only some scans need is imported by them: most of a short scan is its start.
 def _on_disk(
     options: ScanOptions, directory: Path, settings: ScanSettings, notes: Console
 ) -> Account:
+    from deduplab.bench.on_disk import scan_directory
+
     planted = scan_work.planted_payloads(options.planted) if options.planted else None
     expected_bytes = None
     if directory.is_dir():
@@ -258,5 +261,7 @@ def _command_line() -> str:
 
 
 def _environment() -> dict[str, str]:
+    from deduplab.bench.environment import record
+
     found = record(Path("/"))
     return {name: value for name, value in found.items() if not name.startswith("workspace")}

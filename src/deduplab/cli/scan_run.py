@@ -16,11 +16,6 @@ from deduplab.store import Run
 from deduplab.units import KIB
 
 
-def is_run(directory: Path) -> bool:
-    """Return whether a directory is a run, and no system's data directory."""
-    return (directory / "run.json").is_file()
-
-
 def show_run(directory: Path, *, as_json: bool) -> None:
     """Print what was found in the files of each system of a run after bulk, at rest.
 
