@@ -37,9 +37,9 @@ def install_command(names: tuple[str, ...], every: bool, dry_run: bool) -> None:
     for entry in entries:
         if names and not entry.installer:
             extra = f"pip install 'deduplab[{entry.extra}]'" if entry.extra else "nothing"
-            console.print(f"{entry.name}: needs no installation of its own; {extra} is enough")
+            _say(console, f"{entry.name}: needs no installation of its own; {extra} is enough")
     for entry in wanted:
-        console.print(f"{entry.name}: {entry.source}", highlight=False)
+        _say(console, f"{entry.name}: {entry.source}")
     failed = [] if dry_run else [entry.name for entry in wanted if not _installed(entry, console)]
     if failed:
         raise SystemUnavailable(f"not installed: {', '.join(failed)}; the reasons stand above")
@@ -47,12 +47,16 @@ def install_command(names: tuple[str, ...], every: bool, dry_run: bool) -> None:
 
 def _installed(entry: registry.SystemEntry, console: Console) -> bool:
     def progress(words: str) -> None:
-        console.print(f"{entry.name}: {words}", markup=False, highlight=False)
+        _say(console, f"{entry.name}: {words}")
 
     try:
         path = entry.install(progress)
     except DeduplabError as error:
-        console.print(f"{entry.name}: {error}", style="red", markup=False, highlight=False)
+        _say(console, f"{entry.name}: {error}", "red")
         return False
-    console.print(f"{entry.name}: ready, {path}", style="green", markup=False, highlight=False)
+    _say(console, f"{entry.name}: ready, {path}", "green")
     return True
+
+
+def _say(console: Console, words: str, style: str = "") -> None:
+    console.print(words, style=style, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,60 @@
+"""``deduplab systems``: what is said before anything is installed, and what happens if it fails."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from deduplab import registry
+from deduplab.cli.systems_command import command
+from deduplab.errors import PlanError, SystemUnavailable
+
+
+def run(*words: str) -> str:
+    done = CliRunner().invoke(command, list(words), catch_exceptions=False)
+    assert done.exit_code == 0
+    return done.output
+
+
+def test_a_dry_run_names_every_product_and_installs_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(self: registry.SystemEntry, progress: object) -> Path:
+        raise AssertionError("installed")
+
+    monkeypatch.setattr(registry.SystemEntry, "install", refuse)
+    said = run("install", "--all", "--dry-run")
+    for entry in registry.systems().values():
+        assert (f"{entry.name}: {entry.source}" in said.replace("\n", " ")) == bool(entry.installer)
+
+
+def test_a_wheel_is_enough_for_some() -> None:
+    assert "pip install 'deduplab[duckdb]' is enough" in run("install", "duckdb")
+
+
+@pytest.mark.parametrize("words", [["install"], ["install", "--all", "redis"]])
+def test_names_and_all_exclude_each_other(words: list[str]) -> None:
+    with pytest.raises(PlanError, match="name systems to install, or --all"):
+        run(*words)
+
+
+def test_an_unknown_system_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(PlanError, match="did you mean 'kafka'"):
+        run("install", "kafak")
+
+
+def test_one_that_can_not_be_had_does_not_keep_the_others_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+
+    def install(self: registry.SystemEntry, progress: object) -> Path:
+        asked.append(self.name)
+        if self.name == "redis":
+            raise SystemUnavailable("no packages here")
+        return Path("/somewhere")
+
+    monkeypatch.setattr(registry.SystemEntry, "install", install)
+    with pytest.raises(SystemUnavailable, match="not installed: redis"):
+        run("install", "redis", "mariadb")
+    assert asked == ["redis", "mariadb"]
