@@ -136,6 +136,16 @@ _BUILT_IN: Final = (
         preload=("rocksdict",),
     ),
     SystemEntry(
+        "lmdb",
+        "embedded",
+        "deduplab.adapters.lmdb:LmdbAdapter",
+        _EMBEDDED,
+        "LMDB, a copy-on-write B+ tree in one memory-mapped file",
+        driver="lmdb",
+        extra="lmdb",
+        preload=("lmdb",),
+    ),
+    SystemEntry(
         "clickhouse",
         "embedded",
         "deduplab.adapters.clickhouse:ClickhouseAdapter",
@@ -200,6 +210,13 @@ _BUILT_IN: Final = (
         extra="kafka",
         installer="deduplab.servers._kafka_binaries:install",
         source="Apache Kafka 4.3.0 from Maven's central repository; Java from Debian",
+    ),
+    SystemEntry(
+        "rest",
+        "server",
+        "deduplab.adapters.rest:RestAdapter",
+        "deduplab.servers.rest:RestServer",
+        "any system behind the REST contract; privately our own server, which merges copies",
     ),
 )
 

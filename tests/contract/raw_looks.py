@@ -19,10 +19,6 @@ import zstandard
 from blake3 import blake3
 
 from deduplab.server import Endpoint
-from deduplab.testing import RawLook
-from tests.contract.looks_kafka import KafkaLook
-from tests.contract.looks_mariadb import MariadbLook
-from tests.contract.looks_redis import RedisLook
 
 FOREIGN: Final = b"somebody else's"
 
@@ -278,24 +274,3 @@ class ClickhouseLook:
 
     def remove_marker(self, endpoint: Endpoint, namespace: str) -> None:
         self._ask(endpoint, f"ALTER DATABASE `{namespace}` MODIFY COMMENT ''")
-
-
-LOOKS: Final[dict[str, RawLook]] = {
-    "plain": PlainLook(),
-    "single_instance": SingleInstanceLook(),
-    "chunked": ChunkedLook(),
-    "compressed": CompressedLook(),
-    "null": NullLook(),
-    "sqlite": SqliteLook(),
-    "duckdb": DuckdbLook(),
-    "rocksdb": RocksdbLook(),
-    "clickhouse": ClickhouseLook(),
-    "postgresql": PostgresqlLook(),
-    "mariadb": MariadbLook(),
-    "redis": RedisLook(),
-    "valkey": RedisLook(),
-    "kafka": KafkaLook(),
-}
-
-OWN_SUITES: Final = frozenset({"mariadb", "redis", "valkey", "kafka"})
-"""Systems whose own test module runs the contract suites, since something there is special."""

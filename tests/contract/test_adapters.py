@@ -11,7 +11,7 @@ from deduplab import registry
 from deduplab.adapter import Adapter
 from deduplab.errors import OperationFailed, ProbeError
 from deduplab.testing import AdapterContract, NamespaceContract, ReportContract, SystemUnderTest
-from tests.contract.raw_looks import LOOKS, OWN_SUITES
+from tests.contract.looks import LOOKS, OWN_SUITES
 
 STORING = [
     name

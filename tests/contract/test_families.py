@@ -17,7 +17,7 @@ from deduplab.record import Stored
 from deduplab.testing import SystemUnderTest
 from deduplab.testing._fixtures import AdapterFixtures
 from deduplab.units import KIB
-from tests.contract.raw_looks import LOOKS
+from tests.contract.looks import LOOKS
 from tests.unit.real_data import fill_cache
 
 STORING = [n for n, entry in registry.systems().items() if entry.capabilities().stores_data]

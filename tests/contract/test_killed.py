@@ -15,7 +15,7 @@ from deduplab import registry
 from deduplab.errors import SystemUnavailable
 from deduplab.server import Endpoint
 from deduplab.testing import distinct_objects
-from tests.contract.raw_looks import LOOKS
+from tests.contract.looks import LOOKS
 
 IN_PROCESS = [
     name

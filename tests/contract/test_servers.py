@@ -9,7 +9,7 @@ import pytest
 
 from deduplab import registry
 from deduplab.testing import ServerContract, SystemUnderTest
-from tests.contract.raw_looks import LOOKS, OWN_SUITES
+from tests.contract.looks import LOOKS, OWN_SUITES
 
 
 def one_system_a_server() -> list[str]:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-import msgspec
-
 from deduplab.adapter import Capabilities, Variant
 from deduplab.adapters._embedded import METADATA_COMPONENTS, EmbeddedAdapter, now_unix_ns
-from deduplab.adapters._layout import LAYOUTS, Layout
+from deduplab.adapters._layout import LAYOUTS
 from deduplab.adapters._marker import Settings
+from deduplab.adapters._packed_records import PackedRecords
 from deduplab.batch import Batch
 from deduplab.errors import SystemUnavailable
 from deduplab.model import Layer, Reading, Ruler
-from deduplab.record import FieldType, Stored
+from deduplab.record import Stored
 from deduplab.registry import driver_missing, system
 
 DIRECTORY_NAME: Final = "db"
@@ -53,10 +51,8 @@ class RocksdbAdapter(EmbeddedAdapter):
     asks for the key first, because an existing key is an error; ``put_many``
     and ``delete`` do not, as nobody's bulk load would.
 
-    Values have no types here, so a user serialises records: in the layout
-    native a value is one MessagePack array of the record's fields. Integers,
-    floats, booleans, text, bytes and NULL are MessagePack's own; decimals, UUIDs
-    and JSON documents are text, timestamps integers (microseconds).
+    Values have no types here, so a user serialises records: in the layout native
+    a value is MessagePack (see :mod:`deduplab.adapters._packed_records`).
     """
 
     product = "rocksdb"
@@ -86,14 +82,13 @@ class RocksdbAdapter(EmbeddedAdapter):
         self._database: Any = None
         self._write_options: Any = None
         self._options: dict[str, str] = {}
-        self._encode: Callable[[Stored], bytes] | None = None
-        self._decode: Callable[[bytes], Stored] | None = None
+        self._packed = PackedRecords()
 
     def put(self, key: str, payload: Stored) -> None:
         """Write one key, if it is new."""
         database = self._opened()
         name = key.encode("ascii")
-        value = payload if self._encode is None else self._encode(payload)
+        value = self._packed.value(payload)
         try:
             exists = database.key_may_exist(name) and name in database
             if not exists:
@@ -108,8 +103,9 @@ class RocksdbAdapter(EmbeddedAdapter):
         database = self._opened()
         writes = self._driver.WriteBatch(raw_mode=True)
         put = writes.put
-        values = batch.payloads if self._encode is None else map(self._encode, batch.records)
-        for name, value in zip(map(str.encode, batch.keys), values, strict=True):
+        for name, value in zip(
+            map(str.encode, batch.keys), self._packed.values(batch), strict=True
+        ):
             put(name, value)
         written = len(writes)
         try:
@@ -124,7 +120,7 @@ class RocksdbAdapter(EmbeddedAdapter):
             value: bytes | None = self._opened().get(key.encode("ascii"))
         except Exception as error:  # the driver raises nothing more exact
             raise self._failed(f"get of {key!r}", error) from error
-        return value if value is None or self._decode is None else self._decode(value)
+        return self._packed.stored(value)
 
     def delete(self, keys: Sequence[str]) -> int:
         """Write tombstones in one WriteBatch; a key need not exist."""
@@ -203,10 +199,7 @@ class RocksdbAdapter(EmbeddedAdapter):
 
     def _attach(self, directory: Path, settings: Settings) -> None:
         path = directory / DIRECTORY_NAME
-        self._encode = self._decode = None
-        if settings.layout.is_native:
-            self._encode = msgspec.msgpack.Encoder().encode
-            self._decode = _decoder_of(settings.layout).decode
+        self._packed = PackedRecords.of(settings.layout)
         expected, name, block_bytes = _VARIANTS[settings.variant]
         options = self._driver.Options(raw_mode=True)
         options.create_if_missing(True)
@@ -252,24 +245,6 @@ class RocksdbAdapter(EmbeddedAdapter):
         if value is None:
             raise self._failed(f"property {name}", "this RocksDB does not have it")
         return int(value)
-
-
-_TYPES: Final[Mapping[FieldType, Any]] = {
-    FieldType.BYTES: bytes,
-    FieldType.INTEGER: int,
-    FieldType.FLOAT: float,
-    FieldType.DECIMAL: Decimal,
-    FieldType.BOOLEAN: bool,
-    FieldType.TIMESTAMP: int,
-}
-
-
-def _decoder_of(layout: Layout) -> msgspec.msgpack.Decoder[Any]:
-    """Return what reads a MessagePack array of these fields, each as its own type."""
-    types = (_TYPES.get(field.type, str) for field in layout.fields)
-    nullable = zip(types, layout.fields, strict=True)
-    wanted = tuple(t | None if field.nullable else t for t, field in nullable)
-    return msgspec.msgpack.Decoder(tuple.__class_getitem__(wanted))
 
 
 def _options_in_force(path: Path) -> dict[str, str]:
