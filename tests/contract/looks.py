@@ -10,6 +10,7 @@ from tests.contract.looks_lmdb import LmdbLook
 from tests.contract.looks_mariadb import MariadbLook
 from tests.contract.looks_redis import RedisLook
 from tests.contract.looks_rest import RestLook
+from tests.contract.looks_s3 import S3Look
 from tests.contract.raw_looks import (
     ChunkedLook,
     ClickhouseLook,
@@ -40,7 +41,11 @@ LOOKS: Final[dict[str, RawLook]] = {
     "kafka": KafkaLook(),
     "lmdb": LmdbLook(),
     "rest": RestLook(),
+    "minio": S3Look(),
+    "seaweedfs": S3Look(),
 }
 
-OWN_SUITES: Final = frozenset({"kafka", "lmdb", "mariadb", "redis", "rest", "valkey"})
+OWN_SUITES: Final = frozenset(
+    {"kafka", "lmdb", "mariadb", "minio", "redis", "rest", "seaweedfs", "valkey"}
+)
 """Systems whose own test module runs the contract suites, since something there is special."""

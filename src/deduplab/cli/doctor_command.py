@@ -195,5 +195,5 @@ def _table(rows: list[Checkup]) -> Table:
 
 def _short(version: str) -> str:
     """Return the digits of a version; products add names of builds and of their packagers."""
-    found = re.search(r"\d+(\.\d+)+", version)
+    found = re.search(r"\d+(?:[.-]\d+)*", version)
     return found.group() if found else version
