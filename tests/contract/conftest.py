@@ -7,12 +7,24 @@ What did not come up is listed at the end of the session.
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Callable
 from typing import NoReturn
 
 import pytest
 
+# chdb keeps some descriptors of every session that was closed; a cell has a process of its own,
+# but here hundreds of sessions share one.
+_DESCRIPTORS = 8192
+
 _NOT_UP: pytest.StashKey[dict[str, str]] = pytest.StashKey()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def is_required(name: str, setting: str) -> bool:

@@ -22,7 +22,7 @@ from deduplab.bound.stream import Block
 from deduplab.errors import DatasetError, SystemUnavailable
 
 OPTIONS: Final = ("table", "query", "tls")
-_WAIT_S: Final = 1.0
+_WAIT_MS: Final = 1000
 _SIGNATURE: Final = b"PGCOPY\n\xff\r\n\x00"
 _HEADER_BYTES: Final = 19
 _TRAILER: Final = b"\xff\xff"
@@ -156,6 +156,8 @@ class _PostgresqlSession(Session):
         from psycopg.errors import OperationalError, error_from_result
 
         pgconn = self._connection.pgconn
+        waiting = select.poll()  # select() takes no descriptor beyond 1023
+        waiting.register(pgconn.socket, select.POLLIN)
         result = pgconn.exec_(copy.encode())
         if result.status != pq.ExecStatus.COPY_OUT:
             raise error_from_result(result, encoding="utf-8")
@@ -164,7 +166,7 @@ class _PostgresqlSession(Session):
             if count_bytes > 0:
                 yield bytes(data)
             elif count_bytes == 0:
-                select.select([pgconn.socket], [], [], _WAIT_S)
+                waiting.poll(_WAIT_MS)
                 pgconn.consume_input()
             else:
                 break
