@@ -10,8 +10,7 @@ Insert: ``put`` against one ``PUT`` after another by the vendor's Python client.
 
 Rounds alternate sides; medians of rounds, ratios above 1 are in our favour.
 
-    python benchmarks/s3.py minio
-    python benchmarks/s3.py seaweedfs
+    python benchmarks/s3.py [seaweedfs|minio]
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ BUCKET = f"deduplab-{NAMESPACE}"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("product", choices=[*PRODUCTS])
+    parser.add_argument("product", choices=[*PRODUCTS], nargs="?", default="seaweedfs")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--objects", type=int, default=1000)
     parser.add_argument("--inserts", type=int, default=300)
