@@ -249,6 +249,14 @@ def test_an_encrypted_member_is_left_out(tmp_path: Path) -> None:
     assert "encrypted" in reasons(source)
 
 
+def test_a_member_without_a_name_is_an_object(tmp_path: Path) -> None:
+    path = tmp_path / "archive.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(zipfile.ZipInfo(""), b"nameless")
+        archive.writestr("named", b"another")
+    assert rows_of(open_source(str(path))) == [b"nameless", b"another"]
+
+
 def test_overlapping_members_are_refused(tmp_path: Path) -> None:
     data = bytearray(zip_bytes([b"one" * 100, b"two" * 100], zipfile.ZIP_STORED))
     last = data.rindex(b"PK\x01\x02")

@@ -73,7 +73,8 @@ class ZipSource(ScanSource):
             limit = ExpansionLimit(length_bytes, self._expansion)
             try:
                 for member in archive.infolist():
-                    if not member.is_dir():
+                    # Not is_dir(), which fails at a name without a letter.
+                    if not member.filename.endswith("/"):
                         yield from self._member(archive, member, members, limit)
             except Expanded as error:
                 members.rest_is_lost(error)
