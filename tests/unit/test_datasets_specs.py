@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from deduplab.datasets import build_dataset, prove
 from deduplab.errors import PlanError
-from deduplab.model import CopySpec, DatasetSpec, SizeSpec
+from deduplab.model import CopySpec, DatasetSpec, SizeSpec, hash_of
 from deduplab.units import KIB, MIB
 
 SIZES = st.one_of(
@@ -268,3 +268,38 @@ def test_json_copies_are_equal_documents_and_other_bytes() -> None:
 def test_what_cannot_be_is_refused_with_a_sentence(change: dict[str, Any], message: str) -> None:
     with pytest.raises(PlanError, match=message):
         build_dataset(spec_of(**change))
+
+
+KNOWN_MANIFESTS: dict[str, tuple[dict[str, Any], str]] = {
+    "zipf": (
+        {"multiplicity": "zipf", "sizes": SizeSpec("lognormal", 64, 30_000, 1.0)},
+        "c51e5177808e0c7244e709be86b85fe3",
+    ),
+    "across": (
+        {"placement": "across", "payload": "structured_json"},
+        "73ddd8bcf78d29b0e76fea298f7fc7f5",
+    ),
+    "edited": (
+        {"copies": CopySpec("edited", 3, 8, ("insert", "delete", "replace"))},
+        "3877cbb980b5e66769ab86bbeaf10a4d",
+    ),
+    "json": (
+        {"copies": CopySpec("json"), "payload": "bank_transactions"},
+        "e510e33f6df9f551090ff12dc887ce02",
+    ),
+    "distances": (
+        {"distance": (1000, 20_000), "payload": "text_document"},
+        "109d4f5325b28d84422e92e23c36706d",
+    ),
+    "mixed": (
+        {"payload": "mixed", "sizes": SizeSpec("uniform", 500, 9000)},
+        "6570102fcb488a26cce16b4324b2b2b8",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", KNOWN_MANIFESTS)
+def test_data_and_manifest_of_a_seed_are_known(name: str) -> None:
+    change, known = KNOWN_MANIFESTS[name]
+    manifest = prove(build_dataset(spec_of(**change)))
+    assert hash_of(dataclasses.asdict(manifest))[:32] == known
