@@ -21,11 +21,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final, TypeVar
 
 import psutil
 
 from deduplab.errors import SystemUnavailable
+
+_PORT_ATTEMPTS: Final = 5
+
+_T = TypeVar("_T")
 
 _POLL_S = 0.01
 _TAIL_BYTES = 4096
@@ -96,6 +100,33 @@ def free_port() -> int:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
         return port
+
+
+def started_on_a_free_port(start: Callable[[], _T], is_taken: Callable[[], bool]) -> _T:
+    """Start a server, and again with another port where another process took the first one.
+
+    Between the look for a free port and the bind that may happen; five times are tried.
+
+    Parameters
+    ----------
+    start
+        Looks for free ports and starts the server there; raises SystemUnavailable if it
+        does not come up.
+    is_taken
+        Tells, after that, whether a port was the reason: products say so in their logs.
+
+    Raises
+    ------
+    SystemUnavailable
+        If it does not come up for another reason, or not in five attempts.
+    """
+    for _ in range(_PORT_ATTEMPTS - 1):
+        try:
+            return start()
+        except SystemUnavailable:
+            if not is_taken():
+                raise
+    return start()
 
 
 def log_tail(path: Path, lines: int = 12) -> str:

@@ -28,7 +28,12 @@ from deduplab.servers._kafka_settings import (
     server_properties,
     write_private,
 )
-from deduplab.servers._process import ChildProcess, free_port, log_tail
+from deduplab.servers._process import (
+    ChildProcess,
+    free_port,
+    log_tail,
+    started_on_a_free_port,
+)
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
@@ -39,7 +44,6 @@ DURABILITIES: Final = ("fsync", "interval", "none")
 _FORMAT_S: Final = 60.0
 _READY_S: Final = 60.0
 _ANSWER_S: Final = 1.0
-_PORT_ATTEMPTS: Final = 5
 _STOP_STEPS: Final = ((signal.SIGTERM, 30.0),)
 _MAINS: Final = {"format": "kafka.tools.StorageTool", "broker": "kafka.Kafka"}
 
@@ -116,18 +120,16 @@ class KafkaServer(Server):
         if self._child is not None and self._child.running:
             raise SystemUnavailable(f"the Kafka in {self.workspace} runs already")
         self._prepare()
-        for attempt in range(1, _PORT_ATTEMPTS + 1):
-            client, controller = _two_ports()
-            self._configure(client, controller)
-            if not self._formatted:
-                self._format()
-            try:
-                return self._start_at(client)
-            except SystemUnavailable:
-                # Another process may have taken a port between the look and the bind.
-                if attempt == _PORT_ATTEMPTS or "BindException" not in log_tail(self.log, 60):
-                    raise
-        raise AssertionError("unreachable")
+        return started_on_a_free_port(
+            self._start_somewhere, lambda: "BindException" in log_tail(self.log, 60)
+        )
+
+    def _start_somewhere(self) -> Endpoint:
+        client, controller = _two_ports()
+        self._configure(client, controller)
+        if not self._formatted:
+            self._format()
+        return self._start_at(client)
 
     def stop(self) -> None:
         """Shut down in order, then by force."""

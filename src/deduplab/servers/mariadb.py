@@ -23,13 +23,13 @@ from deduplab.servers._process import (
     first_closed_directory,
     free_port,
     log_tail,
+    started_on_a_free_port,
     unprivileged_account,
 )
 
 USER: Final = "deduplab"
 _READY_S: Final = 60.0
 _INSTALL_S: Final = 120.0
-_PORT_ATTEMPTS: Final = 5
 _STOP_STEPS: Final = ((signal.SIGTERM, 30.0),)
 _READY_LINE: Final = b"ready for connections"
 _TAKEN: Final = re.compile(r"Can't start server: Bind on TCP/IP port|Do you already have another")
@@ -167,14 +167,10 @@ class MariadbServer(Server):
             self._account.own(self._first_statements)
 
     def _start_somewhere(self, programs: Programs, options: list[str]) -> Endpoint:
-        for attempt in range(1, _PORT_ATTEMPTS + 1):
-            try:
-                return self._start_at(programs, free_port(), options)
-            except SystemUnavailable:
-                # Another process may have taken the port between the look and the bind.
-                if attempt == _PORT_ATTEMPTS or not _TAKEN.search(log_tail(self.log, 40)):
-                    raise
-        raise AssertionError("unreachable")
+        return started_on_a_free_port(
+            lambda: self._start_at(programs, free_port(), options),
+            lambda: _TAKEN.search(log_tail(self.log, 40)) is not None,
+        )
 
     def _start_at(self, programs: Programs, port: int, options: list[str]) -> Endpoint:
         begin = self.log.stat().st_size

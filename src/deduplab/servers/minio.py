@@ -16,7 +16,12 @@ from deduplab.errors import SystemUnavailable, Unsupported
 from deduplab.registry import driver_missing, system
 from deduplab.server import Endpoint, Secret, Server
 from deduplab.servers._minio_binaries import find
-from deduplab.servers._process import ChildProcess, free_port, log_tail
+from deduplab.servers._process import (
+    ChildProcess,
+    free_port,
+    log_tail,
+    started_on_a_free_port,
+)
 
 if TYPE_CHECKING:
     from minio import MinioAdmin
@@ -25,7 +30,6 @@ USER: Final = "deduplab"
 POLICY: Final = "deduplab-lab"
 _ROOT: Final = "deduplab-root"
 _READY_S: Final = 60.0
-_PORT_ATTEMPTS: Final = 5
 _STOP_STEPS: Final = ((signal.SIGTERM, 20.0),)
 
 _SYNC: Final = {"fsync": "on", "interval": "off"}
@@ -101,15 +105,10 @@ class MinioServer(Server):
             raise SystemUnavailable(f"the MinIO in {self.workspace} runs already")
         program = find()
         self.data.mkdir(mode=0o700, exist_ok=True)
-        for attempt in range(1, _PORT_ATTEMPTS + 1):
-            try:
-                return self._start_at(program, free_port())
-            except SystemUnavailable:
-                # Another process may have taken the port between the look and the bind.
-                taken = "already in use" in log_tail(self.log)
-                if attempt == _PORT_ATTEMPTS or not taken:
-                    raise
-        raise AssertionError("unreachable")
+        return started_on_a_free_port(
+            lambda: self._start_at(program, free_port()),
+            lambda: "already in use" in log_tail(self.log),
+        )
 
     def stop(self) -> None:
         """Shut down in order, then by force."""

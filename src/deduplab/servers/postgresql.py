@@ -25,6 +25,7 @@ from deduplab.servers._process import (
     first_closed_directory,
     free_port,
     log_tail,
+    started_on_a_free_port,
     unprivileged_account,
 )
 
@@ -35,7 +36,6 @@ USER: Final = "deduplab"
 DATABASE: Final = "postgres"
 _READY_S: Final = 30.0
 _INITDB_S: Final = 60.0
-_PORT_ATTEMPTS: Final = 5
 _CONNECT_S: Final = 5
 _SPARE_SEGMENTS: Final = 16
 _STOP_STEPS: Final = ((signal.SIGINT, 20.0), (signal.SIGQUIT, 5.0))
@@ -193,15 +193,9 @@ class PostgresqlServer(Server):
             file.writelines(["\n# deduplab\n", *lines])
 
     def _start_somewhere(self) -> Endpoint:
-        for attempt in range(1, _PORT_ATTEMPTS + 1):
-            port = free_port()
-            try:
-                return self._start_at(port)
-            except SystemUnavailable:
-                # Another process may have taken the port between the look and the bind.
-                if attempt == _PORT_ATTEMPTS or not _address_taken(self.log):
-                    raise
-        raise AssertionError("unreachable")
+        return started_on_a_free_port(
+            lambda: self._start_at(free_port()), lambda: _address_taken(self.log)
+        )
 
     def _start_at(self, port: int) -> Endpoint:
         command = [str(self.binaries / "postgres"), "-D", str(self.data), "-p", str(port)]

@@ -17,12 +17,16 @@ from typing import ClassVar, Final
 
 from deduplab.errors import SystemUnavailable, Unsupported
 from deduplab.server import Endpoint, Secret, Server
-from deduplab.servers._process import ChildProcess, free_port, log_tail
+from deduplab.servers._process import (
+    ChildProcess,
+    free_port,
+    log_tail,
+    started_on_a_free_port,
+)
 from deduplab.servers._redis_binaries import find_redis, version_of
 
 USER: Final = "deduplab"
 _READY_S: Final = 30.0
-_PORT_ATTEMPTS: Final = 5
 _STOP_STEPS: Final = ((signal.SIGTERM, 30.0),)
 
 _APPEND: Final = {
@@ -91,15 +95,10 @@ class RedisServer(Server):
         program = type(self).find()
         if self._secret is None:
             self._initialise(version_of(program))
-        for attempt in range(1, _PORT_ATTEMPTS + 1):
-            try:
-                return self._start_at(program, free_port())
-            except SystemUnavailable:
-                # Another process may have taken the port between the look and the bind.
-                taken = "Address already in use" in log_tail(self.log)
-                if attempt == _PORT_ATTEMPTS or not taken:
-                    raise
-        raise AssertionError("unreachable")
+        return started_on_a_free_port(
+            lambda: self._start_at(program, free_port()),
+            lambda: "Address already in use" in log_tail(self.log),
+        )
 
     def stop(self) -> None:
         """Shut down in order (the AOF is synced), then by force."""

@@ -17,14 +17,18 @@ from deduplab.errors import SystemUnavailable, Unsupported
 from deduplab.registry import driver_missing, system
 from deduplab.server import Endpoint, Secret, Server
 from deduplab.servers import _seaweedfs_sockets as sockets
-from deduplab.servers._process import ChildProcess, free_port, log_tail
+from deduplab.servers._process import (
+    ChildProcess,
+    free_port,
+    log_tail,
+    started_on_a_free_port,
+)
 from deduplab.servers._seaweedfs_binaries import find
 
 USER: Final = "deduplab"
 VOLUME_LIMIT_MB: Final = 1024
 MOST_VOLUMES: Final = 1000
 _READY_S: Final = 90.0
-_PORT_ATTEMPTS: Final = 5
 _STOP_STEPS: Final = ((signal.SIGTERM, 1.0),)
 """The filer waits 15 s for its own gateway to hang up, which it does not; so force comes early."""
 
@@ -80,15 +84,10 @@ class SeaweedfsServer(Server):
         sockets.sweep()
         if self._secret is None:
             self._initialise()
-        for attempt in range(1, _PORT_ATTEMPTS + 1):
-            try:
-                return self._start_at(program)
-            except SystemUnavailable:
-                # Another process may have taken a port between the look and the bind.
-                taken = "address already in use" in log_tail(self.log)
-                if attempt == _PORT_ATTEMPTS or not taken:
-                    raise
-        raise AssertionError("unreachable")
+        return started_on_a_free_port(
+            lambda: self._start_at(program),
+            lambda: "address already in use" in log_tail(self.log),
+        )
 
     def stop(self) -> None:
         """Shut down in order, then by force."""
