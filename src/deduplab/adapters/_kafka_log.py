@@ -40,8 +40,9 @@ class KafkaLog:
     """
 
     def __init__(self, client: KafkaClient, topic: str, compression: str, *, fresh: bool) -> None:
-        from confluent_kafka import Producer
+        from confluent_kafka import KafkaException, Producer
 
+        self._client_error: type[Exception] = KafkaException
         self.topic = topic
         self.client = client
         producing = {
@@ -115,15 +116,16 @@ class KafkaLog:
         first = self._end
         produce, topic = self._many.produce, self.topic
         more: dict[str, Any] = {"headers": headers} if headers else {}
-        for key, value in zip(keys, values, strict=True):
-            try:
-                produce(topic, value, key, PARTITION, **more)
-            except BufferError:
-                self._drain()
-                produce(topic, value, key, PARTITION, **more)
-            except Exception as error:
-                self._many.purge()
-                raise self._refused(error) from error
+        try:
+            for key, value in zip(keys, values, strict=True):
+                try:
+                    produce(topic, value, key, PARTITION, **more)
+                except BufferError:  # its queue is full
+                    self._drain()
+                    produce(topic, value, key, PARTITION, **more)
+        except self._client_error as error:
+            self._many.purge()
+            raise self._refused(error) from error
         self._drain()
         self._end = self.reader.bounds()[1]
         if self._end != first + len(keys):
@@ -211,7 +213,7 @@ class Sent:
             log._single.produce(
                 log.topic, value, key, PARTITION, on_delivery=self._delivered, **more
             )
-        except Exception as error:
+        except log._client_error as error:
             raise log._refused(error) from error
 
     def offset(self) -> int:
