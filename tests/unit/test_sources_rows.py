@@ -128,7 +128,8 @@ def test_a_buffer_splits_what_is_larger_than_itself() -> None:
         buffer.close_object()
     take(list(buffer.hand_out()))
     assert blocks == [
-        ([b"abc", b"", b"0123456"], True),
-        ([b"7890123456"], True),
-        ([b"789x", b"end"], False),
+        ([b"abc", b""], False),
+        ([b"0123456789"], True),
+        ([b"0123456789"], True),
+        ([b"x", b"end"], False),
     ]

@@ -9,12 +9,20 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.sharedctypes import Synchronized
 from typing import Final
 
+from deduplab.bound.known import KnownCuts
 from deduplab.bound.scan import Progress, Scanner, scan_shard
 from deduplab.bound.settings import ScanSettings
 from deduplab.bound.sketch import Sketch
@@ -83,22 +91,27 @@ def scan_in_processes(
     OperationFailed
         If a process ends early.
     """
-    shards = split(sources, SHARDS_PER_PROCESS * processes)
-    others = min(processes, len(shards)) - 1
     # Not a plain fork: the caller may have threads, such as those that show progress.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, "lz4.block", "pyfastcdc", "zstandard"])
+    if processes > 1:
+        forkserver.ensure_running()  # it starts while the sources are divided
+    shards = split(sources, SHARDS_PER_PROCESS * processes)
+    others = min(processes, len(shards)) - 1
     work = _Work(shards, settings, halvings, context.Value("q", 0), context.Value("q", 0))
     teller = _Teller(work, progress)
     if not others:
         return [sketch for _, sketch in _own_share(work, teller)]
     pool = ProcessPoolExecutor(others, mp_context=context, initializer=_begin, initargs=(work,))
+    # By a thread: handing over waits until the fork server has imported what they need.
+    starter = ThreadPoolExecutor(1, thread_name_prefix="deduplab-scan")
     try:
-        futures = [pool.submit(_share) for _ in range(others)]
+        starting = starter.submit(lambda: [pool.submit(_share) for _ in range(others)])
         try:
             found = dict(_own_share(work, teller))
         except _Stopped:
             found = {}
+        futures = starting.result()
         # If another process has failed, this raises what it failed of.
         _wait(futures, teller)
         for future in futures:
@@ -114,6 +127,7 @@ def scan_in_processes(
         ) from error
     finally:
         work.stop()
+        starter.shutdown(wait=True)
         pool.shutdown(wait=True, cancel_futures=True)
 
 
@@ -143,8 +157,9 @@ class _Teller:
 def _own_share(work: _Work, tell: Callable[[int], None]) -> list[tuple[int, Sketch]]:
     """Scan shards in this process until none is left."""
     found = []
+    known = KnownCuts()
     while (place := work.take()) is not None:
-        scanner = Scanner(work.settings, work.halvings)
+        scanner = Scanner(work.settings, work.halvings, known)
         scanner.read(work.shards[place], tell)
         found.append((place, scanner.sketch()))
     return found
@@ -160,10 +175,11 @@ def _share() -> list[tuple[int, bytes]]:
     work = _work
     assert work is not None
     found = []
+    known = KnownCuts()
     try:
         while (place := work.take()) is not None:
-            shard = work.shards[place]
-            found.append((place, scan_shard(shard, work.settings, work.halvings, work.count)))
+            sketch = scan_shard(work.shards[place], work.settings, work.halvings, work.count, known)
+            found.append((place, sketch))
     except _Stopped:
         return []
     except BaseException:

@@ -7,6 +7,7 @@ from typing import Final
 
 from deduplab.bound.compression import BUDGET_BYTES
 from deduplab.bound.grains import GRAINS
+from deduplab.bound.known import KNOWN_CHUNK_BYTES, MOST_KNOWN_BYTES, KnownCuts
 from deduplab.bound.settings import ScanSettings
 from deduplab.bound.sketch import GrainSketch, Sketch, StreamSketch, merge
 from deduplab.bound.stream import LeftOut, Source
@@ -42,11 +43,19 @@ class Scanner:
     compression_halvings
         What the main stream's samples for compression begin with; see
         :func:`compression_halvings`.
+    known
+        Where cuts are remembered, shared with other scanners; None for memory of its own.
     """
 
-    def __init__(self, settings: ScanSettings, compression_halvings: int = 0) -> None:
+    def __init__(
+        self,
+        settings: ScanSettings,
+        compression_halvings: int = 0,
+        known: KnownCuts | None = None,
+    ) -> None:
         self._settings = settings
         self._compression_halvings = compression_halvings
+        self._known = known or KnownCuts()
         self._streams: dict[str, StreamScan] = {}
         self._sources: list[str] = []
         self._left_out: list[LeftOut] = []
@@ -58,7 +67,7 @@ class Scanner:
             if stream is None:
                 # Only the main stream is as long as the source.
                 halvings = 0 if block.stream else self._compression_halvings
-                stream = StreamScan(self._settings, halvings)
+                stream = StreamScan(self._settings, halvings, self._known)
                 self._streams[block.stream] = stream
             stream.add(block)
             if progress is not None:
@@ -94,9 +103,7 @@ def scan(source: Source, settings: ScanSettings, progress: Progress | None = Non
     DeduplabError
         What the source raises when nothing of it can be read.
     """
-    scanner = Scanner(settings, compression_halvings(source.total_bytes()))
-    scanner.read(source, progress)
-    return scanner.sketch()
+    return scan_sources([source], settings, progress=progress)
 
 
 def scan_sources(
@@ -141,7 +148,8 @@ def scan_sources(
             f"{len(sources)} sources can't be scanned by {processes} processes: "
             "at least one of each is needed"
         )
-    halvings = compression_halvings(total_bytes(sources))
+    # Only samples for compression need to know how much is to come.
+    halvings = compression_halvings(total_bytes(sources)) if settings.compress else 0
     if dask is not None:
         from deduplab.bound.cluster import scan_on_cluster
 
@@ -160,7 +168,11 @@ def scan_sources(
 
 
 def scan_shard(
-    source: Source, settings: ScanSettings, halvings: int, progress: Progress | None = None
+    source: Source,
+    settings: ScanSettings,
+    halvings: int,
+    progress: Progress | None = None,
+    known: KnownCuts | None = None,
 ) -> bytes:
     """Scan a part of something, and return its sketch as the content of a file.
 
@@ -174,10 +186,12 @@ def scan_shard(
         What samples for compression begin with: that of the whole, not of the part.
     progress
         Called with the logical bytes scanned since the last call.
+    known
+        What this process remembers of parts that it scanned before.
     """
     from deduplab.bound.sketch_file import to_bytes
 
-    scanner = Scanner(settings, halvings)
+    scanner = Scanner(settings, halvings, known)
     scanner.read(source, progress)
     return to_bytes(scanner.sketch())
 
@@ -207,7 +221,7 @@ def exact_memory_bytes(
 
     A unique chunk takes 40 bytes, a chunk that waits to be sorted 32, and at most half
     as many as the unique ones wait; sorting them takes another 88 for each of these, at
-    one grain at a time.
+    one grain at a time. Cuts that are remembered take up to 24 MiB more.
 
     Parameters
     ----------
@@ -224,12 +238,13 @@ def exact_memory_bytes(
         rows.append(total_bytes // min(size, object_bytes) + 1)
     waiting = WAITING_BYTES / 2
     sorting = 44 * max(rows, default=0)
-    return int(sum(rows) * (ROW_BYTES + waiting)) + sorting
+    known = min(MOST_KNOWN_BYTES, sum(rows) * KNOWN_CHUNK_BYTES)
+    return int(sum(rows) * (ROW_BYTES + waiting)) + sorting + known
 
 
 def sampled_memory_bytes(grains: Sequence[str]) -> int:
     """Return the memory that a sampled scan of one stream takes at most, whatever its size."""
-    return len(grains) * MOST_ROWS * 2 * ROW_BYTES
+    return len(grains) * MOST_ROWS * 2 * ROW_BYTES + MOST_KNOWN_BYTES
 
 
 def _stream_sketch(stream: StreamScan) -> StreamSketch:

@@ -10,6 +10,7 @@ from deduplab.bound.compression import CompressionSample
 from deduplab.bound.cutting import Chunks, Cutter, WholeObject, cutter, marks_of
 from deduplab.bound.fingerprints import Fingerprints
 from deduplab.bound.grains import WHOLE
+from deduplab.bound.known import KnownCuts
 from deduplab.bound.settings import ScanSettings
 from deduplab.bound.stream import Block
 from deduplab.bound.tally import Tally
@@ -28,17 +29,28 @@ class StreamScan:
         What was asked for.
     compression_halvings
         What samples for compression begin with, so that long data begins with a small one.
+    known
+        Where cuts are remembered, shared with other streams; None for memory of its own.
     """
 
-    def __init__(self, settings: ScanSettings, compression_halvings: int = 0) -> None:
+    def __init__(
+        self,
+        settings: ScanSettings,
+        compression_halvings: int = 0,
+        known: KnownCuts | None = None,
+    ) -> None:
         self.objects = 0
         self.logical_bytes = 0
         self._keeps_whole = WHOLE in settings.grains
         compression = CompressionSample(compression_halvings) if settings.compress else None
         self._whole: Tally | None = Tally(settings.halvings, compression)
-        self._grains = {name: _GrainScan(cutter(name)) for name in settings.grains if name != WHOLE}
+        known = known or KnownCuts()
+        self._grains = {
+            name: _GrainScan(cutter(name, known)) for name in settings.grains if name != WHOLE
+        }
         self._names = settings.grains
         self._open: WholeObject | None = None
+        self._parts_mark = b""
 
     def add(self, block: Block) -> None:
         """Scan the next block.
@@ -88,12 +100,14 @@ class StreamScan:
         """Scan the next part of an object that comes in parts."""
         if self._open is None:
             self._open = WholeObject()
+            self._parts_mark = b""
             self._part_from_whole(None)
+        self._parts_mark = xxh3_128_digest(self._parts_mark + xxh3_128_digest(data))
         if self._whole is not None:
             self._open.feed(data)
         for scan in self._grains.values():
             assert scan.tally is not None
-            for chunks in scan.cutter.feed(data, final=final):
+            for chunks in scan.cutter.feed(data, final=final, key=self._parts_mark):
                 _tell(scan.tally, chunks)
         if final:
             self.objects += 1
@@ -110,7 +124,7 @@ class StreamScan:
             starts, lengths = starts[lengths > 0], lengths[lengths > 0]
         if len(starts):
             self._part_from_whole(int(lengths.max()))
-            self._tell_all(Chunks(data, starts, lengths, self._marks(data, starts, lengths)))
+            self._tell_all(Chunks(data, starts, lengths, _marks(data, starts, lengths)))
 
     def add_whole(
         self,
@@ -161,19 +175,6 @@ class StreamScan:
         if not sharing and not self._keeps_whole:
             self._whole = None
 
-    def _marks(
-        self, data: memoryview, starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
-    ) -> Fingerprints:
-        """Return the fingerprints of the objects, zeros for those that are cut at every grain."""
-        if self._whole is not None:
-            return _marks(data, starts, lengths)
-        longest = max(scan.cutter.never_cut_bytes for scan in self._grains.values())
-        marks = np.zeros((len(starts), 2), dtype=np.uint64)
-        short = lengths <= longest
-        if short.any():
-            marks[short] = _marks(data, starts[short], lengths[short])
-        return marks
-
 
 class _GrainScan:
     """A cutter and its tally; None as long as the whole objects' is shared."""
@@ -191,7 +192,7 @@ def _marks(
     data: memoryview, starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
 ) -> Fingerprints:
     pairs = zip(starts.tolist(), (starts + lengths).tolist(), strict=True)
-    return marks_of([xxh3_128_digest(data[start:stop]) for start, stop in pairs])
+    return marks_of(b"".join([xxh3_128_digest(data[start:stop]) for start, stop in pairs]))
 
 
 def _cut(grain_cutter: Cutter, objects: Chunks) -> Chunks:
@@ -200,8 +201,9 @@ def _cut(grain_cutter: Cutter, objects: Chunks) -> Chunks:
     if short.all():
         return objects
     long = ~short
-    begins = objects.starts[long]
-    cut = grain_cutter.cut_objects(objects.view, begins, begins + objects.lengths[long])
+    cut = grain_cutter.cut_objects(
+        Chunks(objects.view, objects.starts[long], objects.lengths[long], objects.marks[long])
+    )
     if not short.any():
         return cut
     starts = np.concatenate([objects.starts[short], cut.starts])

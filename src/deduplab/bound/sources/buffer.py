@@ -69,7 +69,8 @@ class BlockBuffer:
         left_bytes = most_bytes
         while left_bytes is None or left_bytes > 0:
             if not self.room_bytes:
-                yield self.hand_out_open()
+                yield self._handed_out_full()
+                self._go_on()
             room = self.view[self.filled :]
             if left_bytes is not None and left_bytes < len(room):
                 room = room[:left_bytes]
@@ -85,28 +86,39 @@ class BlockBuffer:
         position = 0
         while position < len(data):
             if not self.room_bytes:
-                yield self.hand_out_open()
+                yield self._handed_out_full()
+                self._go_on()
             count = min(self.room_bytes, len(data) - position)
             self.view[self.filled : self.filled + count] = data[position : position + count]
             self.filled += count
             position += count
 
-    def hand_out_open(self) -> Block:
-        """Return what is there; the object in hand, if it has bytes, goes on in the next block."""
-        if self.filled == self.bounds[-1] and not self._handed_out_bytes:
-            return self._block(continues=False)
-        self._handed_out_bytes += self.filled - self.bounds[-1]
-        self.bounds.append(self.filled)
-        return self._block(continues=True)
+    def _handed_out_full(self) -> Block:
+        """Return the block of a full buffer; :meth:`_go_on` follows when it has been used.
+
+        An object that does not fit begins a block of its own: so its parts end at the same
+        places wherever it lies, and a copy of it has equal parts.
+        """
+        if self.open_bytes and len(self.bounds) == 1:
+            self._handed_out_bytes += self.filled
+            self.bounds.append(self.filled)
+            return self._block(self.bounds, continues=True)
+        return self._block(self.bounds, continues=False)
+
+    def _go_on(self) -> None:
+        """Begin the next block with what the last one did not have of the object in hand."""
+        begin = self.bounds[-1]
+        open_bytes = self.filled - begin
+        self.view[:open_bytes] = self.view[begin : self.filled]
+        self.bounds = [0]
+        self.filled = open_bytes
 
     def hand_out(self) -> Iterator[Block]:
         """Yield what is there, if anything; no object may be in hand."""
         if len(self.bounds) > 1:
-            yield self._block(continues=False)
+            yield self._block(self.bounds, continues=False)
+            self._go_on()
 
-    def _block(self, *, continues: bool) -> Block:
-        offsets = np.array(self.bounds, dtype=np.int64)
-        block = Block(self.view[: self.filled], offsets, continues, self._stream)
-        self.bounds = [0]
-        self.filled = 0
-        return block
+    def _block(self, bounds: list[int], *, continues: bool) -> Block:
+        offsets = np.array(bounds, dtype=np.int64)
+        return Block(self.view[: bounds[-1]], offsets, continues, self._stream)
