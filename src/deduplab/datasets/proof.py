@@ -11,6 +11,7 @@ import numpy.typing as npt
 from deduplab.batch import Batch
 from deduplab.bound.fingerprints import Fingerprints, FingerprintSet, fingerprints
 from deduplab.bound.grains import GRAINS
+from deduplab.bound.known import KnownCuts
 from deduplab.bound.settings import ScanSettings
 from deduplab.bound.stream_scan import StreamScan
 from deduplab.datasets.dataset import SECOND_CONTAINER
@@ -58,7 +59,8 @@ def prove(dataset: Provable, batch_bytes: int = DEFAULT_BATCH_BYTES) -> Manifest
     objects = _Objects(dataset.objects)
     planted = _Planted()
     seen = _LateSet()
-    grains = StreamScan(ScanSettings(grains=tuple(GRAINS), compress=False))
+    # Copies are told apart before, so no cut has to be remembered.
+    grains = StreamScan(ScanSettings(grains=tuple(GRAINS), compress=False), known=KnownCuts(0))
     for batch in dataset.batches(batch_bytes):
         digest.update(batch)
         bounds = batch.offsets.tolist()
