@@ -14,6 +14,8 @@ of each process. What each tool does with the data:
 - ``restic backup``: content-defined chunks of 1 MiB, SHA-256, encrypts and stores;
 - "a bare loop": what the scan can't beat without cutting better: the files read whole, cut
   by the same chunker, hashed by the same function, the digests kept in a set;
+- "without the part in C": the same scan with ``DEDUPLAB_NATIVE=0``, which is how it runs where no
+  C compiler built that part;
 - "reading alone": an interpreter that imports numpy, and reads all files;
 - ``find -exec sha256sum {} +`` and ``find -exec cksum {} +`` for many small files.
 
@@ -46,6 +48,7 @@ from pathlib import Path
 
 import numpy as np
 
+from deduplab.bound.gear import cutter_name
 from deduplab.units import GIB, KIB, MIB
 
 DEADLINE_S = 600
@@ -145,6 +148,7 @@ def main() -> None:
     parser.add_argument("--directory", type=Path, default=Path("/dev/shm"))
     arguments = parser.parse_args()
     cores = sorted(os.sched_getaffinity(0))
+    print(f"content-defined cuts are found by {cutter_name()}")
     with tempfile.TemporaryDirectory(prefix="deduplab-", dir=arguments.directory) as name:
         root = Path(name)
         if arguments.only in (None, "memory"):
@@ -249,12 +253,15 @@ def duperemove(folder: Path, hashes: Path, block: str) -> list[str]:
 
 def compare_mixed(root: Path, total_bytes: int, rounds: int, cores: list[int]) -> None:
     mixed, store = root / "mixed", root / "store"
+    pure = ["env", "DEDUPLAB_NATIVE=0"]
     commands = {
         "cdc-8192": ours(mixed, "cdc-8192"),
         "fixed-131072": ours(mixed, "fixed-131072"),
         "ten grains": ours(mixed, "all"),
         "cdc-8192, without copies": ours(mixed / "first", "cdc-8192"),
         "ten grains, without copies": ours(mixed / "first", "all"),
+        "cdc-8192, without the part in C": [*pure, *ours(mixed, "cdc-8192")],
+        "ten grains, without copies and the part in C": [*pure, *ours(mixed / "first", "all")],
         "a bare loop, cdc-8192": [sys.executable, "-c", LOOP, str(mixed)],
         "reading alone": [sys.executable, "-c", READING, str(mixed)],
         "ten grains, compressed": ours(mixed, "all", compress=True),
@@ -293,9 +300,16 @@ def compare_mixed(root: Path, total_bytes: int, rounds: int, cores: list[int]) -
             one = run(command, on_cores, root)
             took[name] += [one] if number else []
     print(f"\nmixed set, {total_bytes / GIB:.2f} GiB, medians of {rounds} rounds, one core")
-    table(took, total_bytes, {name: total_bytes / 2 for name in took if "without" in name})
+    table(took, total_bytes, {name: total_bytes / 2 for name in took if "without copies" in name})
     for mine, others in {
-        "cdc-8192": ("borg create", "restic backup", "casync digest", "a bare loop, cdc-8192"),
+        "cdc-8192": (
+            "borg create",
+            "restic backup",
+            "casync digest",
+            "a bare loop, cdc-8192",
+            "cdc-8192, without the part in C",
+        ),
+        "ten grains, without copies": ("ten grains, without copies and the part in C",),
         "fixed-131072": ("duperemove", "reading alone"),
     }.items():
         for other in others:

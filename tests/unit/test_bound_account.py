@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from deduplab.bound.account import copies_of, found_within, packed_bytes
+from deduplab.bound.account import Account, copies_of, document, found_within, packed_bytes
 from deduplab.bound.columns import all_columns, column_bounds, finest
+from deduplab.bound.gear import cutter_name
 from deduplab.bound.results import Bin, Distances
 from deduplab.bound.scan import ScanSettings, scan
 from deduplab.bound.sources.catalogue import open_source
@@ -49,3 +50,15 @@ def test_compressed_bytes_only_where_they_were_asked_for(tmp_path: Path) -> None
 def test_the_finest_content_defined_grain() -> None:
     assert finest(("whole", "cdc-65536", "fixed-4096", "cdc-8192")) == "cdc-8192"
     assert finest(("whole", "fixed-4096")) is None
+
+
+@pytest.mark.parametrize(
+    ("grains", "averages"), [(("whole",), 0), (("cdc-4096",), 1), (("cdc-4096", "cdc-8192"), 2)]
+)
+def test_what_cut_is_told(grains: tuple[str, ...], averages: int, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"ab" * 4096)
+    asked = ScanSettings(grains=grains, compress=False)
+    sketch = scan(open_source(str(tmp_path)), asked)
+    told = document(Account(sketch, sketch.result(), asked))["environment"]
+    assert told == ({"cutter": cutter_name(averages)} if averages else {})
+    assert document(Account(sketch, sketch.result()))["environment"] == {}

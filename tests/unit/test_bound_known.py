@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deduplab.bound import cutting
+from deduplab.bound.gear import Piece
 from deduplab.bound.known import Cuts, KnownCuts
 from deduplab.bound.settings import ScanSettings
 from deduplab.bound.sources.buffer import BlockBuffer
@@ -65,9 +66,11 @@ def test_a_copy_is_not_cut(length_bytes: int, monkeypatch: pytest.MonkeyPatch) -
     cut_bytes: list[int] = []
     cut_into = cutting.ContentCutter.cut_into
 
-    def counting(self: cutting.ContentCutter, data: memoryview, found: cutting.Found) -> None:
-        cut_bytes.append(len(data))
-        cut_into(self, data, found)
+    def counting(
+        self: cutting.ContentCutter, piece: Piece, begin: int, found: cutting.Found
+    ) -> None:
+        cut_bytes.append(len(piece.data) - begin)
+        cut_into(self, piece, begin, found)
 
     monkeypatch.setattr(cutting.ContentCutter, "cut_into", counting)
     payload = random.Random(1).randbytes(length_bytes)

@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from deduplab.bound.chunks import Chunks
 from deduplab.bound.grains import WHOLE
 from deduplab.bound.results import GrainResult
 from deduplab.bound.scan import ScanSettings, scan
@@ -23,7 +24,7 @@ def told(
     rows = np.concatenate([np.arange(unique), rng.integers(0, unique, unique)])
     tally = Tally(halvings, None)
     for part in np.array_split(rows, 5):
-        tally.add(NONE, part, sizes[part], marks[part])
+        tally.add(Chunks.tiling(NONE, sizes[part], marks[part]))
     tally.settle()
     return tally, int(sizes.sum())
 
@@ -88,7 +89,7 @@ def test_the_state_is_bounded_and_the_estimate_sound() -> None:
     tally = Tally(0, None)
     for _ in range(20):
         marks = rng.integers(0, 2**64, size=(50_000, 2), dtype=np.uint64)
-        tally.add(NONE, np.zeros(50_000, np.int64), np.full(50_000, 100), marks)
+        tally.add(Chunks.tiling(NONE, np.full(50_000, 100), marks))
         assert len(tally.table) <= MOST_ROWS
         assert tally._waiting.nbytes + 40 * len(tally.table) < 2 << 20
     tally.settle()

@@ -3,6 +3,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +14,10 @@ import msgspec
 import numpy as np
 import pytest
 
+from deduplab.bound import processes
 from deduplab.bound.results import ScanResult
 from deduplab.bound.scan import ScanSettings, scan_sources
+from deduplab.bound.sources.files import FileSource
 from deduplab.bound.stream import Block, Source
 from deduplab.errors import DatasetError, OperationFailed, PlanError, SystemUnavailable
 from tests.unit.bound_memory import MemorySource
@@ -73,6 +76,44 @@ def test_processes_give_the_same_answer(asked: ScanSettings) -> None:
     assert two.sources == ["one", "two"]
 
 
+@pytest.mark.parametrize("forks", [True, False])
+def test_files_give_the_same_answer_by_forked_processes_too(
+    forks: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, content in enumerate(OBJECTS):
+        (tmp_path / str(number)).write_bytes(content)
+    monkeypatch.setattr(processes, "_can_fork", lambda _: forks)
+    told: list[int] = []
+    one = scan_sources([FileSource(str(tmp_path))], ScanSettings()).result()
+    two = scan_sources(
+        [FileSource(str(tmp_path))], ScanSettings(), processes=2, progress=told.append
+    ).result()
+    assert counts(two) == counts(one)
+    assert sum(told) == one.logical_bytes
+
+
+def test_forked_are_only_processes_that_can_go_on(tmp_path: Path) -> None:
+    files = FileSource(str(tmp_path))
+    assert not processes._can_fork([files, MemorySource([b"x"])])
+    stop = threading.Event()
+    other = threading.Thread(target=stop.wait)
+    other.start()
+    assert not processes._can_fork([files])
+    stop.set()
+    other.join()
+    assert processes._can_fork([files]) == (
+        sys.platform == "linux" and threading.active_count() == 1
+    )
+
+
+def test_a_forked_process_that_ends_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "_can_fork", lambda _: sys.platform == "linux")
+    with pytest.raises(OperationFailed, match="ended early"):
+        scan_sources([Ending([b"x"], marker=tmp_path / "ends")], ScanSettings(), processes=2)
+
+
 def test_a_process_that_ends_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OperationFailed, match="ended early"):
         scan_sources([Ending([b"x"], marker=tmp_path / "ends")], ScanSettings(), processes=2)
@@ -121,7 +162,11 @@ def cluster(directory: Path) -> Iterator[str]:
         subprocess.Popen(
             [sys.executable, "-m", f"distributed.cli.{module}", *arguments],
             cwd=directory,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+            env={
+                **os.environ,
+                "PYTHONPATH": str(Path(__file__).parents[2]),
+                "DASK_TEMPORARY_DIRECTORY": str(directory),
+            },
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

@@ -9,6 +9,8 @@ import msgspec
 import numpy as np
 
 from deduplab.bound.columns import CODEC, all_columns, column_bounds
+from deduplab.bound.gear import cutter_name
+from deduplab.bound.grains import kind
 from deduplab.bound.planted import PlantedCopies
 from deduplab.bound.results import Distances, GrainResult, ScanResult
 from deduplab.bound.settings import ScanSettings
@@ -129,7 +131,7 @@ def document(account: Account) -> dict[str, Any]:
         "format": FORMAT,
         "sources": result.sources,
         "command": account.command,
-        "environment": account.environment,
+        "environment": {**account.environment, **_cutter(account)},
         "duration_s": account.duration_s,
         "processes": account.processes,
         "shards": result.shards,
@@ -151,6 +153,14 @@ def document(account: Account) -> dict[str, Any]:
             for one in result.left_out
         ],
     }
+
+
+def _cutter(account: Account) -> dict[str, str]:
+    """Return what found the content-defined cuts; of merged sketches it isn't known."""
+    if account.settings is None:
+        return {}
+    averages = sum(kind(name) == "content-defined" for name in account.settings.grains)
+    return {"cutter": cutter_name(averages)} if averages else {}
 
 
 def _grain(sketch: Sketch, stream: str, grain: GrainResult) -> dict[str, Any]:

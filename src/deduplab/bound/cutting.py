@@ -10,17 +10,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from array import array
-from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from operator import attrgetter
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from xxhash import xxh3_128, xxh3_128_digest
 
 from deduplab.bound.chunkers import content_chunks
+from deduplab.bound.chunks import Chunks, Objects, marks_of
 from deduplab.bound.compression import HEAD_BYTES
-from deduplab.bound.fingerprints import Fingerprints
+from deduplab.bound.gear import Piece
 from deduplab.bound.grains import GRAINS, WHOLE, Grain
 from deduplab.bound.known import LEAST_KNOWN_LENGTH_BYTES, Cuts, KnownCuts
 
@@ -29,16 +29,6 @@ DIGEST_BYTES: Final = 16
 # Read off a chunk without a step of the interpreter for each.
 _LENGTH = attrgetter("length")
 _DATA = attrgetter("data")
-
-
-@dataclass(slots=True)
-class Chunks:
-    """Chunks that lie in ``view``, in order; see :meth:`deduplab.bound.tally.Tally.add`."""
-
-    view: memoryview
-    starts: npt.NDArray[np.int64]
-    lengths: npt.NDArray[np.int64]
-    marks: Fingerprints
 
 
 class Found:
@@ -54,6 +44,12 @@ class Found:
         """Add chunks that were found before."""
         self.lengths.frombytes(cuts.lengths)
         self.digests += cuts.digests
+
+    def add_uncut(self, objects: Objects, first: int, stop: int) -> None:
+        """Add some of the objects as chunks."""
+        if first < stop:
+            self.lengths.frombytes(objects.lengths[first:stop].tobytes())
+            self.digests += objects.digests[first * DIGEST_BYTES : stop * DIGEST_BYTES]
 
     def cuts_from(self, first: int) -> Cuts:
         """Return the chunks from one on, to be remembered."""
@@ -76,45 +72,53 @@ class Cutter(ABC):
         self._carried = b""
 
     @abstractmethod
-    def cut_into(self, data: memoryview, found: Found) -> None:
-        """Cut all of ``data``, and add each chunk."""
+    def cut_into(self, piece: Piece, begin: int, found: Found) -> None:
+        """Cut a piece from a place on, and add each chunk."""
 
     @abstractmethod
     def cut_one(self, data: memoryview) -> int:
         """Return the length of the first chunk of bytes that are not empty."""
 
-    def cut_objects(self, objects: Chunks) -> Chunks:
-        """Cut objects that are there as a whole; none of them is empty."""
+    def cut_objects(self, objects: Objects) -> Chunks:
+        """Cut the objects that are long enough; the others stay as they are."""
+        long = np.flatnonzero(objects.lengths > self.never_cut_bytes).tolist()
+        if not long:
+            return objects.uncut()
         found = Found()
-        firsts: list[int] = []
-        stops = objects.starts + objects.lengths
-        keys = objects.marks.tobytes()
-        for number, (start, stop) in enumerate(
-            zip(objects.starts.tolist(), stops.tolist(), strict=True)
-        ):
-            firsts.append(len(found.lengths))
-            if stop - start < LEAST_KNOWN_LENGTH_BYTES:
-                self.cut_into(objects.view[start:stop], found)
-                continue
-            at = number * DIGEST_BYTES
-            key = keys[at : at + DIGEST_BYTES] + self._label
-            if (known := self._known.get(key)) is not None:
-                found.add(known)
-            else:
-                self.cut_into(objects.view[start:stop], found)
-                self._known.put(key, found.cuts_from(firsts[-1]))
-        tiled = _tiled(objects.view, found.lengths, found.digests)
-        # The chunks of an object follow each other, but there may be something between objects.
-        counts = np.diff(firsts, append=len(found.lengths))
-        tiled.starts += np.repeat(objects.starts - tiled.starts[firsts], counts)
-        return tiled
+        counts = array("q")
+        behind = 0
+        for number in long:
+            found.add_uncut(objects, behind, number)
+            first = len(found.lengths)
+            counts.extend([1] * (number - behind))
+            self._cut_object(objects, number, found)
+            counts.append(len(found.lengths) - first)
+            behind = number + 1
+        found.add_uncut(objects, behind, len(objects.lengths))
+        counts.extend([1] * (len(objects.lengths) - behind))
+        lengths = np.frombuffer(found.lengths, dtype=np.int64)
+        marks = marks_of(found.digests)
+        return Chunks(objects.view, lengths, marks, objects.starts, counts)
 
-    def feed(self, data: memoryview, *, final: bool, key: bytes) -> list[Chunks]:
+    def _cut_object(self, objects: Objects, number: int, found: Found) -> None:
+        if objects.sizes_bytes[number] < LEAST_KNOWN_LENGTH_BYTES:
+            self.cut_into(objects.piece(number), 0, found)
+            return
+        at = number * DIGEST_BYTES
+        key = objects.digests[at : at + DIGEST_BYTES] + self._label
+        if (known := self._known.get(key)) is not None:
+            found.add(known)
+            return
+        first = len(found.lengths)
+        self.cut_into(objects.piece(number), 0, found)
+        self._known.put(key, found.cuts_from(first))
+
+    def feed(self, piece: Piece, *, final: bool, key: bytes) -> list[Chunks]:
         """Cut the next part of an object that comes in parts, as far as its cuts are certain.
 
         Parameters
         ----------
-        data
+        piece
             The part; empty where an object ends behind its last part.
         final
             Whether the object ends with it.
@@ -125,23 +129,23 @@ class Cutter(ABC):
         bridge = memoryview(b"")
         carried_bytes = len(self._carried)
         if carried_bytes:
-            bridge = memoryview(b"".join((self._carried, data[: self.most_bytes])))
-            if len(data) <= self.most_bytes:
-                data, bridge = bridge, data[:0]
+            bridge = memoryview(b"".join((self._carried, piece.data[: self.most_bytes])))
+            if len(piece.data) <= self.most_bytes:
+                piece, bridge = Piece(bridge, averages=1), bridge[:0]
         self._carried = b""
-        if not data:
+        if not piece.data:
             return []
         key += self._label + b"end" if final else self._label
         cuts = self._known.get(key)
         if cuts is None:
-            cuts = self._cut_part(bridge, carried_bytes, data, final=final)
+            cuts = self._cut_part(bridge, carried_bytes, piece, final=final)
             self._known.put(key, cuts)
         if cuts.left_bytes:
-            self._carried = bytes(data[-cuts.left_bytes :])
-        return _part_chunks(cuts, bridge, data)
+            self._carried = bytes(piece.data[-cuts.left_bytes :])
+        return _part_chunks(cuts, bridge, piece.data)
 
     def _cut_part(
-        self, bridge: memoryview, carried_bytes: int, data: memoryview, *, final: bool
+        self, bridge: memoryview, carried_bytes: int, piece: Piece, *, final: bool
     ) -> Cuts:
         """Cut what was carried with what follows, if anything was, and then on from there."""
         found = Found()
@@ -153,7 +157,7 @@ class Cutter(ABC):
             at += length
         bridging = len(found.lengths)
         bridged_bytes = at - carried_bytes if bridge else 0
-        self.cut_into(data[bridged_bytes:], found)
+        self.cut_into(piece, bridged_bytes, found)
         left_bytes = 0
         if not final and found.lengths[-1] < self.most_bytes:
             left_bytes = found.lengths.pop()
@@ -170,9 +174,9 @@ class FixedCutter(Cutter):
         super().__init__(grain.name, known)
         self.never_cut_bytes = self.most_bytes = grain.size_bytes
 
-    def cut_into(self, data: memoryview, found: Found) -> None:
-        """Cut all of ``data``, and add each block."""
-        size = self.most_bytes
+    def cut_into(self, piece: Piece, begin: int, found: Found) -> None:
+        """Cut a piece from a place on, and add each block."""
+        data, size = piece.data[begin:], self.most_bytes
         count, rest_bytes = divmod(len(data), size)
         found.lengths.extend([size] * count)
         found.digests += b"".join(
@@ -196,9 +200,16 @@ class ContentCutter(Cutter):
         self.never_cut_bytes = grain.never_cut_bytes
         self.most_bytes = grain.most_bytes
 
-    def cut_into(self, data: memoryview, found: Found) -> None:
-        """Cut all of ``data``, and add each chunk."""
-        chunks = list(content_chunks(data, self._average_bytes))
+    def cut_into(self, piece: Piece, begin: int, found: Found) -> None:
+        """Cut a piece from a place on, and add each chunk."""
+        data = piece.data
+        lengths = piece.lengths(self._average_bytes, begin)
+        if lengths is not None:
+            found.lengths.frombytes(lengths.tobytes())
+            ends = accumulate(lengths.tolist(), initial=begin)
+            found.digests += b"".join([xxh3_128_digest(data[a:b]) for a, b in pairwise(ends)])
+            return
+        chunks = list(content_chunks(data[begin:], self._average_bytes))
         found.lengths.extend(map(_LENGTH, chunks))
         found.digests += b"".join(map(xxh3_128_digest, map(_DATA, chunks)))
 
@@ -226,14 +237,9 @@ class WholeObject:
         """Return the object as one chunk, or nothing if it is empty."""
         if not self._length_bytes:
             return []
-        return [
-            Chunks(
-                memoryview(bytes(self._head)),
-                np.zeros(1, dtype=np.int64),
-                np.array([self._length_bytes], dtype=np.int64),
-                marks_of(self._hash.digest()),
-            )
-        ]
+        lengths = np.array([self._length_bytes], dtype=np.int64)
+        head = memoryview(bytes(self._head))
+        return [Chunks.tiling(head, lengths, marks_of(self._hash.digest()))]
 
 
 def cutter(grain: str, known: KnownCuts) -> Cutter:
@@ -250,11 +256,6 @@ def cutter(grain: str, known: KnownCuts) -> Cutter:
     return (ContentCutter if found.content_defined else FixedCutter)(found, known)
 
 
-def marks_of(digests: bytes | bytearray) -> Fingerprints:
-    """Return 128-bit digests that follow each other as fingerprints, shape (digests, 2)."""
-    return np.frombuffer(digests, dtype="<u8").reshape(-1, 2).astype(np.uint64, copy=False)
-
-
 def _part_chunks(cuts: Cuts, bridge: memoryview, data: memoryview) -> list[Chunks]:
     """Return the chunks of a part: those that begin before it, and the others."""
     bridging = cuts.bridging
@@ -264,12 +265,6 @@ def _part_chunks(cuts: Cuts, bridge: memoryview, data: memoryview) -> list[Chunk
         (bridge, lengths[:bridging], digests[:at]),
         (data[cuts.bridged_bytes :], lengths[bridging:], digests[at:]),
     )
-    return [_tiled(*piece) for piece in pieces if len(piece[1])]
-
-
-def _tiled(
-    view: memoryview, lengths: array[int] | npt.NDArray[np.int64], digests: bytes | bytearray
-) -> Chunks:
-    """Return chunks that tile ``view`` from its beginning, without gaps."""
-    sizes = np.asarray(lengths, dtype=np.int64)
-    return Chunks(view, np.cumsum(sizes) - sizes, sizes, marks_of(digests))
+    return [
+        Chunks.tiling(view, sizes, marks_of(marks)) for view, sizes, marks in pieces if len(sizes)
+    ]

@@ -1,4 +1,4 @@
-"""Shards scanned by several processes: this one, and others from a fork server.
+"""Shards scanned by several processes: this one, and others, forked or from a fork server.
 
 Each takes the next shard when it is done with one. This process takes part, so
 nothing is lost while the others start. The sketches are merged in the shards'
@@ -8,6 +8,9 @@ order, so that who scanned what does not show.
 from __future__ import annotations
 
 import multiprocessing
+import sys
+import threading
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -19,9 +22,10 @@ from concurrent.futures import (
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import forkserver
-from multiprocessing.sharedctypes import Synchronized
+from multiprocessing.sharedctypes import Synchronized, SynchronizedArray
 from typing import Final
 
+from deduplab import pool_directory
 from deduplab.bound.known import KnownCuts
 from deduplab.bound.scan import Progress, Scanner, scan_shard
 from deduplab.bound.settings import ScanSettings
@@ -33,7 +37,8 @@ from deduplab.errors import OperationFailed
 SHARDS_PER_PROCESS: Final = 4
 """More shards than processes, so that none waits long for the last one."""
 _POLL_S: Final = 0.1
-_NO_MORE: Final = 1 << 62
+
+_Share = Future[list[tuple[int, bytes]]]
 
 _work: _Work | None = None
 """In a process of the pool: what there is to do."""
@@ -45,29 +50,46 @@ class _Stopped(Exception):
 
 @dataclass(slots=True)
 class _Work:
-    """All shards, the next one that nobody has taken, and what other processes have scanned."""
+    """All shards, which of them are taken, and what other processes have scanned.
+
+    Each process begins with every n-th shard, and helps the others when these are done: what
+    comes again in a regular order, such as one backup after the other, then comes
+    to one process, which has cut it before.
+    """
 
     shards: Sequence[Source]
     settings: ScanSettings
     halvings: int
-    next_shard: Synchronized[int]
+    processes: int
+    taken: SynchronizedArray[int]
+    begun: Synchronized[int]
+    stopped: Synchronized[int]
     scanned_bytes: Synchronized[int]
 
-    def take(self) -> int | None:
-        """Return the place of a shard that is now the caller's, or None if none is left."""
-        with self.next_shard.get_lock():
-            place = self.next_shard.value
-            self.next_shard.value += 1
-        return place if place < len(self.shards) else None
+    def begin(self) -> int:
+        """Return the number of a process that begins, from 0 on."""
+        with self.begun.get_lock():
+            self.begun.value += 1
+            return self.begun.value - 1
+
+    def take(self, number: int) -> int | None:
+        """Return the place of a shard that is now the process's, or None if none is left."""
+        places = range(len(self.shards))
+        order: list[int] = [*places[number :: self.processes], *reversed(places)]
+        with self.taken.get_lock():
+            for place in order:
+                if not self.taken[place] and not self.stopped.value:
+                    self.taken[place] = 1
+                    return place
+        return None
 
     def stop(self) -> None:
         """Let all processes end at their next block."""
-        with self.next_shard.get_lock():
-            self.next_shard.value = _NO_MORE
+        self.stopped.value = 1
 
     def check(self) -> None:
         """Raise if there is nothing to go on for."""
-        if self.next_shard.value >= _NO_MORE:
+        if self.stopped.value:
             raise _Stopped
 
     def count(self, scanned_bytes: int) -> None:
@@ -91,22 +113,36 @@ def scan_in_processes(
     OperationFailed
         If a process ends early.
     """
-    # Not a plain fork: the caller may have threads, such as those that show progress.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "lz4.block", "pyfastcdc", "zstandard"])
-    if processes > 1:
+    forked = _can_fork(sources)
+    context = multiprocessing.get_context("fork" if forked else "forkserver")
+    if processes > 1 and not forked:
+        context.set_forkserver_preload([__name__, "lz4.block", "pyfastcdc", "zstandard"])
+        pool_directory.claim()
         forkserver.ensure_running()  # it starts while the sources are divided
     shards = split(sources, SHARDS_PER_PROCESS * processes)
     others = min(processes, len(shards)) - 1
-    work = _Work(shards, settings, halvings, context.Value("q", 0), context.Value("q", 0))
+    work = _Work(
+        shards,
+        settings,
+        halvings,
+        others + 1,
+        taken=context.Array("b", len(shards)),
+        begun=context.Value("q", 0),
+        stopped=context.Value("b", 0),
+        scanned_bytes=context.Value("q", 0),
+    )
     teller = _Teller(work, progress)
     if not others:
         return [sketch for _, sketch in _own_share(work, teller)]
     pool = ProcessPoolExecutor(others, mp_context=context, initializer=_begin, initargs=(work,))
-    # By a thread: handing over waits until the fork server has imported what they need.
     starter = ThreadPoolExecutor(1, thread_name_prefix="deduplab-scan")
     try:
-        starting = starter.submit(lambda: [pool.submit(_share) for _ in range(others)])
+        starting: Future[list[_Share]] = Future()
+        if forked:
+            starting.set_result(_submitted(pool, others))
+        else:
+            # By a thread: handing over waits until the fork server has imported what they need.
+            starting = starter.submit(_submitted, pool, others)
         try:
             found = dict(_own_share(work, teller))
         except _Stopped:
@@ -129,6 +165,26 @@ def scan_in_processes(
         work.stop()
         starter.shutdown(wait=True)
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _can_fork(sources: Sequence[Source]) -> bool:
+    """Tell whether processes may be forked, which takes a fifth of what a fork server does.
+
+    Not while another thread of this interpreter runs, such as one that shows progress: the
+    locks that it holds would stay locked.
+    """
+    return (
+        sys.platform == "linux"
+        and threading.active_count() == 1
+        and all(source.forks for source in sources)
+    )
+
+
+def _submitted(pool: ProcessPoolExecutor, count: int) -> list[_Share]:
+    with warnings.catch_warnings():
+        # Newer Pythons warn of threads that are no Python's: those of numpy wait for work.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return [pool.submit(_share) for _ in range(count)]
 
 
 class _Teller:
@@ -158,7 +214,8 @@ def _own_share(work: _Work, tell: Callable[[int], None]) -> list[tuple[int, Sket
     """Scan shards in this process until none is left."""
     found = []
     known = KnownCuts()
-    while (place := work.take()) is not None:
+    number = work.begin()
+    while (place := work.take(number)) is not None:
         scanner = Scanner(work.settings, work.halvings, known)
         scanner.read(work.shards[place], tell)
         found.append((place, scanner.sketch()))
@@ -176,8 +233,9 @@ def _share() -> list[tuple[int, bytes]]:
     assert work is not None
     found = []
     known = KnownCuts()
+    number = work.begin()
     try:
-        while (place := work.take()) is not None:
+        while (place := work.take(number)) is not None:
             sketch = scan_shard(work.shards[place], work.settings, work.halvings, work.count, known)
             found.append((place, sketch))
     except _Stopped:
@@ -188,7 +246,7 @@ def _share() -> list[tuple[int, bytes]]:
     return found
 
 
-def _wait(futures: Sequence[Future[list[tuple[int, bytes]]]], teller: _Teller) -> None:
+def _wait(futures: Sequence[_Share], teller: _Teller) -> None:
     """Wait until all are done or one has failed; pass on what was scanned meanwhile."""
     waiting = set(futures)
     while waiting:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import reduce
+from typing import TYPE_CHECKING
 
 from deduplab.bound.compression import CompressionSample
 from deduplab.bound.histogram import LogHistogram
@@ -14,6 +15,9 @@ from deduplab.bound.summary import relative_standard_error, summarize
 from deduplab.bound.table import ChunkTable
 from deduplab.bound.tally import Tally, halvings_within_limit
 from deduplab.errors import PlanError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @dataclass(slots=True)
@@ -39,23 +43,24 @@ class GrainSketch:
             compression=tally.compression,
         )
 
-    def merged(self, other: GrainSketch) -> GrainSketch:
-        """Return the sketch of both, at the smaller p if one is sampled."""
-        halvings = _coarser(self, other)
-        table = self.table.below(halvings or 0).union(other.table.below(halvings or 0))
+    @classmethod
+    def merge(cls, parts: Sequence[GrainSketch]) -> GrainSketch:
+        """Return the sketch of all, at the smallest p if one is sampled."""
+        halvings = _coarsest(parts)
+        table = ChunkTable.union([part.table.below(halvings or 0) for part in parts])
         if halvings is not None:
             halvings = halvings_within_limit(table, halvings)
             table = table.below(halvings)
-        compression = None
-        if self.compression is not None and other.compression is not None:
-            compression = self.compression.merged(other.compression)
-        return GrainSketch(
+        samples = [part.compression for part in parts if part.compression is not None]
+        return cls(
             table=table,
             halvings=halvings,
-            chunks=self.chunks + other.chunks,
-            logical_bytes=self.logical_bytes + other.logical_bytes,
-            distances=self.distances.merged(other.distances),
-            compression=compression,
+            chunks=sum(part.chunks for part in parts),
+            logical_bytes=sum(part.logical_bytes for part in parts),
+            distances=reduce(LogHistogram.merged, [part.distances for part in parts]),
+            compression=(
+                reduce(CompressionSample.merged, samples) if len(samples) == len(parts) else None
+            ),
         )
 
 
@@ -67,25 +72,30 @@ class StreamSketch:
     logical_bytes: int
     grains: dict[str, GrainSketch]
 
-    def merged(self, other: StreamSketch) -> StreamSketch:
-        """Return the sketch of both."""
-        if self.grains.keys() != other.grains.keys():
-            raise PlanError(
-                "sketches of different grains can't be merged: one has "
-                f"{', '.join(self.grains)}, another {', '.join(other.grains)}; "
-                "scan again with the same grains"
-            )
+    @classmethod
+    def merge(cls, parts: Sequence[StreamSketch]) -> StreamSketch:
+        """Return the sketch of all."""
+        names = parts[0].grains.keys()
+        for part in parts:
+            if part.grains.keys() != names:
+                raise PlanError(
+                    "sketches of different grains can't be merged: one has "
+                    f"{', '.join(names)}, another {', '.join(part.grains)}; "
+                    "scan again with the same grains"
+                )
         # Grains that no object was cut at share one sketch, and go on sharing it.
-        pairs = {name: (self.grains[name], other.grains[name]) for name in self.grains}
-        made: dict[tuple[int, int], GrainSketch] = {}
-        for one, two in pairs.values():
-            key = (id(one), id(two))
+        made: dict[tuple[int, ...], GrainSketch] = {}
+        grains = {}
+        for name in names:
+            each = [part.grains[name] for part in parts]
+            key = tuple(map(id, each))
             if key not in made:
-                made[key] = one.merged(two)
-        return StreamSketch(
-            objects=self.objects + other.objects,
-            logical_bytes=self.logical_bytes + other.logical_bytes,
-            grains={name: made[id(one), id(two)] for name, (one, two) in pairs.items()},
+                made[key] = GrainSketch.merge(each)
+            grains[name] = made[key]
+        return cls(
+            objects=sum(part.objects for part in parts),
+            logical_bytes=sum(part.logical_bytes for part in parts),
+            grains=grains,
         )
 
 
@@ -169,12 +179,21 @@ def merge(sketches: Sequence[Sketch]) -> Sketch:
     """
     if not sketches:
         raise PlanError("nothing to merge: name at least one sketch")
-    # Pairs of pairs: each chunk is moved as often as the logarithm of their number.
-    level = list(sketches)
-    while len(level) > 1:
-        pairs = [level[at : at + 2] for at in range(0, len(level), 2)]
-        level = [_merged(*pair) if len(pair) == 2 else pair[0] for pair in pairs]
-    return level[0]
+    if len(sketches) == 1:
+        return sketches[0]
+    parts: dict[str, list[StreamSketch]] = {}
+    for sketch in sketches:
+        for name, stream in sketch.streams.items():
+            parts.setdefault(name, []).append(stream)
+    return Sketch(
+        sources=list(dict.fromkeys(name for sketch in sketches for name in sketch.sources)),
+        streams={
+            name: each[0] if len(each) == 1 else StreamSketch.merge(each)
+            for name, each in parts.items()
+        },
+        left_out=[one for sketch in sketches for one in sketch.left_out],
+        shards=sum(sketch.shards for sketch in sketches),
+    )
 
 
 def compare(first: Sketch, second: Sketch) -> Comparison:
@@ -200,29 +219,16 @@ def compare(first: Sketch, second: Sketch) -> Comparison:
     )
 
 
-def _merged(one: Sketch, two: Sketch) -> Sketch:
-    streams = dict(one.streams)
-    for name, stream in two.streams.items():
-        streams[name] = streams[name].merged(stream) if name in streams else stream
-    return Sketch(
-        sources=one.sources + [name for name in two.sources if name not in one.sources],
-        streams=streams,
-        left_out=one.left_out + two.left_out,
-        shards=one.shards + two.shards,
-    )
-
-
 def _summaries(stream: StreamSketch) -> list[GrainResult]:
     return [summarize(name, grain) for name, grain in stream.grains.items()]
 
 
-def _coarser(one: GrainSketch, two: GrainSketch) -> int | None:
-    sampled = [each.halvings for each in (one, two) if each.halvings is not None]
-    return max(sampled, default=None)
+def _coarsest(sketches: Sequence[GrainSketch]) -> int | None:
+    return max((each.halvings for each in sketches if each.halvings is not None), default=None)
 
 
 def _shared(name: str, one: GrainSketch, two: GrainSketch) -> SharedGrain:
-    halvings = _coarser(one, two) or 0
+    halvings = _coarsest([one, two]) or 0
     scale = 1 << halvings
     first, second = one.table.below(halvings), two.table.below(halvings)
     common = second.take(first.find(second)[1])

@@ -66,10 +66,14 @@ class Source(ABC):
     left_out
         What could not be read so far, with the reasons; complete when
         :meth:`blocks` has ended.
+    forks
+        Whether a process that was forked can read it: no more is used for it than Python and
+        the system, as libraries with threads of their own stand still after a fork.
     """
 
     name: str
     left_out: list[LeftOut]
+    forks: bool = False
 
     def total_bytes(self) -> int | None:
         """Return the logical bytes to come, for progress only; None where it isn't known."""

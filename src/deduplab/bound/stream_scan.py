@@ -6,10 +6,12 @@ import numpy as np
 import numpy.typing as npt
 from xxhash import xxh3_128_digest
 
+from deduplab.bound.chunks import Objects, marks_of
 from deduplab.bound.compression import CompressionSample
-from deduplab.bound.cutting import Chunks, Cutter, WholeObject, cutter, marks_of
+from deduplab.bound.cutting import Cutter, WholeObject, cutter
 from deduplab.bound.fingerprints import Fingerprints
-from deduplab.bound.grains import WHOLE
+from deduplab.bound.gear import Piece
+from deduplab.bound.grains import WHOLE, kind
 from deduplab.bound.known import KnownCuts
 from deduplab.bound.settings import ScanSettings
 from deduplab.bound.stream import Block
@@ -48,6 +50,7 @@ class StreamScan:
         self._grains = {
             name: _GrainScan(cutter(name, known)) for name in settings.grains if name != WHOLE
         }
+        self._averages = sum(kind(name) == "content-defined" for name in settings.grains)
         self._names = settings.grains
         self._open: WholeObject | None = None
         self._parts_mark = b""
@@ -105,15 +108,16 @@ class StreamScan:
         self._parts_mark = xxh3_128_digest(self._parts_mark + xxh3_128_digest(data))
         if self._whole is not None:
             self._open.feed(data)
+        piece = Piece(data, self._averages)
         for scan in self._grains.values():
             assert scan.tally is not None
-            for chunks in scan.cutter.feed(data, final=final, key=self._parts_mark):
-                _tell(scan.tally, chunks)
+            for chunks in scan.cutter.feed(piece, final=final, key=self._parts_mark):
+                scan.tally.add(chunks)
         if final:
             self.objects += 1
             if self._whole is not None:
                 for chunks in self._open.chunks():
-                    _tell(self._whole, chunks)
+                    self._whole.add(chunks)
             self._open = None
 
     def _complete(self, data: memoryview, bounds: npt.NDArray[np.int64]) -> None:
@@ -124,7 +128,8 @@ class StreamScan:
             starts, lengths = starts[lengths > 0], lengths[lengths > 0]
         if len(starts):
             self._part_from_whole(int(lengths.max()))
-            self._tell_all(Chunks(data, starts, lengths, _marks(data, starts, lengths)))
+            marks = _marks(data, starts, lengths)
+            self._tell_all(Objects(data, starts, lengths, marks, self._averages))
 
     def add_whole(
         self,
@@ -152,14 +157,14 @@ class StreamScan:
         self.objects += len(starts)
         self.logical_bytes += int(lengths.sum())
         self._part_from_whole(int(lengths.max()))
-        self._tell_all(Chunks(data, starts, lengths, marks))
+        self._tell_all(Objects(data, starts, lengths, marks, self._averages))
 
-    def _tell_all(self, objects: Chunks) -> None:
+    def _tell_all(self, objects: Objects) -> None:
         if self._whole is not None:
-            _tell(self._whole, objects)
+            self._whole.add(objects.uncut())
         for scan in self._grains.values():
             if scan.tally is not None:
-                _tell(scan.tally, _cut(scan.cutter, objects))
+                scan.tally.add(scan.cutter.cut_objects(objects))
 
     def _part_from_whole(self, longest_bytes: int | None) -> None:
         """Give a tally of its own to each grain that cuts objects of this length (None: of any)."""
@@ -184,33 +189,8 @@ class _GrainScan:
         self.tally: Tally | None = None
 
 
-def _tell(tally: Tally, chunks: Chunks) -> None:
-    tally.add(chunks.view, chunks.starts, chunks.lengths, chunks.marks)
-
-
 def _marks(
     data: memoryview, starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
 ) -> Fingerprints:
     pairs = zip(starts.tolist(), (starts + lengths).tolist(), strict=True)
     return marks_of(b"".join([xxh3_128_digest(data[start:stop]) for start, stop in pairs]))
-
-
-def _cut(grain_cutter: Cutter, objects: Chunks) -> Chunks:
-    """Cut the objects that are long enough; the others stay as they are."""
-    short = objects.lengths <= grain_cutter.never_cut_bytes
-    if short.all():
-        return objects
-    long = ~short
-    cut = grain_cutter.cut_objects(
-        Chunks(objects.view, objects.starts[long], objects.lengths[long], objects.marks[long])
-    )
-    if not short.any():
-        return cut
-    starts = np.concatenate([objects.starts[short], cut.starts])
-    order = np.argsort(starts)
-    return Chunks(
-        objects.view,
-        starts[order],
-        np.concatenate([objects.lengths[short], cut.lengths])[order],
-        np.concatenate([objects.marks[short], cut.marks])[order],
-    )

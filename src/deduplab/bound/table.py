@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -60,19 +61,21 @@ class ChunkTable:
                 return places, same & (self.second[within] == other.second)
             places[behind] += 1
 
-    def union(self, other: ChunkTable) -> ChunkTable:
-        """Return the chunks of both, with the sums of their counts."""
-        places, found = self.find(other)
-        counts = self.counts.copy()
-        counts[places[found]] += other.counts[found]
-        new = other.take(~found)
-        where = places[~found]
-        return ChunkTable(
-            first=np.insert(self.first, where, new.first),
-            second=np.insert(self.second, where, new.second),
-            lengths=np.insert(self.lengths, where, new.lengths),
-            counts=np.insert(counts, where, new.counts),
-        )
+    @classmethod
+    def union(cls, tables: Sequence[ChunkTable]) -> ChunkTable:
+        """Return the chunks of all tables, with the sums of their counts; at least one table."""
+        first = np.concatenate([table.first for table in tables])
+        second = np.concatenate([table.second for table in tables])
+        order = sorted_order(first, second)
+        first, second = first[order], second[order]
+        opens = np.ones(len(first), dtype=np.bool_)
+        opens[1:] = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
+        rows = np.flatnonzero(opens)
+        if not len(rows):
+            return cls.empty()
+        lengths = np.concatenate([table.lengths for table in tables])[order[rows]]
+        counts = np.concatenate([table.counts for table in tables])[order]
+        return cls(first[rows], second[rows], lengths, np.add.reduceat(counts, rows))
 
 
 def threshold(halvings: int) -> int:

@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from deduplab.bound.chunks import Chunks
 from deduplab.bound.compression import CompressionSample
 from deduplab.bound.fingerprints import Fingerprints
 from deduplab.bound.histogram import LogHistogram
@@ -25,6 +26,8 @@ MOST_ROWS: Final = 24_576
 _LEAST_WAITING: Final = 1024
 _SAMPLED_WAITING: Final = 8192
 _EXACT_WAITING: Final = 1 << 16
+_MOST_TOLD: Final = 4096
+_MOST_TELLINGS: Final = 256
 
 ROW_BYTES: Final = 40
 """What a unique chunk takes: two halves of its fingerprint, length, count, last place."""
@@ -51,6 +54,9 @@ class Tally:
         self.table = ChunkTable.empty()
         self.distances = LogHistogram()
         self._lasts: Column = np.zeros(0, dtype=np.uint64)
+        # As they were told, until they are enough for steps over all of them.
+        self._told: list[tuple[npt.NDArray[np.int64], Fingerprints]] = []
+        self._told_rows = 0
         # Rows: the halves of the fingerprint, length, end; what waits, in order.
         self._waiting = np.empty((4, 0), dtype=np.uint64)
         self._waiting_rows = 0
@@ -67,36 +73,32 @@ class Tally:
         other._lasts = self._lasts.copy()
         return other
 
-    def add(
-        self,
-        view: memoryview,
-        starts: npt.NDArray[np.int64],
-        lengths: npt.NDArray[np.int64],
-        marks: Fingerprints,
-    ) -> None:
-        """Count the next chunks.
-
-        Parameters
-        ----------
-        view
-            What they lie in, at ``starts``. Of an object that is longer than what lies
-            there, at least the head that stands for it when it is compressed.
-        starts, lengths
-            int64, shape (chunks,).
-        marks
-            Their fingerprints.
-        """
-        if not len(marks):
+    def add(self, chunks: Chunks) -> None:
+        """Count the next chunks."""
+        rows = len(chunks.marks)
+        if not rows:
             return
         if self.compression is not None:
-            self.compression.add(view, starts, lengths, marks)
+            self.compression.add(chunks.view, chunks.starts(), chunks.lengths, chunks.marks)
+        self._told.append((chunks.lengths, chunks.marks))
+        self._told_rows += rows
+        if self._told_rows >= _MOST_TOLD or len(self._told) >= _MOST_TELLINGS:
+            self._take_told()
+
+    def _take_told(self) -> None:
+        if not self._told:
+            return
+        lengths = np.concatenate([told for told, _ in self._told])
+        marks = np.concatenate([told for _, told in self._told])
+        self._told.clear()
+        self._told_rows = 0
         ends = self.logical_bytes + np.cumsum(lengths)
         self.chunks += len(marks)
         self.logical_bytes = int(ends[-1])
         if self.halvings is None:
             self._wait(marks, lengths, ends)
             if self._waiting_rows >= self._most_waiting():
-                self.settle()
+                self._sort_in()
             return
         for at in range(0, len(marks), _SAMPLED_WAITING):
             part = slice(at, at + _SAMPLED_WAITING)
@@ -104,6 +106,10 @@ class Tally:
 
     def settle(self) -> None:
         """Sort what waits into the table."""
+        self._take_told()
+        self._sort_in()
+
+    def _sort_in(self) -> None:
         if not self._waiting_rows:
             return
         first, second, lengths, ends = self._waiting[:, : self._waiting_rows]
@@ -158,7 +164,7 @@ class Tally:
             self._wait(marks, lengths, ends)
         # A chunk that waits is kept by today's threshold, so settle before it changes.
         if self._waiting_rows >= self._most_waiting():
-            self.settle()
+            self._sort_in()
 
     def _most_waiting(self) -> int:
         """Return how many chunks wait before they are sorted into the table."""

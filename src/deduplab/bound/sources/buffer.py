@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import mmap
 from collections.abc import Callable, Iterator
+from typing import Final
 
 import numpy as np
 
 from deduplab.bound.sources.base import BLOCK_BYTES
 from deduplab.bound.stream import Block
+from deduplab.units import MIB
+
+_LARGE_PAGE_BYTES: Final = 2 * MIB
 
 Readinto = Callable[[memoryview], int | None]
 """Reads into a buffer and returns how many bytes it read; 0 or None at the end."""
@@ -20,6 +26,16 @@ class BlockBuffer:
     block) and ends where :meth:`close_object` is called. A block is valid until
     the buffer is filled again.
 
+    Parameters
+    ----------
+    stream
+        The blocks' stream.
+    capacity_bytes
+        The length of the buffer.
+    large_page
+        Lay it into a large page of memory, where there are any: filling it is a sixth
+        quicker, but takes 2 MiB however little of it is used.
+
     Attributes
     ----------
     view
@@ -30,8 +46,12 @@ class BlockBuffer:
         How many bytes of the buffer are in use.
     """
 
-    def __init__(self, stream: str = "", capacity_bytes: int = BLOCK_BYTES) -> None:
-        self.view = memoryview(bytearray(capacity_bytes))
+    def __init__(
+        self, stream: str = "", capacity_bytes: int = BLOCK_BYTES, *, large_page: bool = False
+    ) -> None:
+        self.view = (
+            _in_large_page(capacity_bytes) if large_page else memoryview(bytearray(capacity_bytes))
+        )
         self.bounds = [0]
         self.filled = 0
         self._stream = stream
@@ -122,3 +142,16 @@ class BlockBuffer:
     def _block(self, bounds: list[int], *, continues: bool) -> Block:
         offsets = np.array(bounds, dtype=np.int64)
         return Block(self.view[: bounds[-1]], offsets, continues, self._stream)
+
+
+def _in_large_page(capacity_bytes: int) -> memoryview:
+    """Return memory that lies in one page of 2 MiB, or in usual ones if that can't be had."""
+    if not hasattr(mmap, "MADV_HUGEPAGE") or capacity_bytes > _LARGE_PAGE_BYTES:
+        return memoryview(bytearray(capacity_bytes))
+    # Twice as long, so that a whole page lies in it; what isn't touched takes no memory.
+    space = mmap.mmap(-1, 2 * _LARGE_PAGE_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    with contextlib.suppress(OSError):  # a kernel may be built without them
+        space.madvise(mmap.MADV_HUGEPAGE)
+    address = np.frombuffer(space, dtype=np.uint8).__array_interface__["data"][0]
+    begin = -address % _LARGE_PAGE_BYTES
+    return memoryview(space)[begin : begin + capacity_bytes]

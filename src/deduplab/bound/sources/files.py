@@ -39,6 +39,8 @@ class FileSource(ScanSource):
         below it is not followed.
     """
 
+    forks = True
+
     def __init__(self, path: str | bytes) -> None:
         self.path = os.fsencode(path)
         super().__init__(shown(self.path))
@@ -130,7 +132,7 @@ class _Reading:
         self._source = source
         self._linked_once = linked_once
         self._links: set[tuple[int, int]] = set()
-        self._buffer = BlockBuffer()
+        self._buffer = BlockBuffer(large_page=True)
 
     def blocks(self, listing: Iterator[tuple[bytes, list[bytes]]]) -> Iterator[Block]:
         for folder, names in listing:

@@ -122,7 +122,7 @@ def whole(
     source: ScanSource, readinto: Readinto, length_bytes: int | None = None
 ) -> Iterator[Block]:
     """Read one object until its end; it must have ``length_bytes`` where that is known."""
-    buffer = BlockBuffer()
+    buffer = BlockBuffer(large_page=True)
     reason = ""
     try:
         yield from buffer.read(readinto, length_bytes)

@@ -1,0 +1,104 @@
+"""Objects on their way to where they are cut, and chunks from there to where they are counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from deduplab.bound.fingerprints import Fingerprints
+from deduplab.bound.gear import Piece
+
+
+@dataclass(slots=True)
+class Chunks:
+    """Chunks in order, in runs that have no gaps.
+
+    Parameters
+    ----------
+    view
+        What they lie in. Of an object that is longer than what lies there, at least the
+        head that stands for it when it is compressed.
+    lengths
+        int64, shape (chunks,), in bytes.
+    marks
+        Their fingerprints.
+    begins
+        Where in ``view`` each run begins.
+    counts
+        How many chunks each run has, at least one.
+    """
+
+    view: memoryview
+    lengths: npt.NDArray[np.int64]
+    marks: Fingerprints
+    begins: npt.NDArray[np.int64] | Sequence[int]
+    counts: npt.NDArray[np.int64] | Sequence[int]
+
+    @classmethod
+    def tiling(
+        cls, view: memoryview, lengths: npt.NDArray[np.int64], marks: Fingerprints
+    ) -> Chunks:
+        """Return chunks that lie in ``view`` from its beginning, without gaps."""
+        return cls(view, lengths, marks, (0,), (len(lengths),))
+
+    def starts(self) -> npt.NDArray[np.int64]:
+        """Return where in ``view`` each chunk begins: int64, shape (chunks,)."""
+        starts = np.cumsum(self.lengths) - self.lengths
+        counts = np.asarray(self.counts, dtype=np.int64)
+        firsts = np.cumsum(counts) - counts
+        moves: npt.NDArray[np.int64] = np.asarray(self.begins, dtype=np.int64) - starts[firsts]
+        return starts + np.repeat(moves, counts)
+
+
+class Objects:
+    """Objects that lie in one block as a whole, none of them empty, cut at grain after grain.
+
+    Parameters
+    ----------
+    view
+        What they lie in.
+    starts, lengths
+        int64, shape (objects,), ascending.
+    marks
+        Their fingerprints.
+    averages
+        At how many averages they are cut where their content says so.
+    """
+
+    def __init__(
+        self,
+        view: memoryview,
+        starts: npt.NDArray[np.int64],
+        lengths: npt.NDArray[np.int64],
+        marks: Fingerprints,
+        averages: int,
+    ) -> None:
+        self.view = view
+        self.starts = starts
+        self.lengths = lengths
+        self.marks = marks
+        self.sizes_bytes: list[int] = lengths.tolist()
+        self.digests = marks.astype("<u8", copy=False).tobytes()
+        self._averages = averages
+        self._pieces: dict[int, Piece] = {}
+
+    def piece(self, number: int) -> Piece:
+        """Return the bytes of an object, the same ones for each grain."""
+        piece = self._pieces.get(number)
+        if piece is None:
+            start, length = int(self.starts[number]), int(self.lengths[number])
+            piece = self._pieces[number] = Piece(self.view[start : start + length], self._averages)
+        return piece
+
+    def uncut(self) -> Chunks:
+        """Return each object as one chunk."""
+        ones = np.ones(len(self.lengths), dtype=np.int64)
+        return Chunks(self.view, self.lengths, self.marks, self.starts, ones)
+
+
+def marks_of(digests: bytes | bytearray) -> Fingerprints:
+    """Return 128-bit digests that follow each other as fingerprints, shape (digests, 2)."""
+    return np.frombuffer(digests, dtype="<u8").reshape(-1, 2).astype(np.uint64, copy=False)
