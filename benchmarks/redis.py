@@ -36,7 +36,7 @@ import numpy as np
 from deduplab.adapters.redis import RedisAdapter
 from deduplab.batch import Batch
 from deduplab.server import Endpoint
-from deduplab.servers.redis import RIGHTS, RedisServer
+from deduplab.servers.redis import RedisServer
 from deduplab.servers.valkey import ValkeyServer
 from deduplab.units import KIB, MIB
 
@@ -45,11 +45,11 @@ PREFIX = f"deduplab:{NAMESPACE}:".encode()
 
 
 class _Redis(RedisServer):
-    rights: ClassVar[str] = f"{RIGHTS} +echo"
+    rules: ClassVar[str] = f"{RedisServer.rules} +echo"
 
 
 class _Valkey(ValkeyServer):
-    rights: ClassVar[str] = f"{RIGHTS} +echo"
+    rules: ClassVar[str] = f"{ValkeyServer.rules} +echo"
 
 
 def main() -> None:

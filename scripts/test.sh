@@ -8,5 +8,6 @@ sh scripts/setup.sh dev
 echo "==> system packages"
 sh scripts/system-packages.sh test
 echo "==> products to measure; what can't be had is skipped and counted"
-.venv/bin/deduplab systems install --all || true
+# Once more, since registries fail now and then; then REQUIRE decides what may be missing.
+.venv/bin/deduplab systems install --all || .venv/bin/deduplab systems install --all || true
 exec .venv/bin/python scripts/check.py "$@"

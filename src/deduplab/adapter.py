@@ -111,11 +111,16 @@ class Adapter(ABC):
         Components of ``engine_reading`` that belong to the whole instance and not
         to the namespace (a log that all share): where copies lie across two
         namespaces of one instance, they are counted once.
+    remote_options
+        What a plan's remote address of this system may say beside host, port, user,
+        database, secret and TLS: names of options, with one line each. They come to
+        ``open`` among the endpoint's options.
     """
 
     capabilities: ClassVar[Capabilities]
     file_components: ClassVar[tuple[tuple[str, str], ...]] = ()
     instance_components: ClassVar[tuple[str, ...]] = ()
+    remote_options: ClassVar[Mapping[str, str]] = {}
 
     @abstractmethod
     def open(self, endpoint: Endpoint) -> None:

@@ -10,18 +10,30 @@ import dataclasses
 import re
 import tomllib
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
-from deduplab import data_table, registry
+from deduplab import data_table, registry, volume_table
 from deduplab.datasets import PAYLOADS, PLACEMENTS
 from deduplab.errors import PlanError, unknown_name
-from deduplab.model import CopySpec, RemoteAddress, RestSettings, SizeSpec, Stage, hash_of
+from deduplab.model import (
+    DEDUPE_MODES,
+    CopySpec,
+    RemoteAddress,
+    RestSettings,
+    SizeSpec,
+    Stage,
+    hash_of,
+)
+from deduplab.remote_table import remote_address
+from deduplab.scale import scaled_bytes, told
 from deduplab.toml_table import Table, boolean, choice, integer, seconds, string
 from deduplab.units import parse_bytes, parse_percent
 
 GRADES: Final = {"U0": 0, "U50": 50, "U90": 90, "U95": 95, "U99": 99}
 CACHES: Final = ("warm",)
+IF_MISSING: Final = ("refuse", "leave-out")
 DEFAULT_STAGES: Final = ("bulk", "read", "reclaim", "insert", "delete", "reclaim", "refill")
 
 
@@ -43,7 +55,9 @@ class Plan:
 
     ``repetitions`` holds for systems that name none of their own. Sizes are in
     bytes, before scaling; ``scale`` multiplies ``logical_bytes``. ``sources`` has
-    pairs (payload, folder or file).
+    pairs (payload, folder or file). ``volume_bytes`` is None where the size of
+    volumes follows from the data. ``if_missing`` tells what becomes of cells whose real
+    data is not here: ``refuse`` (nothing is started) or ``leave-out`` (they are not run).
     """
 
     name: str
@@ -72,7 +86,10 @@ class Plan:
     rest: RestSettings
     on_disk: bool
     systems: tuple[SystemPlan, ...]
-    scale: int = 1
+    volumes: tuple[str, ...] = ("none",)
+    volume_bytes: int | None = None
+    if_missing: str = "refuse"
+    scale: Fraction | int = 1
     text: str = field(default="", compare=False)
 
     @property
@@ -80,10 +97,16 @@ class Plan:
         """Return 16 hexadecimal digits over everything the plan declares."""
         declared = dataclasses.asdict(self)
         del declared["text"]
+        declared["scale"] = told(self.scale)
         return hash_of(declared)[:16]
 
+    @property
+    def dataset_bytes(self) -> int:
+        """Return the logical bytes of one dataset at the plan's scale."""
+        return scaled_bytes(self.logical_bytes, self.object_bytes, self.scale)
 
-def load(path: Path, *, scale: int = 1, only: tuple[str, ...] = ()) -> Plan:
+
+def load(path: Path, *, scale: Fraction | int = 1, only: tuple[str, ...] = ()) -> Plan:
     """Read and validate a plan file.
 
     Parameters
@@ -91,7 +114,7 @@ def load(path: Path, *, scale: int = 1, only: tuple[str, ...] = ()) -> Plan:
     path
         A TOML file.
     scale
-        Factor on the logical size, at least 1.
+        Factor on the logical size, above 0; a fraction is rounded down to whole objects.
     only
         Systems to keep (``postgresql`` or ``clickhouse/mergetree``); all if empty.
 
@@ -107,20 +130,22 @@ def load(path: Path, *, scale: int = 1, only: tuple[str, ...] = ()) -> Plan:
     return parse(text, origin=str(path), scale=scale, only=only)
 
 
-def parse(text: str, *, origin: str, scale: int = 1, only: tuple[str, ...] = ()) -> Plan:
+def parse(text: str, *, origin: str, scale: Fraction | int = 1, only: tuple[str, ...] = ()) -> Plan:
     """Validate a plan given as text; ``origin`` names it in messages. See :func:`load`."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise PlanError(f"{origin}: not valid TOML: {error}") from error
-    if scale < 1:
-        raise PlanError(f"the scale is a whole number from 1, not {scale}")
+    if scale <= 0:
+        raise PlanError(f"the scale is a number above 0, not {scale}")
     root = Table(document, (), text, origin)
     data = root.table("data")
     rest = root.table("rest", optional=True)
     systems = root.table("systems")
     repetitions = root.take("repetitions", integer(1), default=3)
     object_bytes, sizes = data_table.object_sizes(data)
+    volumes = volume_table.volumes(root)
+    dedupe = volume_table.dedupe(root, volumes)
     plan = Plan(
         name=root.take("name", _name),
         seed=root.take("seed", integer(0), default=1),
@@ -157,7 +182,10 @@ def parse(text: str, *, origin: str, scale: int = 1, only: tuple[str, ...] = ())
             deadline_s=rest.take("deadline_s", seconds, default=60.0),
         ),
         on_disk=root.take("on_disk", boolean, default=False),
-        systems=_systems(systems, repetitions),
+        systems=_systems(systems, repetitions, volumes, dedupe),
+        volumes=volumes,
+        volume_bytes=volume_table.volume_bytes(root, volumes),
+        if_missing=data.take("if_missing", choice("answer", IF_MISSING), default=IF_MISSING[0]),
         scale=scale,
         text=text,
     )
@@ -167,7 +195,9 @@ def parse(text: str, *, origin: str, scale: int = 1, only: tuple[str, ...] = ())
     return _keep_only(plan, only)
 
 
-def _systems(table: Table, repetitions: int) -> tuple[SystemPlan, ...]:
+def _systems(
+    table: Table, repetitions: int, volumes: tuple[str, ...], dedupe: tuple[str, ...]
+) -> tuple[SystemPlan, ...]:
     plans = []
     for name in table.names():
         try:
@@ -188,20 +218,35 @@ def _systems(table: Table, repetitions: int) -> tuple[SystemPlan, ...]:
                     choice(f"delete mode of {name}", offers.delete_modes),
                     default=offers.delete_modes[0],
                 ),
-                reclaim_modes=own.take_list(
-                    "reclaim",
-                    choice(f"reclaim mode of {name}", offers.reclaim_modes),
-                    default=offers.reclaim_modes,
-                    may_be_empty=True,
-                ),
+                reclaim_modes=_reclaim_modes(own, name, volumes, dedupe),
                 repetitions=own.take("repetitions", integer(1), default=repetitions),
-                remote=_remote(own, name),
+                remote=remote_address(own, name),
             )
         )
         own.finish()
     if not plans:
         raise PlanError(f"{table.origin}: [systems] names no system")
     return tuple(plans)
+
+
+def _reclaim_modes(
+    own: Table, name: str, volumes: tuple[str, ...], dedupe: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Take the system's maintenance; the step dedupe, which is the volume's, comes last."""
+    offered = registry.system(name).capabilities().reclaim_modes
+    modes = own.take_list(
+        "reclaim",
+        choice(f"reclaim mode of {name}", (*offered, *DEDUPE_MODES)),
+        default=offered,
+        may_be_empty=True,
+    )
+    kept = tuple(mode for mode in modes if mode not in DEDUPE_MODES)
+    sharing = tuple(mode for mode in modes if mode in DEDUPE_MODES)
+    if sharing:
+        volume_table.check_dedupe(own, "reclaim", volumes)
+    if len({*sharing, *dedupe}) > 1:
+        raise own.error("reclaim", f"one way to dedupe a cell, not {len({*sharing, *dedupe})}")
+    return (*kept, *(sharing or dedupe))
 
 
 def _sources(data: Table) -> tuple[tuple[str, str], ...]:
@@ -218,26 +263,9 @@ def _sources(data: Table) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(given.items()))
 
 
-def _remote(own: Table, system: str) -> RemoteAddress | None:
-    if "remote" not in own.names():
-        return None
-    if registry.system(system).kind != "server":
-        raise own.error("remote", f"{system} is no server: it can't be remote")
-    table = own.table("remote")
-    address = RemoteAddress(
-        host=table.take("host", string),
-        port=table.take("port", integer(1)),
-        user=table.take("user", string),
-        database=table.take("database", string, default=None),
-        secret=table.take("secret", _secret_reference, default=None),
-    )
-    table.finish()
-    return address
-
-
 def _check_together(plan: Plan, root: Table, data: Table) -> None:
     """Check what only several keys together can get wrong."""
-    if plan.object_bytes < 1 or plan.logical_bytes * plan.scale < plan.object_bytes:
+    if plan.object_bytes < 1 or plan.logical_bytes < plan.object_bytes:
         raise data.error("logical_size", "the logical size is smaller than one object")
     _check_chain(plan.stages, root)
     if "files" in plan.payloads and "files" not in dict(plan.sources):
@@ -247,6 +275,9 @@ def _check_together(plan: Plan, root: Table, data: Table) -> None:
             "layouts", f"copies of form {plan.copies.form!r} are no records: take layout 'blob'"
         )
     for system in plan.systems:
+        if system.remote and plan.volumes != ("none",):
+            key = "volume" if "volume" in root.names() else "volumes"
+            raise root.error(key, f"{system.name} is remote: only a private instance has a volume")
         offers = registry.system(system.name).capabilities()
         if offers.stores_data and plan.durability not in offers.durability:
             raise root.error(
@@ -294,13 +325,6 @@ def _name(value: Any) -> str:
     text = string(value)
     if not re.fullmatch(r"[a-z][a-z0-9_-]{0,40}", text):
         raise PlanError(f"{text!r} is not a plan name: a-z, 0-9, _ and -, a letter first")
-    return text
-
-
-def _secret_reference(value: Any) -> str:
-    text = string(value)
-    if not re.fullmatch(r"env:[A-Za-z_][A-Za-z0-9_]*|file:.+", text):
-        raise PlanError("a secret is given by reference: 'env:NAME' or 'file:PATH', never itself")
     return text
 
 

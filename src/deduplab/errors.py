@@ -5,7 +5,10 @@
     DeduplabError                 1   anything below; never raised itself
       PlanError                   2   a plan, a name or an argument is wrong; nothing was started
       SystemUnavailable           3   a system can't be reached; the cell may be retried
-      DiskSpaceError              4   the disk is too small for the plan; said before the start
+        SystemRefused             3   it can't be used as things are; the cell is not retried
+          LoginRefused            3   user or secret is not taken
+          VersionRefused          3   a version that was never looked at
+      DiskSpaceError              4   the disk is too small for the plan, or ran full
       StoreError                  5   results can't be read or written
       CalibrationError            6   a reference store did not come out as it must
       OperationFailed             7   a system refused or failed an operation
@@ -36,13 +39,25 @@ class PlanError(DeduplabError):
 
 
 class SystemUnavailable(DeduplabError):
-    """A system can't be brought up or reached. The only error that a cell is retried for."""
+    """A system can't be brought up or reached. The only kind that a cell is retried for."""
 
     exit_code = 3
 
 
+class SystemRefused(SystemUnavailable):
+    """A system can't be used as things are, and trying again would not change that."""
+
+
+class LoginRefused(SystemRefused):
+    """A system does not take our user or its secret."""
+
+
+class VersionRefused(SystemRefused):
+    """A system is of a version that its adapter does not know."""
+
+
 class DiskSpaceError(DeduplabError):
-    """The disk has less free space than the plan needs."""
+    """A disk has less free space than the plan needs, or ran full under a system."""
 
     exit_code = 4
 

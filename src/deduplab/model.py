@@ -15,6 +15,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+DEDUPE: Final = "dedupe"
+"""The moment after equal blocks of the volume were shared; and the mode that does it by extents."""
+
+DEDUPE_MODES: Final = (DEDUPE, "dedupe-blocks")
+"""The reclaim modes that are the volume's, not the system's: by whole extents, by blocks."""
+
 NAMESPACE_PATTERN: Final = re.compile(r"^[a-z][a-z0-9_-]{2,62}$")
 
 
@@ -31,12 +37,14 @@ class Layer(StrEnum):
 class Ruler(StrEnum):
     """How a layer's bytes were counted.
 
-    ``allocated`` is ``st_blocks * 512``, ``apparent`` is ``st_size``;
-    ``reported`` is what a client or an engine says of itself.
+    ``allocated`` is ``st_blocks * 512``, ``apparent`` is ``st_size``, ``shared`` the
+    part of allocated that lies in extents which the file system marks as shared;
+    ``reported`` is what a client, an engine or a file system says of itself.
     """
 
     ALLOCATED = "allocated"
     APPARENT = "apparent"
+    SHARED = "shared"
     REPORTED = "reported"
 
 
@@ -132,11 +140,12 @@ class Rest:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A footprint with its name: ``baseline``, ``flush``, ``rest`` or ``reclaim``.
+    """A footprint with its name: ``baseline``, ``flush``, ``rest``, ``reclaim`` or ``dedupe``.
 
     ``flush`` is taken as soon as the system persisted what it acknowledged,
     ``rest`` when it has come to rest, ``reclaim`` at rest after explicit
-    maintenance. ``rest`` (the attribute) tells how rest was reached; it is
+    maintenance, ``dedupe`` at rest after equal blocks of the volume were shared. ``rest``
+    (the attribute) tells how rest was reached; it is
     None for ``flush``.
     """
 
@@ -323,13 +332,28 @@ class RestSettings:
 
 @dataclass(frozen=True, slots=True)
 class RemoteAddress:
-    """Where a server runs already; ``secret`` is a reference (``env:NAME``, ``file:PATH``)."""
+    """Where a server runs already, and how it is talked to.
+
+    Parameters
+    ----------
+    secret
+        A reference: ``env:NAME`` or ``file:PATH``.
+    tls
+        ``verify``: by TLS, and the server's certificate is verified. ``off``: plainly.
+    ssl_ca
+        A file of the authorities to trust; None trusts those of the system.
+    options
+        Pairs (name, value) of what the system's adapter declares beside this.
+    """
 
     host: str
     port: int
     user: str
     database: str | None = None
     secret: str | None = None
+    tls: str = "verify"
+    ssl_ca: str | None = None
+    options: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,8 +363,11 @@ class Cell:
     ``bulk`` is the dataset of the stages bulk and refill, ``insert`` that of
     the stage insert (None without it). ``read_objects`` is how many objects
     the read stage asks for, in a seeded order. ``reclaim_modes`` are the
-    system's own maintenance flavours, mild to strong. ``remote`` is None for a
-    private instance. ``on_disk`` tells whether the files are scanned after bulk.
+    system's own maintenance flavours, mild to strong; a mode of dedupe, which is the
+    volume's, comes last. ``remote`` is None for a private instance. ``on_disk``
+    tells whether the files are scanned after bulk. ``volume`` is the kind of
+    file system of its own that the instance lies on (``none``: the workspace's),
+    ``volume_bytes`` the length of its image (0 without one).
     """
 
     system: str
@@ -360,6 +387,18 @@ class Cell:
     deadline_s: float = 600.0
     remote: RemoteAddress | None = None
     on_disk: bool = False
+    volume: str = "none"
+    volume_bytes: int = 0
+
+    @property
+    def own_reclaim_modes(self) -> tuple[str, ...]:
+        """The maintenance that is the system's own, mild to strong."""
+        return tuple(mode for mode in self.reclaim_modes if mode not in DEDUPE_MODES)
+
+    @property
+    def volume_modes(self) -> tuple[str, ...]:
+        """The modes that share equal blocks of the volume; none or one."""
+        return tuple(mode for mode in self.reclaim_modes if mode in DEDUPE_MODES)
 
     @property
     def cell_id(self) -> str:
@@ -372,6 +411,7 @@ class Cell:
         spec = self.bulk
         distance = spec.distance_name if spec.grade_percent else "unique"
         system = self.system if self.variant == "default" else f"{self.system}/{self.variant}"
+        system += "" if self.volume == "none" else f" on {self.volume}"
         return f"{system} {spec.payload} U{spec.grade_percent} {distance} #{self.repetition}"
 
 

@@ -7,6 +7,7 @@ system's own sizes (ENGINE) are all there is. Only the lab's namespace is touche
 from __future__ import annotations
 
 import os
+import ssl
 from pathlib import Path
 
 from deduplab.errors import PlanError
@@ -27,15 +28,19 @@ class RemoteServer(Server):
         Raises
         ------
         PlanError
-            If the secret is not there.
+            If the secret is not there, or the authorities to trust can't be read.
         """
         address = self._address
+        options = dict(address.options) | {"tls": address.tls}
+        if address.ssl_ca is not None:
+            options["ssl_ca"] = str(authorities(address.ssl_ca))
         return Endpoint(
             host=address.host,
             port=address.port,
             user=address.user,
             secret=resolve(address.secret) if address.secret else None,
             database=address.database,
+            options=options,
         )
 
     def stop(self) -> None:
@@ -44,6 +49,22 @@ class RemoteServer(Server):
     def processes(self) -> tuple[int, ...]:
         """Return nothing: its processes can't be seen from here."""
         return ()
+
+
+def authorities(path: str) -> Path:
+    """Return the file of the authorities to trust, after reading it as such.
+
+    Raises
+    ------
+    PlanError
+        If it is not there, or holds no certificate.
+    """
+    file = Path(path).expanduser()
+    try:
+        ssl.create_default_context(cafile=str(file))
+    except OSError as error:  # an SSLError is one
+        raise PlanError(f"ssl_ca: the certificates in {file} can't be used: {error}") from error
+    return file
 
 
 def resolve(reference: str) -> Secret:
@@ -59,10 +80,10 @@ def resolve(reference: str) -> Secret:
         value = os.environ.get(where)
         if not value:
             raise PlanError(f"the secret's environment variable {where} is not set")
-        return Secret(value)
+        return Secret(value, reference)
     if kind == "file":
         try:
-            return Secret(Path(where).expanduser().read_text().splitlines()[0])
+            return Secret(Path(where).expanduser().read_text().splitlines()[0], reference)
         except (OSError, IndexError) as error:
             raise PlanError(f"the secret's file {where} can't be read: {error}") from error
     raise PlanError("a secret is given by reference: 'env:NAME' or 'file:PATH', never itself")

@@ -15,12 +15,20 @@ from pathlib import Path
 
 
 class Secret:
-    """A credential that does not show itself in logs, messages or results."""
+    """A credential that does not show itself in logs, messages or results.
 
-    __slots__ = ("_value",)
+    Parameters
+    ----------
+    source
+        Where it was taken from, as ``env:NAME``; this may be shown. Empty for a
+        generated one.
+    """
 
-    def __init__(self, value: str) -> None:
+    __slots__ = ("_value", "source")
+
+    def __init__(self, value: str, source: str = "") -> None:
         self._value = value
+        self.source = source
 
     def reveal(self) -> str:
         """Return the credential, to be handed to a driver and to nothing else."""
@@ -64,6 +72,29 @@ class Server(ABC):
         self.variant = variant
         self.durability = durability
 
+    @classmethod
+    def grants(cls, user: str = "deduplab", namespace: str = "deduplab") -> str:
+        """Return what an administrator runs so that the lab can use a server of his own.
+
+        These are the least rights that all verbs of the adapter need, as statements
+        or commands of the product; comments say what each is for. ``<password>``
+        stands for the password, which is never in the text. Nothing is run here.
+
+        Parameters
+        ----------
+        user
+            The user that is made.
+        namespace
+            What the names of the lab's namespaces begin with; the rights end there
+            where the product can say so.
+
+        Returns
+        -------
+        str
+            Whole lines; empty for an embedded engine, which has no users.
+        """
+        return ""
+
     @abstractmethod
     def start(self) -> Endpoint:
         """Bring the instance up and return once it answers.
@@ -82,3 +113,11 @@ class Server(ABC):
     @abstractmethod
     def processes(self) -> tuple[int, ...]:
         """Return the ids of the processes that do the work now (this one for embedded engines)."""
+
+    def ended(self) -> str | None:
+        """Return how the instance ended though nobody stopped it, or None.
+
+        None too where that can't be told: for a server that is not ours, and for an
+        embedded engine, which ends with this process.
+        """
+        return None

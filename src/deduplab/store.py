@@ -6,6 +6,7 @@
       run.json                      header: plan, scale, planned cells, environment; format version
       plan.toml                     the plan as it was read
       lock                          held by the runner while it runs
+      not_run.json                  reasons of cells that were not run; a resumed run tries them
       cells/<cell_id>/cell.json     a CellResult
       cells/<cell_id>/latency-<position>.npy   raw nanoseconds, int64, one per timed operation
 
@@ -20,9 +21,8 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 import numpy as np
@@ -30,31 +30,12 @@ import numpy.typing as npt
 
 from deduplab.errors import StoreError
 from deduplab.model import CellResult
+from deduplab.run_header import FORMAT_VERSION as FORMAT_VERSION
+from deduplab.run_header import PlannedCell as PlannedCell
+from deduplab.run_header import RunHeader as RunHeader
 
-FORMAT_VERSION: Final = 1
 _T = TypeVar("_T")
 _STAGING_PREFIX: Final = ".staging-"
-
-
-@dataclass(frozen=True, slots=True)
-class RunHeader:
-    """What a run is: written once, before its first cell.
-
-    ``plan_digest`` identifies the resolved plan with its scale; ``cell_ids``
-    are the planned cells in execution order; ``environment`` is what
-    ``bench.environment`` recorded of the host; ``only`` names the systems that
-    the plan was cut down to, none if it was not.
-    """
-
-    run_id: str
-    plan_name: str
-    plan_digest: str
-    scale: int
-    created_unix_ns: int
-    cell_ids: tuple[str, ...]
-    environment: dict[str, Any] = field(default_factory=dict)
-    only: tuple[str, ...] = ()
-    format_version: int = FORMAT_VERSION
 
 
 class Run:
@@ -186,6 +167,42 @@ class Run:
         except OSError as error:
             shutil.rmtree(aside, ignore_errors=True)
             raise StoreError(f"cell {cell_id} can't be written to {self.root}: {error}") from error
+
+    def not_run(self) -> dict[str, str]:
+        """Return why planned cells were not run, by id; those that are committed are left out.
+
+        Raises
+        ------
+        StoreError
+            If the reasons can't be read.
+        """
+        path = self.root / "not_run.json"
+        try:
+            raw = path.read_bytes()
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise StoreError(f"{path} can't be read: {error}") from error
+        committed = self.committed_ids()
+        reasons = _decode(raw, dict[str, str], path)
+        return {cell_id: why for cell_id, why in reasons.items() if cell_id not in committed}
+
+    def keep_not_run(self, reasons: Mapping[str, str]) -> None:
+        """Keep why cells were not run, beside what is known of others; they stay to be run.
+
+        Raises
+        ------
+        StoreError
+            If that can't be written.
+        """
+        path = self.root / "not_run.json"
+        aside = self.root / f"{_STAGING_PREFIX}not_run-{os.getpid()}"
+        try:
+            _write_synced(aside, msgspec.json.encode(self.not_run() | dict(reasons)))
+            aside.rename(path)
+            _sync_directory(self.root)
+        except OSError as error:
+            raise StoreError(f"{path} can't be written: {error}") from error
 
     @contextmanager
     def locked(self) -> Iterator[None]:

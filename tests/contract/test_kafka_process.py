@@ -22,7 +22,8 @@ from deduplab.server import Endpoint, Secret
 from deduplab.servers import kafka as kafka_server
 from deduplab.servers._kafka_settings import ADMINISTRATOR
 from deduplab.servers._kafka_tools import tool_command
-from deduplab.servers.kafka import USER, KafkaServer
+from deduplab.servers._private_server import USER
+from deduplab.servers.kafka import KafkaServer
 from deduplab.testing import SAMPLE_RECORDS, batch_of, distinct_objects, distinct_records
 from deduplab.testing._fixtures import assert_holds
 from tests.contract.shared_kafka import LOOK, SharedServer
@@ -213,7 +214,9 @@ def any_acl() -> Any:
 
 
 def test_the_passwords_are_in_files_that_only_we_can_read(server: KafkaServer) -> None:
-    secrets = [server._secret, server._administrator, server._controller]
+    assert server.endpoint is not None
+    assert server.endpoint.secret is not None
+    secrets = [server.endpoint.secret, server._administrator, server._controller]
     assert len({secret.reveal() for secret in secrets}) == 3
     (process,) = (psutil.Process(number) for number in server.processes())
     shown = [" ".join(process.cmdline()), " ".join(process.environ().values())]
@@ -228,7 +231,7 @@ def test_the_passwords_are_in_files_that_only_we_can_read(server: KafkaServer) -
 
 
 def test_a_killed_server_is_unavailable_and_keeps_what_it_acknowledged(server: KafkaServer) -> None:
-    endpoint = server._endpoint
+    endpoint = server.endpoint
     assert endpoint is not None
     objects = distinct_objects(20)
     adapter = KafkaAdapter()
@@ -259,7 +262,7 @@ def test_a_killed_server_is_unavailable_and_keeps_what_it_acknowledged(server: K
 
 
 def test_a_missing_right_makes_the_size_missing(server: KafkaServer) -> None:
-    endpoint = server._endpoint
+    endpoint = server.endpoint
     assert endpoint is not None
     admin = LOOK.raw(replace(endpoint, user=ADMINISTRATOR, secret=server._administrator)).admin
     with entered(endpoint, "no-right", "delete-policy") as adapter:

@@ -19,6 +19,7 @@ import pytest
 from deduplab.bound.sources import open_source
 from deduplab.bound.sources.base import BLOCK_BYTES
 from deduplab.errors import SystemUnavailable
+from deduplab.servers import _seaweedfs_sockets
 from deduplab.servers._process import ChildProcess, free_port
 from tests.unit.sources_reading import reasons, rows_of
 
@@ -71,7 +72,10 @@ def _start(folder: Path, port: int, password: str) -> ChildProcess:
     }
     arguments = [f"-{name}={value}" for name, value in options.items()]
     return ChildProcess(
-        "seaweedfs", [_program(), "server", *arguments], log=folder / "log", directory=folder
+        "seaweedfs",
+        [_program(), "-logtostderr=true", "server", *arguments],
+        log=folder / "log",
+        directory=folder,
     )
 
 
@@ -115,6 +119,7 @@ def bucket(not_brought_up: Callable[[str, Exception], NoReturn]) -> Iterator[Buc
             yield Bucket(store, f"s3://lab/data?endpoint={endpoint}&{secret}")
         finally:
             child.stop(())
+            _seaweedfs_sockets.sweep()
 
 
 @pytest.fixture

@@ -6,12 +6,21 @@ from fnmatch import fnmatchcase
 
 import pytest
 
+from deduplab.adapters._clickhouse_remote import structure_of
 from deduplab.adapters._clickhouse_rows import row_of
 from deduplab.adapters._clickhouse_words import quoted, translated
 from deduplab.adapters._layout import Layout
 from deduplab.adapters.clickhouse import ClickhouseAdapter
-from deduplab.errors import NamespaceRefused, OperationFailed, SystemUnavailable, Unsupported
+from deduplab.errors import (
+    DiskSpaceError,
+    NamespaceRefused,
+    OperationFailed,
+    SystemUnavailable,
+    Unsupported,
+)
 from deduplab.server import Endpoint
+from deduplab.servers.clickhouse import ClickhouseServer
+from deduplab.testing import SAMPLE_RECORDS
 
 
 @pytest.mark.parametrize("code", [209, 210, 236, 425])
@@ -20,7 +29,7 @@ def test_an_engine_that_is_going_down_may_be_tried_again(code: int) -> None:
     assert isinstance(error, SystemUnavailable)
 
 
-@pytest.mark.parametrize("code", [33, 60, 241, 243, 2099])
+@pytest.mark.parametrize("code", [33, 60, 241, 2099])
 def test_every_other_refusal_fails_in_the_engines_words(code: int) -> None:
     error = translated(RuntimeError(f"Code: {code}. DB::Exception: no\nspace left. (NAME)"))
     assert isinstance(error, OperationFailed)
@@ -95,6 +104,35 @@ def test_a_name_that_is_not_allowed_is_refused() -> None:
         ClickhouseAdapter().create("a`b", layout="blob", variant="mergetree", durability="fsync")
 
 
-def test_it_needs_a_directory() -> None:
-    with pytest.raises(SystemUnavailable, match="directory"):
-        ClickhouseAdapter().open(Endpoint(host="127.0.0.1"))
+def test_it_needs_a_directory_or_an_address() -> None:
+    with pytest.raises(SystemUnavailable, match="a data directory or a server's address"):
+        ClickhouseAdapter().open(Endpoint())
+
+
+def test_a_full_disk_is_told_as_such() -> None:
+    error = translated(RuntimeError("Code: 243. DB::Exception: Cannot reserve 1.00 MiB. (NAME)"))
+    assert isinstance(error, DiskSpaceError)
+
+
+def test_a_missing_right_names_the_statements_that_give_it() -> None:
+    error = translated(RuntimeError("Code: 497. DB::Exception: lab: Not enough privileges."))
+    assert isinstance(error, OperationFailed)
+    assert "deduplab systems grants clickhouse" in str(error)
+
+
+def test_what_is_sent_to_a_server_has_its_columns() -> None:
+    sent = structure_of(Layout.of("clickhouse", "native", SAMPLE_RECORDS))
+    assert sent.startswith("key String, ")
+    assert "UUID" not in sent
+    assert structure_of(Layout()) == "key String, `payload` String"
+
+
+def test_rights_are_statements_of_clickhouse_and_end_at_the_labs_databases() -> None:
+    text = ClickhouseServer.grants("somebody", "lab")
+    statements = [line for line in text.splitlines() if not line.startswith("--")]
+    chdb = pytest.importorskip("chdb")
+    for statement in statements:
+        assert chdb.query(f"EXPLAIN AST {statement}", "TSV").data()
+    assert "BY '<password>'" in statements[0]
+    writing = [line for line in statements if "INSERT" in line or "DROP" in line]
+    assert all("ON `lab`*.* TO `somebody`" in line for line in writing)

@@ -25,7 +25,8 @@ from deduplab.servers._kafka_binaries import (
     find_java,
     project,
 )
-from deduplab.servers._kafka_settings import client_properties, server_properties, write_private
+from deduplab.servers._kafka_settings import client_properties, server_properties
+from deduplab.servers._private_server import write_private
 from deduplab.servers.kafka import KafkaServer
 
 
@@ -179,8 +180,9 @@ def test_client_properties_are_for_us_alone(tmp_path: Path) -> None:
 def test_rights_end_at_the_lab() -> None:
     assert _kafka_rights.PREFIX == _kafka_topics.TOPIC_PREFIX
     lines = [line for line in _kafka_rights.grants("me").splitlines() if line[0] != "#"]
-    assert len(lines) == len(_kafka_rights.RIGHTS)
-    for line in lines:
+    assert len(lines) == 1 + len(_kafka_rights.RIGHTS)
+    assert "--entity-name me" in lines[0]
+    for line in lines[1:]:
         assert "--allow-principal User:me" in line
         assert "--operation All" not in line
         if "--cluster" in line:

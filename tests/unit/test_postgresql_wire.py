@@ -80,7 +80,7 @@ def test_a_server_that_is_going_down_may_be_tried_again(sqlstate: str) -> None:
     assert isinstance(translated(sqlstate, "words"), SystemUnavailable)
 
 
-@pytest.mark.parametrize("sqlstate", ["23505", "53100", "57014", "42P01", "22021"])
+@pytest.mark.parametrize("sqlstate", ["23505", "53200", "57014", "42P01", "22021"])
 def test_every_other_refusal_fails_in_the_servers_words(sqlstate: str) -> None:
     error = translated(sqlstate, "could not\nextend file")
     assert isinstance(error, OperationFailed)

@@ -16,6 +16,8 @@ from deduplab.adapters._rest_wire import Refused, RestWire, bulk_body
 from deduplab.adapters.rest import RestAdapter
 from deduplab.errors import (
     DeduplabError,
+    DiskSpaceError,
+    LoginRefused,
     NamespaceRefused,
     OperationFailed,
     SystemUnavailable,
@@ -164,13 +166,13 @@ def test_a_request_is_never_sent_twice(peer: Callable[..., _Peer]) -> None:
         (409, "marker-differs", NamespaceRefused),
         (422, "not-offered", Unsupported),
         (501, "", Unsupported),
-        (401, "no-token", SystemUnavailable),
+        (401, "no-token", LoginRefused),
         (403, "", OperationFailed),
         (404, "no-database", OperationFailed),
         (500, "storage-failed", OperationFailed),
         (502, "", SystemUnavailable),
         (503, "busy", SystemUnavailable),
-        (507, "storage-full", OperationFailed),
+        (507, "storage-full", DiskSpaceError),
     ],
 )
 def test_the_error_table(status: int, code: str, kind: type[DeduplabError]) -> None:
@@ -256,11 +258,11 @@ def test_a_certificate_is_verified(tmp_path: Path, host: str, trusted: str, fine
             if fine:
                 adapter.open(here)
                 adapter.create("store", layout="blob", variant="default", durability="none")
-                assert adapter._wire is not None
-                connection = adapter._wire._http._socket
+                assert adapter._connection is not None
+                connection = adapter._connection._http._socket
                 adapter.put("key", bytes(1 << 20))
                 assert adapter.get("key") == bytes(1 << 20)
-                assert adapter._wire._http._socket is connection
+                assert adapter._connection._http._socket is connection
             else:
                 with pytest.raises(SystemUnavailable, match=r"(?i)certificate"):
                     adapter.open(here)

@@ -18,6 +18,7 @@ from deduplab.adapters._s3_base import _bucket
 from deduplab.adapters._s3_wire import Wire, checked_keys
 from deduplab.adapters.s3 import MinioAdapter, SeaweedfsAdapter
 from deduplab.errors import (
+    DiskSpaceError,
     NamespaceRefused,
     OperationFailed,
     ProbeError,
@@ -34,9 +35,8 @@ class FakeWire:
     """Answers as the volume servers would, one answer after another, the last again and again."""
 
     def __init__(self, *answers: list[dict[str, Any]], options: dict[str, str] | None = None):
-        self.endpoint = Endpoint(
-            options={"volumes": "v:1", "master": "m:1"} if options is None else options
-        )
+        where = {"volumes": "v:1", "master": "m:1"} if options is None else options
+        self.endpoint = Endpoint(options=where | {"tls": "off"})
         self.answers = list(answers)
         self.asked: list[str] = []
 
@@ -96,7 +96,7 @@ def test_an_endpoint_without_address_or_secret_is_unavailable(endpoint: Endpoint
     [
         ("Server returned non-2xx status code: 503 Service Unavailable", SystemUnavailable),
         ("Error performing PUT http://h/b/k: error sending request", SystemUnavailable),
-        ("Server returned non-2xx status code: 507: XMinioStorageFull", OperationFailed),
+        ("Server returned non-2xx status code: 507: XMinioStorageFull", DiskSpaceError),
         ("Server returned non-2xx status code: 403 Forbidden", OperationFailed),
     ],
 )

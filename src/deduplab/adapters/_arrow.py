@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from deduplab.adapters._layout import Layout
 from deduplab.batch import Batch
-from deduplab.record import Field, FieldType
+from deduplab.record import Field, FieldType, Record
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,6 +29,18 @@ def arrow_table(batch: Batch, layout: Layout) -> pa.Table:
     else:
         buffers = [None, pa.py_buffer(batch.offsets), pa.py_buffer(batch.data)]
         columns = [pa.Array.from_buffers(pa.large_binary(), len(batch), buffers)]
+    return pa.Table.from_arrays([keys, *columns], ["key", *(f.name for f in layout.fields)])
+
+
+def arrow_row(key: str, row: Record, layout: Layout) -> pa.Table:
+    """Return one row as a table of ``key`` and the layout's fields."""
+    import pyarrow as pa
+
+    columns = [
+        pa.array([value], _arrow_type(field))
+        for field, value in zip(layout.fields, row, strict=True)
+    ]
+    keys = pa.array([key], pa.large_string())
     return pa.Table.from_arrays([keys, *columns], ["key", *(f.name for f in layout.fields)])
 
 

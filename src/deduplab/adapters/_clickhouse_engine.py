@@ -1,16 +1,18 @@
-"""One ClickHouse engine in this process, and what it says of itself."""
+"""One ClickHouse, wherever it runs: what is asked of it, and what it says of itself."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Final
 
-from deduplab.adapters._clickhouse_words import quoted, translated
-from deduplab.errors import SystemUnavailable
+from deduplab.adapters._clickhouse_words import quoted
+from deduplab.adapters._layout import Layout
+from deduplab.batch import Batch
 from deduplab.model import Layer, Reading, Ruler
-from deduplab.registry import driver_missing, system
+from deduplab.record import Record
 
-_SESSION: Final = {
+SESSION: Final = {
     "async_insert": 0,
     "lightweight_deletes_sync": 2,
     "max_insert_threads": 1,
@@ -18,7 +20,12 @@ _SESSION: Final = {
     "mutations_sync": 2,
     "optimize_throw_if_noop": 1,
 }
-_REPORTED: Final = (*_SESSION, "lightweight_delete_mode", "max_threads", "optimize_on_insert")
+"""Settings of every session that differ from the product's defaults."""
+
+SOURCE: Final = "{source}"
+"""The place in an insert where an engine puts what it selects the rows from."""
+
+_REPORTED: Final = (*SESSION, "lightweight_delete_mode", "max_threads", "optimize_on_insert")
 
 _SIZES: Final = """
 SELECT sumIf(data_compressed_bytes, active), sumIf(marks_bytes + primary_key_size, active),
@@ -27,10 +34,10 @@ SELECT sumIf(data_compressed_bytes, active), sumIf(marks_bytes + primary_key_siz
   FROM system.parts WHERE database = '{database}'
 """
 _IDLE: Final = """
-SELECT (SELECT count() FROM system.merges),
-       (SELECT count() FROM system.mutations WHERE NOT is_done),
-       (SELECT count() FROM system.parts WHERE NOT active),
-       (SELECT count() FROM system.dropped_tables)
+SELECT (SELECT count() FROM system.merges WHERE {ours}),
+       (SELECT count() FROM system.mutations WHERE NOT is_done AND {ours}),
+       (SELECT count() FROM system.parts WHERE NOT active AND {ours}),
+       (SELECT count() FROM system.dropped_tables WHERE {ours})
 """
 _IDLE_NAMES: Final = ("merges", "mutations", "outdated_parts", "dropped_tables")
 _EVENTS: Final = {
@@ -45,58 +52,40 @@ _EVENTS: Final = {
 }
 
 
-class Engine:
-    """An engine on one directory, which it locks for this process.
+class Engine(ABC):
+    """A session with one ClickHouse. Its errors are ours already (``_clickhouse_words``)."""
 
-    Parameters
-    ----------
-    directory
-        The data directory; made where there is none.
-
-    Raises
-    ------
-    SystemUnavailable
-        If the driver is missing, or the engine can't open the directory.
-    """
-
-    def __init__(self, directory: str) -> None:
-        try:
-            import chdb
-            import pyarrow  # noqa: F401  (loads need it; say so now, not under the clock)
-        except ImportError as error:
-            raise driver_missing(system("clickhouse"), error) from error
-        connect: Any = chdb.connect
-        try:
-            self.connection: Any = connect(directory)
-        except RuntimeError as error:
-            raise SystemUnavailable(
-                f"clickhouse can't open {directory}: {' '.join(str(error).split())} "
-                "(one process a directory, and one directory a process)"
-            ) from error
-        for name, value in _SESSION.items():
-            self.run(f"SET {name} = {value}")
-
+    @abstractmethod
     def close(self) -> None:
-        """Stop the engine and free the directory."""
-        self.connection.close()
+        """End the session; safe to call twice."""
 
-    def run(
-        self,
-        statement: str,
-        *,
-        parameters: Mapping[str, str] | None = None,
-        output: str = "TSV",
-    ) -> Any:
-        """Run one statement; return the driver's result."""
-        try:
-            return self.connection.query(statement, output, params=parameters)
-        except (RuntimeError, UnicodeDecodeError) as error:
-            raise translated(error) from error
+    @abstractmethod
+    def run(self, statement: str) -> None:
+        """Run one statement that returns nothing."""
 
+    @abstractmethod
     def rows(self, statement: str) -> list[list[str]]:
         """Return the rows of a query as text."""
-        text: str = self.run(statement).data()
-        return [line.split("\t") for line in text.splitlines()]
+
+    @abstractmethod
+    def row_binary(self, statement: str) -> bytes:
+        """Return the rows of a query in the format ``RowBinary``."""
+
+    @abstractmethod
+    def insert_row(self, inserts: Sequence[str], key: str, row: Record, layout: Layout) -> None:
+        """Run the inserts, in order, of one row; each has a place for its source."""
+
+    @abstractmethod
+    def insert_batch(self, inserts: Sequence[str], batch: Batch, layout: Layout) -> int:
+        """Run the inserts, in order, of a batch as one block; return the last one's rows."""
+
+    @abstractmethod
+    def instance(self) -> str:
+        """Return what tells this instance from all others."""
+
+    @abstractmethod
+    def client(self) -> dict[str, str]:
+        """Return the driver's name and version."""
 
     def version(self) -> str:
         """Return ClickHouse's version."""
@@ -104,11 +93,9 @@ class Engine:
 
     def settings(self) -> dict[str, str]:
         """Return the session's settings that matter, as they are in force, and the driver."""
-        import chdb
-
         names = ", ".join(map(quoted, _REPORTED))
         rows = self.rows(f"SELECT name, value FROM system.settings WHERE name IN ({names})")  # noqa: S608
-        return {name: value for name, value in sorted(rows)} | {"chdb": chdb.__version__}
+        return {name: value for name, value in sorted(rows)} | self.client()
 
     def sizes(self, database: str) -> Reading:
         """Return the sizes of a database's parts, as ``engine_reading`` describes them."""
@@ -129,9 +116,16 @@ class Engine:
             components=components,
         )
 
-    def idle_signals(self) -> dict[str, int]:
-        """Return running merges and mutations, and what waits to leave the disk."""
-        row = self.rows(_IDLE)[0]
+    def idle_signals(self, database: str | None) -> dict[str, int]:
+        """Return running merges and mutations, and what waits to leave the disk.
+
+        Parameters
+        ----------
+        database
+            Where to look: a server's own logs are merged at any time. None looks everywhere.
+        """
+        ours = "1" if database is None else f"database = {quoted(database)}"
+        row = self.rows(_IDLE.format(ours=ours))[0]
         return {name: int(value) for name, value in zip(_IDLE_NAMES, row, strict=True)}
 
     def events(self) -> dict[str, int]:

@@ -12,7 +12,9 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from deduplab.adapters._kafka_scram import MECHANISM
-from deduplab.adapters._kafka_wire import CLIENT_ID, LOOPBACK, KafkaWire
+from deduplab.adapters._kafka_wire import CLIENT_ID, KafkaWire
+from deduplab.adapters._rights import advice
+from deduplab.adapters._tls import Tls
 from deduplab.errors import DeduplabError, OperationFailed, SystemUnavailable
 from deduplab.server import Endpoint
 
@@ -23,7 +25,7 @@ REQUEST_S: Final = 30.0
 PARTITION: Final = 0  # every topic has one
 _PAUSE_S: Final = 0.01
 _CONNECT_S: Final = 2.0
-_ABOUT_US: Final = "product."  # options of the endpoint that are not the client library's
+_VERSION: Final = "product.version"  # an endpoint's option, of a private instance
 
 UNAVAILABLE: Final = frozenset(
     {
@@ -61,6 +63,8 @@ def translated(error: KafkaError, what: str) -> DeduplabError:
     said = f"kafka, {what}: {error.str()} ({error.name()})"
     if error.name() in UNAVAILABLE:
         return SystemUnavailable(said)
+    if error.name().endswith("_AUTHORIZATION_FAILED"):
+        said += f"; {advice('kafka')}"
     return OperationFailed(said)
 
 
@@ -107,13 +111,13 @@ class KafkaClient:
     def settings(self, **more: Any) -> dict[str, Any]:
         """Return the settings of a client of the library, with some of its own."""
         endpoint = self._endpoint
-        local = endpoint.host in LOOPBACK
-        given = {k: v for k, v in endpoint.options.items() if not k.startswith(_ABOUT_US)}
+        tls = Tls.of(endpoint)
+        authority = {"ssl.ca.location": tls.authority} if tls and tls.authority else {}
         return {
             "bootstrap.servers": f"{endpoint.host}:{endpoint.port}",
             "client.id": CLIENT_ID,
-            # A server that is not on this machine must prove who it is.
-            "security.protocol": "SASL_PLAINTEXT" if local else "SASL_SSL",
+            # The library verifies certificates, and names in them, unless it is told otherwise.
+            "security.protocol": "SASL_PLAINTEXT" if tls is None else "SASL_SSL",
             "sasl.mechanism": MECHANISM,
             "sasl.username": endpoint.user or "",
             "sasl.password": endpoint.secret.reveal() if endpoint.secret else "",
@@ -122,14 +126,14 @@ class KafkaClient:
             "reconnect.backoff.ms": 20,
             "reconnect.backoff.max.ms": 500,
             "log_level": 0,  # else the library prints on our standard error
-            **given,
+            **authority,
             **more,
         }
 
     @property
     def product_version(self) -> str:
         """The version that whoever started the server knows; empty for one of the user's own."""
-        return self._endpoint.options.get(f"{_ABOUT_US}version", "")
+        return self._endpoint.options.get(_VERSION, "")
 
     def cluster_id(self) -> str:
         """Return the cluster's own identity, made when its storage was formatted."""
@@ -208,7 +212,13 @@ class KafkaClient:
                 self.wire.log_bytes(topics)
             ) == len(topics)
 
-        self.wait_until(ready, f"creation of {', '.join(topics)}", REQUEST_S)
+        try:
+            self.wait_until(ready, f"creation of {', '.join(topics)}", REQUEST_S)
+        except DeduplabError:
+            # They were made just now; what is not ours for sure must not stay behind.
+            with contextlib.suppress(DeduplabError):
+                self.delete_topics(list(topics))
+            raise
 
     def delete_topics(self, names: list[str]) -> None:
         """Delete topics, and wait until they are gone."""

@@ -7,12 +7,14 @@ beginning where nothing is remembered.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from deduplab.adapters._kafka_client import PARTITION, REQUEST_S, KafkaClient, translated
 from deduplab.adapters._kafka_reader import WITNESS, KafkaReader
 from deduplab.adapters._kafka_topics import MOST_MESSAGE_BYTES
+from deduplab.adapters._rights import advice
 from deduplab.errors import OperationFailed, SystemUnavailable
 
 if TYPE_CHECKING:
@@ -74,8 +76,11 @@ class KafkaLog:
     def close(self) -> None:
         """Give up what is under way, and disconnect."""
         for producer in (self._single, self._many):
-            producer.purge()
-            producer.close()
+            # After a fatal error of the library these raise it once more.
+            with contextlib.suppress(self._client_error):
+                producer.purge()
+            with contextlib.suppress(self._client_error):
+                producer.close()
         self.reader.close()
 
     @property
@@ -145,7 +150,8 @@ class KafkaLog:
     def _drain(self) -> None:
         """Wait until everything was acknowledged, for as long as somebody answers."""
         for _ in range(int(_DELIVERY_S / _POLL_S)):
-            left = self._many.flush(_POLL_S)
+            with self.fatal_errors_told():
+                left = self._many.flush(_POLL_S)
             if self._failures:
                 failure = self._failures[0]
                 self._failures.clear()
@@ -156,11 +162,25 @@ class KafkaLog:
             self.client.check_reachable()
         raise SystemUnavailable(f"kafka, {self.topic}: {left} messages were not acknowledged")
 
+    @contextlib.contextmanager
+    def fatal_errors_told(self) -> Iterator[None]:
+        """Translate what the library raises from a poll: errors after which it writes no more."""
+        try:
+            yield
+        except self._client_error as error:
+            raise translated(error.args[0], f"{self.topic}, write") from error
+
     def _failed(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:
             self._failures.append(error)
 
     def _refused(self, error: Exception) -> OperationFailed:
+        if error.args[0].name() == "_FATAL":
+            self.client.check_reachable()
+            return OperationFailed(
+                f"kafka, {self.topic}: the client library writes no more after a fatal error, as "
+                f"where the right Write on the topic is missing; {advice('kafka')}"
+            )
         return OperationFailed(
             f"kafka, {self.topic}: a message can't be written (at most "
             f"{MOST_MESSAGE_BYTES} bytes are taken): {error}"
@@ -221,14 +241,15 @@ class Sent:
         log = self._log
         poll = log._single.poll
         waits = int(_DELIVERY_S / _POLL_S)
-        while self._offset is None:
-            if self._error is not None:
-                raise translated(self._error, f"{log.topic}, write")
-            if not poll(_POLL_S) and self._offset is None:
-                log.client.check_reachable()
-                waits -= 1
-                if waits <= 0:
-                    raise SystemUnavailable(f"kafka, {log.topic}: a write was not acknowledged")
+        with log.fatal_errors_told():
+            while self._offset is None:
+                if self._error is not None:
+                    raise translated(self._error, f"{log.topic}, write")
+                if not poll(_POLL_S) and self._offset is None:
+                    log.client.check_reachable()
+                    waits -= 1
+                    if waits <= 0:
+                        raise SystemUnavailable(f"kafka, {log.topic}: a write was not acknowledged")
         log._end = self._offset + 1
         return self._offset
 

@@ -5,6 +5,7 @@ Kafka's topics have no comments, so the marker is a message in a topic of its ow
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass, field
 from typing import Final
@@ -20,7 +21,7 @@ from deduplab.adapters._kafka_objects import (
 from deduplab.adapters._kafka_reader import KafkaReader
 from deduplab.adapters._kafka_topics import MARKER_SETTINGS, Scheme, topic_name
 from deduplab.adapters._layout import Layout
-from deduplab.errors import NamespaceRefused, OperationFailed, Unsupported
+from deduplab.errors import DeduplabError, NamespaceRefused, OperationFailed, Unsupported
 
 MARKER: Final = "deduplab namespace, deleted with everything in it"
 MARKER_PART: Final = "marker"
@@ -121,7 +122,13 @@ class KafkaNamespace:
             self.check_marker(client)
             client.delete_topics(existing)
         client.create_topics({self.marker_topic: MARKER_SETTINGS})
-        self._write_marker(client)
+        try:
+            self._write_marker(client)
+        except DeduplabError:
+            # It is empty and we made it just now; without a marker it would never be deleted.
+            with contextlib.suppress(DeduplabError):
+                client.delete_topics([self.marker_topic])
+            raise
         self.create_topics(client)
 
     def create_topics(self, client: KafkaClient) -> None:

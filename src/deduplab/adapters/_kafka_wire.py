@@ -9,17 +9,18 @@ protocol guide".
 from __future__ import annotations
 
 import socket
-import ssl
 import struct
 from collections.abc import Iterable
 from typing import Final
 
 from deduplab.adapters._kafka_scram import MECHANISM, Scram
+from deduplab.adapters._login import login_refused
+from deduplab.adapters._rights import advice
+from deduplab.adapters._tls import Tls
 from deduplab.errors import OperationFailed, SystemUnavailable
 from deduplab.server import Endpoint
 
 CLIENT_ID: Final = "deduplab"
-LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 _METADATA: Final = (3, 7)
 _SASL_HANDSHAKE: Final = (17, 1)
@@ -27,6 +28,11 @@ _API_VERSIONS: Final = (18, 3)
 _DESCRIBE_LOG_DIRS: Final = (35, 1)
 _SASL_AUTHENTICATE: Final = (36, 0)
 _FINALIZED_FEATURES: Final = 2  # the tag of that field in the answer to ApiVersions
+_MISSING_RIGHT: Final = {
+    29: "TOPIC_AUTHORIZATION_FAILED",
+    30: "GROUP_AUTHORIZATION_FAILED",
+    31: "CLUSTER_AUTHORIZATION_FAILED",
+}
 _TIMEOUT_S: Final = 30.0
 _MOST_ANSWER_BYTES: Final = 64 * 1024 * 1024
 
@@ -78,7 +84,7 @@ class KafkaWire:
     host, port
         The broker, as it advertises itself.
     endpoint
-        Where user and secret are taken from.
+        Where user, secret and TLS are taken from.
 
     Raises
     ------
@@ -139,7 +145,8 @@ class KafkaWire:
         directories = answer.number("i")
         if directories == 0:
             raise OperationFailed(
-                "kafka tells no log directory; the user needs the right Describe on the cluster"
+                "kafka tells no log directory, as where the right Describe on the cluster is "
+                f"missing; {advice('kafka')}"
             )
         found: dict[str, int] = {}
         for _ in range(directories):
@@ -179,9 +186,8 @@ class KafkaWire:
         host, port = self._address
         try:
             self._socket = socket.create_connection(self._address, _TIMEOUT_S)
-            if host not in LOOPBACK:
-                context = ssl.create_default_context()
-                self._socket = context.wrap_socket(self._socket, server_hostname=host)
+            if (tls := Tls.of(self._endpoint)) is not None:
+                self._socket = tls.wrapped(self._socket, "kafka", host)
             self._log_in(self._endpoint)
         except BaseException as error:
             self.close()
@@ -236,7 +242,10 @@ class KafkaWire:
 
     def _check(self, code: int, what: str) -> None:
         if code:
-            raise OperationFailed(f"kafka refused {what}: error code {code} of its protocol")
+            said = f"kafka refused {what}: error code {code} of its protocol"
+            if code in _MISSING_RIGHT:
+                said = f"kafka refused {what} ({_MISSING_RIGHT[code]}); {advice('kafka')}"
+            raise OperationFailed(said)
 
     def _log_in(self, endpoint: Endpoint) -> None:
         secret = endpoint.secret.reveal() if endpoint.secret else ""
@@ -252,7 +261,7 @@ class KafkaWire:
         answer = self._ask(_SASL_AUTHENTICATE, struct.pack(">i", len(message)) + message)
         code, words = answer.number("h"), answer.text()
         if code:
-            raise SystemUnavailable(f"kafka refused the login: {words or f'error code {code}'}")
+            raise login_refused("kafka", self._endpoint, words or f"error code {code}")
         return answer.raw(answer.number("i"))
 
 

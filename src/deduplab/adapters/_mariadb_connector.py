@@ -14,13 +14,15 @@ import ctypes.util
 from functools import cache
 from typing import Any, Final
 
-from deduplab.errors import DeduplabError, OperationFailed, SystemUnavailable
+from deduplab.adapters._login import login_refused
+from deduplab.adapters._rights import advice
+from deduplab.adapters._tls import Tls, refused
+from deduplab.errors import DeduplabError, DiskSpaceError, OperationFailed, SystemUnavailable
 from deduplab.server import Endpoint
 
 LIBRARY_NAMES: Final = ("libmariadb.so.3", "libmariadb.3.dylib")
 """Names by which the loader is asked, before it is asked for any ``mariadb``."""
 
-LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 _CONNECT_S: Final = 10
 _ANSWER_S: Final = 600
 _PACKET_BYTES: Final = 1 << 30
@@ -34,6 +36,10 @@ _OPT_SSL_VERIFY: Final = 21
 _OPT_SSL_CA: Final = 27
 _OPT_SSL_ENFORCE: Final = 38
 _OPT_MAX_PACKET: Final = 39
+
+_TLS_ERROR: Final = 2026
+_MISSING_RIGHT: Final = frozenset({1044, 1142, 1143, 1227, 1370})
+"""Access to a database, a command, a column, an administrator's operation or a routine denied."""
 
 UNAVAILABLE_ERRORS: Final = frozenset(
     {
@@ -55,6 +61,13 @@ What a login is refused with counts as unavailable too, where the connection is 
 """
 
 
+_DISK_FULL: Final = (1021, 1114)
+"""Errors of a disk that is full: ER_DISK_FULL, and ER_RECORD_FILE_FULL of a table."""
+
+_NO_LOGIN: Final = (1045, 1698)
+"""Errors of a user or secret that the server does not take (ER_ACCESS_DENIED..)."""
+
+
 def translated(number: int, state: str, words: str, *, connecting: bool = False) -> DeduplabError:
     """Return our error for the server's or the library's: the one place that tells them apart.
 
@@ -72,6 +85,10 @@ def translated(number: int, state: str, words: str, *, connecting: bool = False)
     said = f"{' '.join(words.split()) or 'no reason given'} (error {number}, SQLSTATE {state})"
     if connecting or number in UNAVAILABLE_ERRORS:
         return SystemUnavailable(f"mariadb: the server can't be reached or is going down: {said}")
+    if number in _DISK_FULL:
+        return DiskSpaceError(f"mariadb: the server's disk is full; free some of it: {said}")
+    if number in _MISSING_RIGHT:
+        said += f"; {advice('mariadb')}"
     return OperationFailed(f"mariadb: the server refused: {said}")
 
 
@@ -152,8 +169,7 @@ class Connection:
     def connect(cls, endpoint: Endpoint) -> Connection:
         """Connect to an endpoint and log in.
 
-        A server that is not on this machine must prove who it is by TLS; the
-        endpoint's options may name the certificate to trust (``ssl_ca``).
+        Whether the server must prove who it is, the endpoint's options say: ``_tls``.
 
         Raises
         ------
@@ -181,8 +197,12 @@ class Connection:
         )
         if not opened:
             error = connection._error(connecting=True)
+            number = loaded.mysql_errno(handle)
+            is_tls = number == _TLS_ERROR
             connection.close()
-            raise error
+            if number in _NO_LOGIN:
+                raise login_refused("mariadb", endpoint, error)
+            raise refused("mariadb", endpoint.host, str(error)) if is_tls else error
         return connection
 
     def _set_options(self, endpoint: Endpoint) -> None:
@@ -194,10 +214,10 @@ class Connection:
             (_OPT_MAX_PACKET, ctypes.byref(ctypes.c_size_t(_PACKET_BYTES))),
             (_OPT_CHARSET, ctypes.c_char_p(b"utf8mb4")),
         ]
-        authority = endpoint.options.get("ssl_ca")
-        if authority is not None:
-            settings.append((_OPT_SSL_CA, ctypes.c_char_p(authority.encode())))
-        if authority is not None or endpoint.host not in LOOPBACK:
+        tls = Tls.of(endpoint)
+        if tls is not None and tls.authority is not None:
+            settings.append((_OPT_SSL_CA, ctypes.c_char_p(tls.authority.encode())))
+        if tls is not None:
             yes = ctypes.c_char(1)
             settings += [
                 (_OPT_SSL_ENFORCE, ctypes.byref(yes)),

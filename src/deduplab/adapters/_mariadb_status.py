@@ -114,9 +114,15 @@ def status(sql: Connection, names: tuple[str, ...]) -> dict[str, int]:
     return {name: int(value) for name, value in sql.query(_among("STATUS", names))}
 
 
+def unpurged_transactions(sql: Connection) -> int:
+    """Return how many transactions' old versions are still to be purged."""
+    (history,) = status(sql, ("Innodb_history_list_length",)).values()
+    return history
+
+
 def signals(sql: Connection, variant: str) -> dict[str, int]:
     """Return what is under way in the server; all 0 is idle."""
-    (history,) = status(sql, ("Innodb_history_list_length",)).values()
+    history = unpurged_transactions(sql)
     clients = int(sql.scalar(FOREIGN_CLIENTS) or 0)
     found = {"unpurged_transactions": history, "foreign_clients": clients}
     if variant == MYROCKS:

@@ -10,13 +10,17 @@ Associated with the COPY Command"; "PostgreSQL Error Codes" (appendix A).
 from __future__ import annotations
 
 import contextlib
+import re
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from deduplab.adapters._login import login_refused
+from deduplab.adapters._rights import advice
+from deduplab.adapters._tls import WITHOUT_TLS, Tls, refused
 from deduplab.batch import Batch
-from deduplab.errors import DeduplabError, OperationFailed, SystemUnavailable
+from deduplab.errors import DeduplabError, DiskSpaceError, OperationFailed, SystemUnavailable
 from deduplab.registry import driver_missing, system
 from deduplab.server import Endpoint
 
@@ -30,11 +34,20 @@ CHUNK_BYTES: Final = 128 * 1024
 """Rows are handed to libpq in pieces of about this many bytes."""
 
 _CONNECT_S: Final = 10
-_LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
-_VERIFIED_TLS: Final = {"sslmode": "verify-full", "sslrootcert": "system"}
+_NOT_PROVEN: Final = re.compile(
+    r"certificate verify failed|server certificate for .* does not match"
+)
+"""What libpq says of a certificate that it does not take."""
+_NO_LOGIN: Final = re.compile(
+    r"authentication failed|no password supplied|role \S+ does not exist|no pg_hba\.conf entry"
+)
+"""What the server says of a user or secret that it does not take: libpq tells no SQLSTATE then."""
+_DISK_FULL: Final = "53100"
 _STATEMENT_MS: Final = 600_000
 _TEXT_OID: Final = 25
 _BINARY: Final = 1
+
+INSUFFICIENT_PRIVILEGE: Final = "42501"
 
 UNAVAILABLE_SQLSTATES: Final = (
     "08",  # connection exceptions
@@ -64,6 +77,8 @@ def translated(sqlstate: str | None, words: str, *, connected: bool = True) -> D
         said = f"{said} (SQLSTATE {sqlstate})"
     if not connected or (sqlstate or "").startswith(UNAVAILABLE_SQLSTATES):
         return SystemUnavailable(f"the server can't be reached or is going down: {said}")
+    if sqlstate == _DISK_FULL:
+        return DiskSpaceError(f"the server's disk is full; free some of it: {said}")
     return OperationFailed(f"the server refused: {said}")
 
 
@@ -112,7 +127,15 @@ def text_array(values: Sequence[str]) -> bytes:
 
 
 class Wire:
-    """One blocking connection. Statements end after ten minutes at the latest."""
+    """One blocking connection. Statements end after ten minutes at the latest.
+
+    Attributes
+    ----------
+    product
+        The system's name, for messages.
+    """
+
+    product: ClassVar[str] = "postgresql"
 
     def __init__(self, pgconn: PGconn) -> None:
         from psycopg import errors, pq
@@ -138,16 +161,14 @@ class Wire:
             from psycopg import pq
             from psycopg.conninfo import make_conninfo
         except ImportError as error:
-            raise driver_missing(system("postgresql"), error) from error
+            raise driver_missing(system(cls.product), error) from error
         described: dict[str, Any] = {
             "host": endpoint.host,
             "port": endpoint.port,
             "user": endpoint.user,
             "password": endpoint.secret.reveal() if endpoint.secret else None,
             "dbname": endpoint.database,
-            # A server that is not on this machine must prove who it is.
-            **({} if endpoint.host in _LOOPBACK else _VERIFIED_TLS),
-            **endpoint.options,
+            **_tls_of(endpoint),
         }
         given = {name: value for name, value in described.items() if value is not None}
         conninfo = make_conninfo(
@@ -161,12 +182,28 @@ class Wire:
         if pgconn.status != pq.ConnStatus.OK:
             words = pgconn.get_error_message()
             pgconn.finish()
-            raise translated(None, words, connected=False)
+            if _NOT_PROVEN.search(words):
+                raise refused(cls.product, endpoint.host, words)
+            if _NO_LOGIN.search(words):
+                raise login_refused(cls.product, endpoint, words)
+            if "does not support SSL" in words:
+                words = f"{words.strip()}; {WITHOUT_TLS}"
+            if "permission denied" in words:  # of the right CONNECT, without an SQLSTATE
+                words = f"{words.strip()}; {advice(cls.product)}"
+            raise cls.told(None, words, connected=False)
         # libpq would print the server's notices on our standard error.
         pgconn.notice_handler = _discard
         wire = cls(pgconn)
         wire.query(f"SET statement_timeout = {_STATEMENT_MS}")
         return wire
+
+    @classmethod
+    def told(cls, sqlstate: str | None, words: str, *, connected: bool) -> DeduplabError:
+        """Return our error for the server's; a member of the family may tell more apart."""
+        error = translated(sqlstate, words, connected=connected)
+        if sqlstate == INSUFFICIENT_PRIVILEGE:
+            return OperationFailed(f"{error}; {advice(cls.product)}")
+        return error
 
     def close(self) -> None:
         """Disconnect; safe to call twice."""
@@ -249,7 +286,7 @@ class Wire:
 
     def _checked(self, result: PGresult | None) -> PGresult:
         if result is None:
-            raise translated(None, "no answer", connected=False)
+            raise self.told(None, "no answer", connected=False)
         if result.status not in self._ready:
             raise self._refused(result)
         return result
@@ -260,14 +297,22 @@ class Wire:
 
         said = words(self._field.MESSAGE_PRIMARY) or result.get_error_message()
         detail = words(self._field.MESSAGE_DETAIL)
-        return translated(
+        return self.told(
             words(self._field.SQLSTATE) or None,
             f"{said}: {detail}" if detail else said,
             connected=self._pgconn.status == self._good,
         )
 
     def _lost(self, error: Exception) -> DeduplabError:
-        return translated(None, str(error), connected=self._pgconn.status == self._good)
+        return self.told(None, str(error), connected=self._pgconn.status == self._good)
+
+
+def _tls_of(endpoint: Endpoint) -> dict[str, str]:
+    """Return libpq's words for how the server proves who it is."""
+    tls = Tls.of(endpoint)
+    if tls is None:
+        return {"sslmode": "disable"}
+    return {"sslmode": "verify-full", "sslrootcert": tls.authority or "system"}
 
 
 def _discard(notice: PGresult) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from deduplab.adapters._pgwire import APPLICATION_NAME, Wire
+from deduplab.adapters._rights import advice
+from deduplab.errors import OperationFailed
 from deduplab.model import Identity, Layer, Reading, Ruler
 
 _SETTINGS: Final = (
@@ -76,6 +78,21 @@ SELECT coalesce(sum(pg_table_size(oid) - toast), 0)::bigint,
                          ELSE pg_total_relation_size(reltoastrelid) END AS toast
           FROM pg_class WHERE relkind = 'r' AND relnamespace = '{schema}'::regnamespace) AS ours
 """
+
+
+def check_rights(wire: Wire) -> None:
+    """Refuse a user who is told that all sessions of others are idle, whatever they do.
+
+    Raises
+    ------
+    OperationFailed
+        With the right that is missing.
+    """
+    if wire.scalar("SELECT pg_has_role('pg_read_all_stats', 'USAGE')") != "t":
+        raise OperationFailed(
+            "postgresql shows this user nothing of the checkpointer and of other sessions, so rest "
+            f"can't be told: the right pg_read_all_stats is missing; {advice('postgresql')}"
+        )
 
 
 def sizes(wire: Wire, namespace: str) -> Reading:

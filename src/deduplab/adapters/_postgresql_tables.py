@@ -8,10 +8,10 @@ from typing import Final
 
 from deduplab.adapter import Variant
 from deduplab.adapters._layout import CONTENT_HASH, Layout
+from deduplab.adapters._pg_family import Verbs
 from deduplab.adapters._sql_tables import (
     UNIQUE_CONTENT,
     Dialect,
-    Tables,
     quoted,
     quoted_names,
     tables_of,
@@ -46,34 +46,25 @@ _STAGED: Final = "pg_temp.staged"
 
 
 @dataclass(frozen=True, slots=True)
-class Statements:
+class Statements(Verbs):
     """The tables of a namespace and what is issued on them.
 
     Parameters
     ----------
-    tables
-        The tables, and the statements that all SQL systems share.
     compression
         The TOAST compression that the server must have.
     creates
         In order, make the tables.
     stages
         In order, make this connection's staging table; empty where loads need none.
-    put, delete
-        To be prepared: the parameters are a key and the values of a row; an array of keys.
-    copy
-        What loads a batch: into the objects, or into the staging table.
     insert_staged
-        Inserts what was staged, and counts the objects; None where loads need none.
+        Inserts what was copied into the staging table, and counts the objects; None where
+        loads need none.
     """
 
-    tables: Tables
     compression: str
     creates: tuple[str, ...]
     stages: tuple[str, ...]
-    put: str
-    delete: str
-    copy: str
     insert_staged: str | None
 
 
@@ -100,28 +91,28 @@ def statements_of(variant: str, layout: Layout, namespace: str) -> Statements:
     if tables.sweep is None:
         places = ", ".join(f"${number}" for number in range(1, len(fields) + 2))
         return Statements(
-            tables,
-            compression,
-            tuple(creates),
-            (),
-            f"INSERT INTO {objects} (key, {names}) VALUES ({places})",  # noqa: S608
-            delete,
-            f"COPY {objects} (key, {names}) FROM STDIN (FORMAT binary)",
-            None,
+            tables=tables,
+            put=f"INSERT INTO {objects} (key, {names}) VALUES ({places})",  # noqa: S608
+            delete=delete,
+            copy=f"COPY {objects} (key, {names}) FROM STDIN (FORMAT binary)",
+            compression=compression,
+            creates=tuple(creates),
+            stages=(),
+            insert_staged=None,
         )
     given = ", ".join(
         f"${place}::{_type_of(field)} AS {quoted(field.name)}"
         for place, field in enumerate(fields, start=2)
     )
     return Statements(
-        tables,
-        compression,
-        tuple(creates),
-        _staging(fields, toasted),
-        _insert_by_hash(layout, schema, f"(SELECT $1::text AS key, {given}) AS given"),
-        delete,
-        f"COPY {_STAGED} (key, {names}) FROM STDIN (FORMAT binary)",
-        _insert_by_hash(layout, schema, _STAGED),
+        tables=tables,
+        put=_insert_by_hash(layout, schema, f"(SELECT $1::text AS key, {given}) AS given"),
+        delete=delete,
+        copy=f"COPY {_STAGED} (key, {names}) FROM STDIN (FORMAT binary)",
+        compression=compression,
+        creates=tuple(creates),
+        stages=_staging(fields, toasted),
+        insert_staged=_insert_by_hash(layout, schema, _STAGED),
     )
 
 

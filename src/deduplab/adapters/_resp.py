@@ -8,19 +8,20 @@ pipelining".
 from __future__ import annotations
 
 import socket
-import ssl
 import struct
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
-from deduplab.errors import DeduplabError, OperationFailed, SystemUnavailable
+from deduplab.adapters._login import login_refused
+from deduplab.adapters._rights import advice
+from deduplab.adapters._tls import Tls
+from deduplab.errors import DeduplabError, DiskSpaceError, OperationFailed, SystemUnavailable
 from deduplab.registry import SystemEntry, driver_missing
 from deduplab.server import Endpoint
 
 if TYPE_CHECKING:
     from hiredis import Reader
 
-LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 _CONNECT_S: Final = 10
 _ANSWER_S: Final = 600
 _RECEIVE_BYTES: Final = 256 * 1024
@@ -37,11 +38,23 @@ UNAVAILABLE_WORDS: Final = (
 """Beginnings of error replies that may pass on a fresh instance; all others are failures."""
 
 
+_MISSING_RIGHT: Final = ("NOPERM", "ACL failure in script", "executing the script can't run")
+"""Words of a refusal for want of a right: of a command, in a transaction, in a script."""
+
+
+_NO_LOGIN: Final = ("WRONGPASS", "NOAUTH", "without any password configured")
+"""What is said of a user or secret that the server does not take."""
+
+
 def translated(words: str) -> DeduplabError:
     """Return our error for an error reply: the one place where they are told apart."""
     said = " ".join(words.split())
     if said.startswith(UNAVAILABLE_WORDS):
         return SystemUnavailable(f"redis: the server can't be used now: {said}")
+    if "No space left on device" in said:  # MISCONF: the AOF or a snapshot can't be written
+        return DiskSpaceError(f"redis: the server's disk is full; free some of it: {said}")
+    if any(words in said for words in _MISSING_RIGHT):
+        said += f"; {advice('redis')}"
     return OperationFailed(f"redis: the server refused: {said}")
 
 
@@ -65,8 +78,7 @@ class Resp:
     def connect(cls, endpoint: Endpoint) -> Resp:
         """Connect to an endpoint, log in and select its database.
 
-        A server that is not on this machine must prove who it is by TLS; the
-        endpoint's options may name the certificate to trust (``ssl_ca``).
+        Whether the server must prove who it is, the endpoint's options say: ``_tls``.
 
         Raises
         ------
@@ -101,7 +113,9 @@ class Resp:
                 self.call(b"AUTH", user, endpoint.secret.reveal().encode())
             if endpoint.database:
                 self.call(b"SELECT", endpoint.database.encode())
-        except OperationFailed as error:
+        except (OperationFailed, SystemUnavailable) as error:
+            if any(words in str(error) for words in _NO_LOGIN):
+                raise login_refused("redis", endpoint, error) from error
             raise SystemUnavailable(f"redis: the login failed: {error}") from error
 
     def close(self) -> None:
@@ -192,12 +206,11 @@ def _connected(endpoint: Endpoint) -> socket.socket:
     plain = socket.create_connection((endpoint.host, endpoint.port), timeout=_CONNECT_S)
     try:
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        authority = endpoint.options.get("ssl_ca")
-        if authority is not None or endpoint.host not in LOOPBACK:
-            context = ssl.create_default_context(cafile=authority)
-            plain = context.wrap_socket(plain, server_hostname=endpoint.host)
-            plain.settimeout(_ANSWER_S)
-            return plain
+        if (tls := Tls.of(endpoint)) is not None:
+            assert endpoint.host is not None
+            proven = tls.wrapped(plain, "redis", endpoint.host)
+            proven.settimeout(_ANSWER_S)
+            return proven
         # A timeout of the kernel: Python's own would cost a poll before every call.
         plain.settimeout(None)
         limit = struct.pack("ll", _ANSWER_S, 0)

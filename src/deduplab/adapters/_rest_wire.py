@@ -6,6 +6,7 @@ The contract is docs/rest-contract.yaml.
 from __future__ import annotations
 
 import json
+import re
 import ssl
 from collections.abc import Sequence
 from itertools import pairwise
@@ -16,9 +17,14 @@ from urllib.parse import quote
 import msgspec
 
 from deduplab.adapters._http_connection import HttpAnswer, HttpConnection, HttpError
+from deduplab.adapters._login import login_refused
+from deduplab.adapters._rights import advice
+from deduplab.adapters._tls import Tls, refused
 from deduplab.batch import Batch
 from deduplab.errors import (
     DeduplabError,
+    DiskSpaceError,
+    LoginRefused,
     NamespaceRefused,
     OperationFailed,
     SystemUnavailable,
@@ -26,7 +32,7 @@ from deduplab.errors import (
 )
 from deduplab.server import Endpoint
 
-LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+BASE_PATH: Final = "base_path"
 _CONTRACT: Final = "1"
 BULK_TYPE: Final = b"application/vnd.deduplab.objects"
 _JSON_TYPE: Final = b"application/json"
@@ -42,12 +48,13 @@ _BY_CODE: Final[dict[str, type[DeduplabError]]] = {
     "not-offered": Unsupported,
 }
 _BY_STATUS: Final[dict[int, type[DeduplabError]]] = {
-    401: SystemUnavailable,  # the token is another instance's
+    401: LoginRefused,
     429: SystemUnavailable,
     501: Unsupported,
     502: SystemUnavailable,
     503: SystemUnavailable,
     504: SystemUnavailable,
+    507: DiskSpaceError,
 }
 
 
@@ -106,7 +113,8 @@ class Refused(Exception):
     def translated(self, what: str) -> DeduplabError:
         """Return our error: the one place where refusals are told apart; others are failures."""
         kind = _BY_CODE.get(self.code) or _BY_STATUS.get(self.status, OperationFailed)
-        return kind(f"rest: {what}: the server answered {self.status} {self.code}: {self.detail}")
+        said = f"rest: {what}: the server answered {self.status} {self.code}: {self.detail}"
+        return kind(f"{said}; {advice('rest')}" if self.status == 403 else said)
 
 
 class RestWire:
@@ -115,20 +123,22 @@ class RestWire:
     Parameters
     ----------
     endpoint
-        A server that is not on this machine must prove who it is by TLS; the
-        option ``ssl_ca`` names a certificate to trust instead of the system's.
+        Whether the server must prove who it is, its options say (``_tls``);
+        ``base_path`` stands before every path of the contract.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
         if endpoint.host is None or endpoint.port is None or endpoint.secret is None:
             raise SystemUnavailable("rest needs the host and the port of a server, and a token")
+        self._endpoint = endpoint
         self._where = f"{endpoint.host}:{endpoint.port}"
-        authority = endpoint.options.get("ssl_ca")
-        tls = None
-        if endpoint.host not in LOOPBACK or authority:
-            tls = ssl.create_default_context(cafile=authority)
+        tls = Tls.of(endpoint)
+        self._host = endpoint.host
+        self._base = _base_path(endpoint.options.get(BASE_PATH, ""))
         headers = {"Authorization": f"Bearer {endpoint.secret.reveal()}"}
-        self._http = HttpConnection(endpoint.host, endpoint.port, tls=tls, headers=headers)
+        self._http = HttpConnection(
+            endpoint.host, endpoint.port, tls=tls.context() if tls else None, headers=headers
+        )
 
     def close(self) -> None:
         """Disconnect."""
@@ -147,12 +157,17 @@ class RestWire:
             If there is no answer.
         """
         try:
-            answer = self._http.request(method, target, body, media_type)
+            answer = self._http.request(method, self._base + target, body, media_type)
         except HttpError as error:
+            if isinstance(error.__cause__, ssl.SSLError):
+                raise refused("rest", self._host, error.__cause__) from error
             raise SystemUnavailable(f"rest: {self._where} does not answer: {error}") from error
         if 200 <= answer.status < 300:
             return answer
-        raise _refused(answer)
+        refusal = _refused(answer)
+        if answer.status == 401:
+            raise login_refused("rest", self._endpoint, refusal.detail)
+        raise refusal
 
     def call(self, what: str, method: bytes, target: bytes, document: object = None) -> bytes:
         """Send a JSON document (None: nothing); return the body of the answer.
@@ -179,6 +194,22 @@ class RestWire:
             If it is refused, or the answer is none of the contract's.
         """
         return told(kind, what, self.call(what, method, target, document))
+
+
+def _base_path(path: str) -> bytes:
+    """Return what stands before every path: nothing, or ``/..`` without a slash at its end.
+
+    Raises
+    ------
+    SystemUnavailable
+        If it can't stand in a request line.
+    """
+    path = path.rstrip("/")
+    if not re.fullmatch(r"(/[A-Za-z0-9._~%!$&'()*+,;=:@-]+)*", path):
+        raise SystemUnavailable(
+            f"rest: the base_path {path!r} is none: it begins with / and has no spaces, ? or #"
+        )
+    return path.encode("ascii")
 
 
 def told(kind: type[_Told], what: str, body: bytes) -> _Told:

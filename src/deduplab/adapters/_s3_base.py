@@ -15,11 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
-from deduplab.adapter import Adapter, Variant, checked_namespace
+from deduplab.adapter import Variant
 from deduplab.adapters._layout import Layout
 from deduplab.adapters._marker import sync_file_system
 from deduplab.adapters._per_object import file_name
-from deduplab.adapters._s3_wire import Wire, checked_keys
+from deduplab.adapters._s3_wire import DEFAULT_REGION, REGION, Wire, checked_keys
+from deduplab.adapters._server_adapter import ServerAdapter
 from deduplab.batch import Batch
 from deduplab.errors import NamespaceRefused, OperationFailed, Unsupported
 from deduplab.model import Identity
@@ -43,21 +44,16 @@ DEFAULT: Final = Variant("default", "the product's own settings")
 VERSIONING: Final = Variant("versioning", "deleted objects are kept as old versions")
 
 
-class S3Adapter(Adapter):
-    """Drives one S3 object store over HTTP; a sub-class says what its product adds.
+class S3Adapter(ServerAdapter[Wire, str]):
+    """Drives one S3 object store over HTTP; a sub-class says what its product adds."""
 
-    Attributes
-    ----------
-    product
-        The system's name.
-    """
-
-    product: ClassVar[str]
+    remote_options: ClassVar[Mapping[str, str]] = {
+        REGION: f"what requests are signed for; {DEFAULT_REGION} if it is not given"
+    }
 
     def __init__(self) -> None:
-        self._connection: Wire | None = None
+        super().__init__()
         self._writers: ThreadPoolExecutor | None = None
-        self._namespace: str | None = None
         self._objects: S3Store | None = None
         self._variant = self._durability = ""
         self._layout = Layout()
@@ -79,9 +75,8 @@ class S3Adapter(Adapter):
         """Disconnect; what is there stays."""
         if self._writers is not None:
             self._writers.shutdown()
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = self._writers = self._objects = None
+        super().close()
+        self._writers = self._objects = None
 
     def create(
         self,
@@ -93,11 +88,14 @@ class S3Adapter(Adapter):
         record_type: RecordType | None = None,
     ) -> None:
         """Make the bucket with its tag, after checking the server's settings; drop an old one."""
-        bucket = _bucket(checked_namespace(namespace))
-        self.capabilities.require(
-            self.product, layout=layout, variant=variant, durability=durability
+        stored = self._checked(
+            namespace,
+            layout=layout,
+            variant=variant,
+            durability=durability,
+            record_type=record_type,
         )
-        stored = Layout.of(self.product, layout, record_type)
+        bucket = _bucket(namespace)
         wire = self._wire
         self._check_settings(variant, durability)
         if wire.is_ours(bucket):
@@ -228,17 +226,9 @@ class S3Adapter(Adapter):
         """Note that objects come or go."""
 
     @property
-    def _wire(self) -> Wire:
-        if self._connection is None:
-            raise OperationFailed(f"{self.product} is not open; call open() first")
-        return self._connection
-
-    @property
     def _entered(self) -> str:
         """The bucket that was entered."""
-        if self._namespace is None:
-            raise OperationFailed(f"{self.product}: no namespace was entered; call create() first")
-        return _bucket(self._namespace)
+        return _bucket(super()._entered)
 
     @property
     def _store(self) -> S3Store:

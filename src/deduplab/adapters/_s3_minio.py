@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+from deduplab.adapters._rights import advice
 from deduplab.adapters._s3_wire import Wire
-from deduplab.errors import SystemUnavailable, Unsupported
+from deduplab.errors import OperationFailed, SystemUnavailable, Unsupported
 
 _SYNC: Final = "MINIO_FS_OSYNC"
 _COMPRESSION: Final = "MINIO_COMPRESSION_ENABLE"
@@ -31,8 +32,10 @@ def server_info(wire: Wire) -> dict[str, Any]:
 
     Raises
     ------
+    OperationFailed
+        If the user may not ask.
     SystemUnavailable
-        If the user may not ask or no server is online.
+        If there is no other answer, or no server is online.
     """
     from minio import MinioAdmin
     from minio.credentials.providers import StaticProvider
@@ -48,6 +51,10 @@ def server_info(wire: Wire) -> dict[str, Any]:
     try:
         answer: dict[str, Any] = json.loads(wire.ask(admin.info))
     except MinioAdminException as error:
+        if "AccessDenied" in str(error):
+            raise OperationFailed(
+                f"minio refused admin:ServerInfo (AccessDenied); {advice('minio')}"
+            ) from error
         raise SystemUnavailable(f"minio does not tell who it is: {error}") from error
     if not answer.get("servers"):
         raise SystemUnavailable("minio tells of no server that is online")

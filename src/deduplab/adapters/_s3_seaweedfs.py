@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from deduplab.adapters._s3_wire import Wire
+from deduplab.adapters._tls import Tls
 from deduplab.errors import OperationFailed, ProbeError
 
 CHUNK_BYTES: Final = 4 << 20
@@ -69,7 +70,7 @@ def volumes_of(wire: Wire, collection: str) -> Volumes:
     found = [
         volume
         for server in servers.split(",")
-        for volume in wire.get_json(f"http://{server}/status")["Volumes"] or ()
+        for volume in wire.get_json(f"{_address(wire, server)}/status")["Volumes"] or ()
         if volume["Collection"] == collection
     ]
     return Volumes(
@@ -127,7 +128,7 @@ def vacuum(wire: Wire, collection: str) -> None:
             "run 'volume.vacuum -garbageThreshold 0' in 'weed shell'"
         )
     for _ in range(_VACUUMS):
-        wire.get_json(f"http://{master}/vol/vacuum?garbageThreshold=0")
+        wire.get_json(f"{_address(wire, master)}/vol/vacuum?garbageThreshold=0")
         left = volumes_of(wire, collection)
         if not left.deleted_chunks:
             return
@@ -140,8 +141,16 @@ def vacuum(wire: Wire, collection: str) -> None:
 def topology(wire: Wire) -> dict[str, Any]:
     """Return the master's answer to ``/dir/status``; empty where it is not known."""
     master = wire.endpoint.options.get("master", "")
-    found: dict[str, Any] = wire.get_json(f"http://{master}/dir/status") if master else {}
+    found: dict[str, Any] = wire.get_json(f"{_address(wire, master)}/dir/status") if master else {}
     return found
+
+
+def _address(wire: Wire, server: str) -> str:
+    """Return where a server is asked: ``http://`` where TLS is off or that is spelled out."""
+    server = server.strip()
+    if server.startswith(("http://", "https://")):
+        return server.rstrip("/")
+    return f"{'https' if Tls.of(wire.endpoint) else 'http'}://{server}"
 
 
 def _sum(volumes: Iterable[dict[str, Any]], name: str) -> int:

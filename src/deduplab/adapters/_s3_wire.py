@@ -8,20 +8,33 @@ adapter's decision.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
-from deduplab.errors import DeduplabError, NamespaceRefused, OperationFailed, SystemUnavailable
+from deduplab.adapters._login import login_refused
+from deduplab.adapters._rights import advice
+from deduplab.adapters._tls import Tls, refused
+from deduplab.errors import (
+    DeduplabError,
+    DiskSpaceError,
+    NamespaceRefused,
+    OperationFailed,
+    SystemUnavailable,
+)
 from deduplab.registry import driver_missing, system
 from deduplab.server import Endpoint
 
 if TYPE_CHECKING:
     import urllib3
     from minio import Minio
-    from obstore.store import S3Store
+    from obstore.store import ClientConfig, S3Store
 
-REGION: Final = "us-east-1"
+REGION: Final = "region"
+"""The option of a remote address; else it is the default, as self-hosted products have it."""
+DEFAULT_REGION: Final = "us-east-1"
 TIMEOUT_S: Final = 120.0
 CONNECT_S: Final = 10.0
 
@@ -34,11 +47,18 @@ _MAY_PASS: Final = frozenset(
 )
 """Error codes of S3 after which a fresh instance may do better."""
 
+_WRONG_LOGIN: Final = frozenset(
+    {"InvalidAccessKeyId", "SignatureDoesNotMatch", "AuthorizationHeaderMalformed"}
+)
+"""Error codes of a user or secret (or region) that the server does not take."""
+
 _BROKEN: Final = ("error sending request", "request or response body error", "timed out")
 """What obstore says where no answer came."""
 
 _BUSY: Final = re.compile(r"status code: 50[0234]\b")
 """What obstore says where the server may do better; 507 (no space left) is not among them."""
+
+_DISK_FULL: Final = "XMinioStorageFull"
 
 _Result = TypeVar("_Result")
 
@@ -51,8 +71,15 @@ class Wire:
     product
         For messages.
     endpoint
-        ``options["scheme"]`` is ``http`` or ``https`` (the default, certificates
-        are verified); without ``host`` there is no server.
+        Whether the server must prove who it is, its options say (``_tls``), and the
+        region that requests are signed for.
+
+    Raises
+    ------
+    SystemUnavailable
+        If nobody answers, the server does not prove who it is, or the login is refused.
+    OperationFailed
+        If the user may not list buckets.
     """
 
     def __init__(self, product: str, endpoint: Endpoint) -> None:
@@ -66,18 +93,22 @@ class Wire:
             raise driver_missing(system(product), error) from error
         self.product = product
         self.endpoint = endpoint
-        self.secure = endpoint.options.get("scheme", "https") != "http"
+        self.tls = Tls.of(endpoint)
+        self.secure = self.tls is not None
         self.address = f"{endpoint.host}:{endpoint.port}"
-        # The pool of urllib3 verifies certificates unless it is told otherwise.
+        self.region = endpoint.options.get(REGION, DEFAULT_REGION)
         self.http: urllib3.PoolManager = urllib3.PoolManager(
-            timeout=urllib3.Timeout(connect=CONNECT_S, read=TIMEOUT_S), retries=False, maxsize=4
+            timeout=urllib3.Timeout(connect=CONNECT_S, read=TIMEOUT_S),
+            retries=False,
+            maxsize=4,
+            ssl_context=(self.tls or Tls()).context(),
         )
         self.buckets: Minio = Minio(
             self.address,
             endpoint.user,
             endpoint.secret.reveal(),
             secure=self.secure,
-            region=REGION,
+            region=self.region,
             http_client=self.http,
         )
         self._object_errors = exceptions.BaseError
@@ -85,7 +116,7 @@ class Wire:
             self.buckets.list_buckets()
         except Exception as error:
             self.http.clear()
-            raise self._not_open(error) from error
+            self._not_open(error)
 
     def close(self) -> None:
         """Close the connections of both clients."""
@@ -100,10 +131,17 @@ class Wire:
         from obstore.store import S3Store
 
         assert self.endpoint.secret is not None
+        trusted: ClientConfig = {}
+        if self.tls is not None and self.tls.authority is not None:
+            certificates = Path(self.tls.authority).read_bytes()
+            trusted = {
+                "root_certificate": certificates,
+                "disable_system_certificates": True,  # type: ignore[typeddict-unknown-key]
+            }
         return S3Store(
             bucket,
             endpoint=f"http{'s' if self.secure else ''}://{self.address}",
-            region=REGION,
+            region=self.region,
             access_key_id=self.endpoint.user,
             secret_access_key=self.endpoint.secret.reveal(),
             unsigned_payload=True,
@@ -111,6 +149,7 @@ class Wire:
                 "allow_http": not self.secure,
                 "timeout": f"{TIMEOUT_S:g}s",
                 "connect_timeout": f"{CONNECT_S:g}s",
+                **trusted,
             },
             retry_config={"max_retries": 0},
         )
@@ -141,10 +180,16 @@ class Wire:
         tags = Tags.new_bucket_tags()
         tags[_MARKER[0]] = _MARKER[1]
         self.ask(lambda: self.buckets.make_bucket(bucket))
-        self.ask(lambda: self.buckets.set_bucket_tags(bucket, tags))
-        if versioned:
-            config = VersioningConfig(ENABLED)
-            self.ask(lambda: self.buckets.set_bucket_versioning(bucket, config))
+        try:
+            self.ask(lambda: self.buckets.set_bucket_tags(bucket, tags))
+            if versioned:
+                config = VersioningConfig(ENABLED)
+                self.ask(lambda: self.buckets.set_bucket_versioning(bucket, config))
+        except DeduplabError:
+            # It is empty and we made it just now; without its tag it would never be dropped.
+            with contextlib.suppress(DeduplabError):
+                self.ask(lambda: self.buckets.remove_bucket(bucket))
+            raise
 
     def drop_bucket(self, bucket: str) -> None:
         """Remove a bucket; where the server wants it empty, all versions in it before."""
@@ -179,9 +224,10 @@ class Wire:
 
         failed = self.ask(lambda: list(self.buckets.remove_objects(bucket, named())))
         if failed:
+            denied = f"; {advice(self.product)}" if failed[0].code == "AccessDenied" else ""
             raise OperationFailed(
                 f"{self.product}: {len(failed)} of {count} deletions failed; "
-                f"the first: {failed[0].code} {failed[0].message}"
+                f"the first: {failed[0].code} {failed[0].message}{denied}"
             )
         return count
 
@@ -210,6 +256,7 @@ class Wire:
     def _translate(self, error: Exception) -> NoReturn:
         """Raise ours for an error of a client; what is none of theirs is raised as it is."""
         from minio.error import MinioException, S3Error
+        from obstore.exceptions import PermissionDeniedError
         from urllib3.exceptions import HTTPError
 
         if isinstance(error, S3Error):
@@ -218,25 +265,54 @@ class Wire:
                     f"{self.product}: bucket {error.bucket_name!r} exists without our tag; "
                     "it is neither used nor dropped"
                 ) from error
+            if error.code == _DISK_FULL:
+                raise self._disk_full(error.message) from error
             kind = SystemUnavailable if error.code in _MAY_PASS else OperationFailed
-            raise kind(f"{self.product}: {error.code}: {error.message}") from error
+            said = f"{self.product}: {error.code}: {error.message}"
+            if error.code == "AccessDenied":
+                said += f"; {advice(self.product)}"
+            raise kind(said) from error
         if isinstance(error, HTTPError):
             raise SystemUnavailable(f"{self.product} at {self.address}: {error}") from error
         if isinstance(error, MinioException):
             raise OperationFailed(f"{self.product}: {error}") from error
         if isinstance(error, self._object_errors | OSError | ValueError):
             said = " ".join(str(error).split("\n\nDebug source")[0].split())[:500]
+            if _DISK_FULL in said or "status code: 507" in said:
+                raise self._disk_full(said) from error
             passing = any(words in said for words in _BROKEN) or _BUSY.search(said)
+            if isinstance(error, PermissionDeniedError) or "code: AccessDenied" in said:
+                said += f"; {advice(self.product)}"
             kind = SystemUnavailable if passing else OperationFailed
             raise kind(f"{self.product}: {said}") from error
         raise error
 
-    def _not_open(self, error: Exception) -> DeduplabError:
-        """Word the error of a server that can't be logged in to."""
-        return SystemUnavailable(
-            f"{self.product} at {self.address} does not let user {self.endpoint.user!r} list "
-            f"buckets: {error}; check address, scheme (http or https), user and secret"
-        )
+    def _disk_full(self, said: object) -> DiskSpaceError:
+        return DiskSpaceError(f"{self.product}: the server's disk is full; free some of it: {said}")
+
+    def _not_open(self, error: Exception) -> NoReturn:
+        """Raise ours for the error of a login; what is none of the clients' is raised as it is."""
+        from minio.error import MinioException, S3Error
+        from urllib3.exceptions import HTTPError, SSLError
+
+        where = f"{self.product} at {self.address}"
+        if isinstance(error, S3Error) and error.code in _WRONG_LOGIN:
+            raise login_refused(
+                self.product, self.endpoint, f"{error.code}: {error.message}"
+            ) from error
+        if isinstance(error, SSLError):
+            said = error.args[0] if error.args and isinstance(error.args[0], OSError) else error
+            raise refused(self.product, self.endpoint.host, said) from error
+        if isinstance(error, HTTPError):
+            raise SystemUnavailable(
+                f"{where} can't be reached: {error}; check host and port"
+            ) from error
+        if isinstance(error, MinioException) and not isinstance(error, S3Error):
+            raise SystemUnavailable(
+                f"{where} does not answer as an S3 server by http{'s' * self.secure}: {error}; "
+                "check port and tls"
+            ) from error
+        self._translate(error)
 
 
 def checked_keys(product: str, keys: Sequence[str]) -> None:

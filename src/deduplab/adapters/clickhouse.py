@@ -1,4 +1,4 @@
-"""ClickHouse in process (chdb): the MergeTree family.
+"""ClickHouse, in process (chdb) or on a server: the MergeTree family.
 
 One database a namespace, marked by its comment. What each verb issues, every
 setting that differs from the product's default, and what the sizes include is
@@ -7,17 +7,16 @@ told in docs/systems/clickhouse.md.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import ClassVar, Final
 
 from deduplab.adapter import Adapter, Capabilities, Variant, checked_namespace
-from deduplab.adapters._arrow import arrow_table
-from deduplab.adapters._clickhouse_engine import Engine
-from deduplab.adapters._clickhouse_rows import row_of, source_of
+from deduplab.adapters._clickhouse_engine import SOURCE, Engine
+from deduplab.adapters._clickhouse_in_process import InProcessEngine
+from deduplab.adapters._clickhouse_remote import RemoteEngine
+from deduplab.adapters._clickhouse_rows import row_of
 from deduplab.adapters._clickhouse_tables import DURABILITIES, Schema, schema_of, table_settings
-from deduplab.adapters._clickhouse_words import quoted, translated
+from deduplab.adapters._clickhouse_words import quoted
 from deduplab.adapters._layout import LAYOUTS, Layout
 from deduplab.batch import Batch
 from deduplab.errors import NamespaceRefused, OperationFailed, SystemUnavailable, Unsupported
@@ -37,7 +36,7 @@ _MOST_LOOKS: Final = 500  # of some milliseconds each, at merges that were told 
 
 
 class ClickhouseAdapter(Adapter):
-    """Drives one ClickHouse engine in this process, on one data directory."""
+    """Drives one ClickHouse: in this process, on one data directory, or a server over HTTP."""
 
     capabilities: ClassVar[Capabilities] = Capabilities(
         variants=(
@@ -66,27 +65,28 @@ class ClickhouseAdapter(Adapter):
 
     def __init__(self) -> None:
         self._open_engine: Engine | None = None
-        self._directory = ""
         self._namespace: str | None = None
         self._variant = ""
         self._layout = Layout()
         self._durability = ""
 
     def open(self, endpoint: Endpoint) -> None:
-        """Start the engine on the endpoint's directory, which it locks for this process.
+        """Start the engine on the endpoint's directory, or connect to the endpoint's host.
 
         The namespace that was left by ``close``, if any, is entered again.
         """
         self.close()
-        if endpoint.directory is None:
-            raise SystemUnavailable("clickhouse runs in process and needs a data directory")
-        self._directory = str(endpoint.directory)
-        self._open_engine = Engine(self._directory)
+        if endpoint.directory is not None:
+            self._open_engine = InProcessEngine(str(endpoint.directory))
+        elif endpoint.host is not None:
+            self._open_engine = RemoteEngine(endpoint)
+        else:
+            raise SystemUnavailable("clickhouse needs a data directory or a server's address")
         if self._namespace is not None and not self._exists(self._namespace):
             self._namespace = None
 
     def close(self) -> None:
-        """Stop the engine and free the directory; what is there stays."""
+        """Stop the engine and free the directory, or disconnect; what is there stays."""
         if self._open_engine is not None:
             self._open_engine.close()
         self._open_engine = None
@@ -123,27 +123,16 @@ class ClickhouseAdapter(Adapter):
 
     def put(self, key: str, payload: Stored) -> None:
         """Insert one row, a part of its own; ClickHouse does not refuse an existing key."""
-        source, parameters = source_of(key, self._layout.row(payload), self._layout)
-        for insert in self._schema.inserts:
-            self._engine.run(self._at(insert, source=source), parameters=parameters)
+        self._engine.insert_row(self._inserts, key, self._layout.row(payload), self._layout)
 
     def put_many(self, batch: Batch) -> int:
-        """Insert a batch as one block, from Arrow columns that share the batch's memory."""
-        # The engine finds this local variable by its name.
-        objects = arrow_table(batch, self._layout)  # noqa: F841
-        rows_written = 0
-        for insert in self._schema.inserts:
-            statement = self._at(insert, source="Python(objects)")
-            try:
-                rows_written = self._engine.connection.query(statement, "TSV").rows_written()
-            except (RuntimeError, UnicodeDecodeError) as error:
-                raise translated(error) from error
-        return int(rows_written)
+        """Insert a batch as one block, from Arrow columns."""
+        return self._engine.insert_batch(self._inserts, batch, self._layout)
 
     def get(self, key: str) -> Stored | None:
         """Select one row by its key."""
         statement = self._at(self._schema.select, key=quoted(key))
-        row = row_of(self._engine.run(statement, output="RowBinary").bytes(), self._layout)
+        row = row_of(self._engine.row_binary(statement), self._layout)
         return None if row is None else self._layout.stored(row)
 
     def delete(self, keys: Sequence[str]) -> int:
@@ -211,8 +200,11 @@ class ClickhouseAdapter(Adapter):
         return self._engine.sizes(self._entered)
 
     def idle_signals(self) -> Mapping[str, int]:
-        """Return running merges and mutations, and what waits to leave the disk."""
-        return self._engine.idle_signals()
+        """Return the namespace's merges and mutations, and what of it waits to leave the disk.
+
+        Without a namespace, those of the whole engine.
+        """
+        return self._engine.idle_signals(self._namespace)
 
     def counters(self) -> Mapping[str, int]:
         """Return the engine's events since it started.
@@ -223,7 +215,7 @@ class ClickhouseAdapter(Adapter):
         return self._engine.events()
 
     def identity(self) -> Identity:
-        """Return the version, the directory's inode and the process, and the settings in force."""
+        """Return version, settings in force, and the server's UUID, or directory and process."""
         configuration = self._engine.settings()
         if self._namespace is not None:
             configuration["tables"] = "; ".join(self._engine_clauses())
@@ -231,7 +223,7 @@ class ClickhouseAdapter(Adapter):
         return Identity(
             "ClickHouse",
             self._engine.version(),
-            f"directory {Path(self._directory).stat().st_ino} in process {os.getpid()}",
+            self._engine.instance(),
             configuration,
         )
 
@@ -251,6 +243,11 @@ class ClickhouseAdapter(Adapter):
     def _schema(self) -> Schema:
         self._entered  # noqa: B018  (refuses where no namespace was entered)
         return schema_of(self._variant, self._layout)
+
+    @property
+    def _inserts(self) -> list[str]:
+        """The schema's inserts; where their rows come from is the engine's to say."""
+        return [self._at(insert, source=SOURCE) for insert in self._schema.inserts]
 
     @property
     def _tables(self) -> list[str]:

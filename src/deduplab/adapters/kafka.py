@@ -11,14 +11,15 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import ClassVar, Final
 
-from deduplab.adapter import Adapter, Capabilities, Variant, checked_namespace
+from deduplab.adapter import Capabilities, Variant
 from deduplab.adapters._kafka_cleaner import clean, drop_segments
 from deduplab.adapters._kafka_client import KafkaClient
 from deduplab.adapters._kafka_log import Headers
 from deduplab.adapters._kafka_namespace import MARKER_PART, KafkaNamespace
 from deduplab.adapters._kafka_objects import Objects
 from deduplab.adapters._kafka_topics import DURABILITIES, SCHEMES
-from deduplab.adapters._layout import LAYOUTS, Layout
+from deduplab.adapters._layout import LAYOUTS
+from deduplab.adapters._server_adapter import ServerAdapter
 from deduplab.batch import Batch
 from deduplab.datasets.record_types import json_record
 from deduplab.errors import OperationFailed, ProbeError, Unsupported
@@ -31,9 +32,10 @@ _COMPONENTS: Final = {"references": "references", MARKER_PART: "metadata"}
 _MICROSECONDS: Final = 10**6
 
 
-class KafkaAdapter(Adapter):
+class KafkaAdapter(ServerAdapter[KafkaClient, KafkaNamespace]):
     """Drives one Kafka broker over TCP."""
 
+    product: ClassVar[str] = "kafka"
     capabilities: ClassVar[Capabilities] = Capabilities(
         variants=(
             Variant("delete-policy", "all messages stay until they expire; no compression"),
@@ -61,8 +63,7 @@ class KafkaAdapter(Adapter):
     )
 
     def __init__(self) -> None:
-        self._client: KafkaClient | None = None
-        self._namespace: KafkaNamespace | None = None
+        super().__init__()
         self._codec: RecordType | None = None
         self._objects: Objects | None = None
         self._seen_bytes: dict[str, int] = {}
@@ -76,11 +77,11 @@ class KafkaAdapter(Adapter):
             If the driver is missing, or nobody answers, or the login is refused.
         """
         self.close()
-        self._client = KafkaClient(endpoint)
+        self._connection = KafkaClient(endpoint)
         namespace = self._namespace
-        if namespace is not None and namespace.existing(self._client):
-            namespace.check_marker(self._client)
-            self._objects = namespace.enter(self._client, fresh=False)
+        if namespace is not None and namespace.existing(self._connection):
+            namespace.check_marker(self._connection)
+            self._objects = namespace.enter(self._connection, fresh=False)
             self._objects.locate()
         else:
             self._namespace = None
@@ -88,9 +89,7 @@ class KafkaAdapter(Adapter):
     def close(self) -> None:
         """Disconnect; what is there stays."""
         self._leave()
-        if self._client is not None:
-            self._client.close()
-        self._client = None
+        super().close()
 
     def create(
         self,
@@ -102,21 +101,25 @@ class KafkaAdapter(Adapter):
         record_type: RecordType | None = None,
     ) -> None:
         """Create the topics, and check that their durability is the declared one."""
-        checked_namespace(namespace)
-        self.capabilities.require("kafka", layout=layout, variant=variant, durability=durability)
-        stored = Layout.of("kafka", layout, record_type)
+        stored = self._checked(
+            namespace,
+            layout=layout,
+            variant=variant,
+            durability=durability,
+            record_type=record_type,
+        )
         self._leave()
         ours = KafkaNamespace(namespace, SCHEMES[variant], durability, stored)
-        ours.create(self._opened)
-        ours.check_durability(self._opened)
+        ours.create(self._wire)
+        ours.check_durability(self._wire)
         self._namespace = ours
         native = stored.record_type
         self._codec = json_record(native.name, native.fields) if native else None
-        self._objects = ours.enter(self._opened, fresh=True)
+        self._objects = ours.enter(self._wire, fresh=True)
 
     def destroy(self) -> None:
         """Delete the namespace's topics, that of the marker last."""
-        self._entered.destroy(self._opened)
+        self._entered.destroy(self._wire)
         self._leave()
         self._namespace = None
 
@@ -155,7 +158,7 @@ class KafkaAdapter(Adapter):
                 log.cut(log.reader.bounds()[1])
             objects.truncated()
             return
-        namespace, client = self._entered, self._opened
+        namespace, client = self._entered, self._wire
         self._leave()
         client.delete_topics(list(namespace.object_topics))
         namespace.create_topics(client)
@@ -188,7 +191,7 @@ class KafkaAdapter(Adapter):
         """
         components = {"data": 0}
         try:
-            found = self._entered.log_bytes(self._opened)
+            found = self._entered.log_bytes(self._wire)
         except OperationFailed as error:
             raise ProbeError(str(error)) from error
         for part, size_bytes in found.items():
@@ -208,17 +211,17 @@ class KafkaAdapter(Adapter):
 
         That is all that Kafka's protocol tells of its cleaner and of retention.
         """
-        found = self._entered.log_bytes(self._opened)
+        found = self._entered.log_bytes(self._wire)
         before, self._seen_bytes = self._seen_bytes, found
         return {"changing_logs": sum(before.get(part) != found[part] for part in found)}
 
     def counters(self) -> Mapping[str, int]:
         """Return the bytes of the namespace's segments."""
-        return {"log_bytes": sum(self._entered.log_bytes(self._opened).values())}
+        return {"log_bytes": sum(self._entered.log_bytes(self._wire).values())}
 
     def identity(self) -> Identity:
         """Return version, cluster with its leader's epoch (a restart begins another), settings."""
-        client, namespace = self._opened, self._namespace
+        client, namespace = self._wire, self._namespace
         version = f"{client.product_version} (metadata.version {client.metadata_level})".strip()
         instance = client.cluster_id()
         if namespace is None:
@@ -228,18 +231,6 @@ class KafkaAdapter(Adapter):
         return Identity("Apache Kafka", version, instance, namespace.configuration(client))
 
     # The state
-
-    @property
-    def _opened(self) -> KafkaClient:
-        if self._client is None:
-            raise OperationFailed("kafka is not open; call open() first")
-        return self._client
-
-    @property
-    def _entered(self) -> KafkaNamespace:
-        if self._namespace is None:
-            raise OperationFailed("no namespace was entered; call create() first")
-        return self._namespace
 
     @property
     def _stored_objects(self) -> Objects:

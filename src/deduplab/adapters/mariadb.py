@@ -11,13 +11,14 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, Final
 
-from deduplab.adapter import Adapter, Capabilities, checked_namespace
+from deduplab.adapter import Capabilities
 from deduplab.adapters import _mariadb_status as told
 from deduplab.adapters._layout import LAYOUTS, Layout
 from deduplab.adapters._mariadb_bulk import BulkColumn, Kind
 from deduplab.adapters._mariadb_connector import Connection
 from deduplab.adapters._mariadb_statement import Statement
 from deduplab.adapters._mariadb_tables import MYROCKS, VARIANTS, Shape, row_hash
+from deduplab.adapters._server_adapter import ServerAdapter
 from deduplab.batch import Batch
 from deduplab.errors import DeduplabError, NamespaceRefused, OperationFailed, Unsupported
 from deduplab.model import Identity, Layer, Reading, Ruler
@@ -32,9 +33,10 @@ _SESSION: Final = (
 """No ``max_statement_time``: its timer costs every insert; the client has a deadline of its own."""
 
 
-class MariadbAdapter(Adapter):
+class MariadbAdapter(ServerAdapter[Connection, str]):
     """Drives one MariaDB over TCP."""
 
+    product: ClassVar[str] = "mariadb"
     capabilities: ClassVar[Capabilities] = Capabilities(
         variants=VARIANTS,
         layouts=LAYOUTS,
@@ -58,10 +60,10 @@ class MariadbAdapter(Adapter):
     )
 
     def __init__(self) -> None:
-        self._connection: Connection | None = None
-        self._namespace: str | None = None
+        super().__init__()
         self._durability = ""
         self._statements: dict[str, Statement] = {}
+        self._analysed_with: int | None = None  # unpurged transactions then; None after a change
         self._set_shape("default", Layout())
 
     def open(self, endpoint: Endpoint) -> None:
@@ -70,7 +72,7 @@ class MariadbAdapter(Adapter):
         self._connection = Connection.connect(endpoint)
         self._connection.query(_SESSION)
         if self._namespace is not None and self._marked(self._namespace):
-            told.check_durability(self._sql, self._shape.variant, self._durability)
+            told.check_durability(self._wire, self._shape.variant, self._durability)
             self._prepare()
         else:
             self._namespace = None
@@ -78,9 +80,7 @@ class MariadbAdapter(Adapter):
     def close(self) -> None:
         """Disconnect; what is there stays."""
         self._forget_statements()
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = None
+        super().close()
 
     def create(
         self,
@@ -92,16 +92,20 @@ class MariadbAdapter(Adapter):
         record_type: RecordType | None = None,
     ) -> None:
         """Create database and tables, after checking the server's durability."""
-        checked_namespace(namespace)
-        self.capabilities.require("mariadb", layout=layout, variant=variant, durability=durability)
-        stored = Layout.of("mariadb", layout, record_type)
-        told.check_engine(self._sql, variant)
+        stored = self._checked(
+            namespace,
+            layout=layout,
+            variant=variant,
+            durability=durability,
+            record_type=record_type,
+        )
+        told.check_engine(self._wire, variant)
         if self._marked(namespace):
-            self._sql.query(f"DROP DATABASE `{namespace}`")
+            self._wire.query(f"DROP DATABASE `{namespace}`")
         self._forget_statements()
         self._set_shape(variant, stored)
-        told.check_durability(self._sql, variant, durability)
-        self._sql.query(f"CREATE DATABASE `{namespace}` COMMENT '{MARKER}'")
+        told.check_durability(self._wire, variant, durability)
+        self._wire.query(f"CREATE DATABASE `{namespace}` COMMENT '{MARKER}'")
         self._namespace, self._durability = namespace, durability
         self._create_tables()
         self._prepare()
@@ -112,7 +116,7 @@ class MariadbAdapter(Adapter):
         if not self._marked(namespace):
             raise NamespaceRefused(f"database {namespace!r} is gone; nothing was dropped")
         self._forget_statements()
-        self._sql.query(f"DROP DATABASE `{namespace}`")
+        self._wire.query(f"DROP DATABASE `{namespace}`")
         self._namespace = None
 
     def put(self, key: str, payload: Stored) -> None:
@@ -157,14 +161,15 @@ class MariadbAdapter(Adapter):
         """Truncate the tables, or drop them and create them anew."""
         if mode not in ("truncate", "drop"):
             raise Unsupported(f"mariadb can't empty by {mode!r}; it has: truncate, drop")
+        self._analysed_with = None
         for table in self._tables:
-            self._sql.query(f"{mode.upper()} TABLE {table}")
+            self._wire.query(f"{mode.upper()} TABLE {table}")
         if mode == "drop":
             self._create_tables()
 
     def count(self) -> int:
         """Count the visible objects."""
-        return int(self._sql.scalar(self._shape.count(self._entered)) or 0)
+        return int(self._wire.scalar(self._shape.count(self._entered)) or 0)
 
     def flush(self) -> None:
         """Write the tables' pages out (which punches holes), or MyRocks' memtables.
@@ -175,11 +180,11 @@ class MariadbAdapter(Adapter):
         """
         tables = ", ".join(self._tables)
         if self._shape.variant == MYROCKS:
-            self._sql.query("SET GLOBAL rocksdb_force_flush_memtable_now = 1")
-            self._sql.query(f"ANALYZE TABLE {tables}")
+            self._wire.query("SET GLOBAL rocksdb_force_flush_memtable_now = 1")
+            self._wire.query(f"ANALYZE TABLE {tables}")
         else:
-            self._sql.query(f"FLUSH TABLES {tables} FOR EXPORT")
-            self._sql.query("UNLOCK TABLES")
+            self._wire.query(f"FLUSH TABLES {tables} FOR EXPORT")
+            self._wire.query("UNLOCK TABLES")
 
     def reclaim(self, mode: str) -> None:
         """Run ``OPTIMIZE TABLE``: InnoDB makes the tables anew, MyRocks compacts their ranges.
@@ -188,12 +193,13 @@ class MariadbAdapter(Adapter):
         """
         if mode != "optimize":
             raise Unsupported(f"mariadb has no reclaim {mode!r}; it has: optimize")
+        self._analysed_with = None
         if self._shape.refers:
-            self._sql.query(self._shape.sweep(self._entered))
+            self._wire.query(self._shape.sweep(self._entered))
         if self._shape.variant == MYROCKS:
             # A tombstone in memory would be left out of the compaction.
-            self._sql.query("SET GLOBAL rocksdb_force_flush_memtable_now = 1")
-        told.maintain(self._sql, f"OPTIMIZE TABLE {', '.join(self._tables)}")
+            self._wire.query("SET GLOBAL rocksdb_force_flush_memtable_now = 1")
+        told.maintain(self._wire, f"OPTIMIZE TABLE {', '.join(self._tables)}")
 
     def engine_reading(self) -> Reading:
         """Return the sizes of the namespace's tables, after ``ANALYZE TABLE``.
@@ -203,44 +209,32 @@ class MariadbAdapter(Adapter):
         have allocated. MyRocks: ``data`` and ``index`` blocks of the SST files
         that hold rows of ours. Redo log, undo log and write-ahead log are not included.
         """
-        told.maintain(self._sql, f"ANALYZE TABLE {', '.join(self._tables)}")
-        components, source = told.sizes(self._sql, self._entered, self._shape.variant)
+        self._analyse()
+        components, source = told.sizes(self._wire, self._entered, self._shape.variant)
         return Reading(
             layer=Layer.ENGINE,
             ruler=Ruler.REPORTED,
             total_bytes=sum(components.values()),
             source=source,
-            at_unix_ns=int(self._sql.scalar(told.NOW) or 0),
+            at_unix_ns=int(self._wire.scalar(told.NOW) or 0),
             components=components,
         )
 
     def idle_signals(self) -> Mapping[str, int]:
         """Return transactions to be purged, foreign clients; of MyRocks, what is pending."""
-        return told.signals(self._sql, self._shape.variant)
+        return told.signals(self._wire, self._shape.variant)
 
     def counters(self) -> Mapping[str, int]:
         """Return bytes and rows written since the server's start."""
-        found = told.status(self._sql, tuple(told.COUNTERS))
+        found = told.status(self._wire, tuple(told.COUNTERS))
         return {told.COUNTERS[name]: value for name, value in found.items()}
 
     def identity(self) -> Identity:
         """Return version, the server's id with port and start time, and the settings in force."""
-        version, instance, configuration = told.identity(self._sql)
+        version, instance, configuration = told.identity(self._wire)
         if self._namespace is not None:
             configuration |= self._layout.described()
         return Identity("MariaDB", version, instance, configuration)
-
-    @property
-    def _sql(self) -> Connection:
-        if self._connection is None:
-            raise OperationFailed("mariadb is not open; call open() first")
-        return self._connection
-
-    @property
-    def _entered(self) -> str:
-        if self._namespace is None:
-            raise OperationFailed("mariadb: no namespace was entered; call create() first")
-        return self._namespace
 
     @property
     def _tables(self) -> list[str]:
@@ -252,17 +246,30 @@ class MariadbAdapter(Adapter):
 
     def _create_tables(self) -> None:
         for statement in self._shape.creates(self._entered):
-            self._sql.query(statement)
+            self._wire.query(statement)
+
+    def _analyse(self) -> None:
+        """Have the statistics made anew: after a change, and once more when all is purged.
+
+        Not at every look: an ``ANALYZE`` is a transaction, which is to be purged itself.
+        """
+        unpurged = told.unpurged_transactions(self._wire)
+        if self._analysed_with is None or (self._analysed_with and not unpurged):
+            told.maintain(self._wire, f"ANALYZE TABLE {', '.join(self._tables)}")
+            self._analysed_with = unpurged
 
     def _prepare(self) -> None:
         """Have the server prepare the namespace's statements."""
         self._forget_statements()
+        self._analysed_with = None
         for name, spelled in self._shape.statements(self._entered).items():
-            self._statements[name] = Statement(self._sql, *spelled)
+            self._statements[name] = Statement(self._wire, *spelled)
 
     def _prepared(self, name: str) -> Statement:
         if self._namespace is None or self._connection is None:
             raise OperationFailed("mariadb: no namespace was entered; call create() first")
+        if name != "get":
+            self._analysed_with = None
         return self._statements[name]
 
     def _forget_statements(self) -> None:
@@ -273,18 +280,18 @@ class MariadbAdapter(Adapter):
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
         """Commit at the end, or roll back so that the connection can go on."""
-        self._sql.query("START TRANSACTION")
+        self._wire.query("START TRANSACTION")
         try:
             yield
         except BaseException:
             with contextlib.suppress(DeduplabError):
-                self._sql.query("ROLLBACK")
+                self._wire.query("ROLLBACK")
             raise
-        self._sql.query("COMMIT")
+        self._wire.query("COMMIT")
 
     def _marked(self, namespace: str) -> bool:
         """Whether the database is there and ours; refuse one that is not ours."""
-        rows = self._sql.query(
+        rows = self._wire.query(
             "SELECT SCHEMA_COMMENT FROM information_schema.SCHEMATA "  # noqa: S608
             f"WHERE SCHEMA_NAME = '{namespace}'"
         )

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, Final
 
-from deduplab.adapter import Adapter, Capabilities, Variant, checked_namespace
+from deduplab.adapter import Capabilities, Variant
 from deduplab.adapters import _redis_status as told
 from deduplab.adapters._layout import LAYOUTS, Layout
 from deduplab.adapters._redis_values import Values, all_put
 from deduplab.adapters._resp import Resp
+from deduplab.adapters._server_adapter import ServerAdapter
 from deduplab.batch import Batch
 from deduplab.errors import NamespaceRefused, OperationFailed, Unsupported
 from deduplab.model import Identity, Layer, Reading, Ruler
@@ -28,9 +29,10 @@ _APPEND: Final = {"fsync": ("yes", "always"), "interval": ("yes", "everysec")}
 _SNAPSHOTS: Final = ("rdb", "rdb-uncompressed")
 
 
-class RedisAdapter(Adapter):
+class RedisAdapter(ServerAdapter[Resp, str]):
     """Drives one Redis or Valkey over TCP."""
 
+    product: ClassVar[str] = "redis"
     capabilities: ClassVar[Capabilities] = Capabilities(
         variants=(
             Variant("string", "strings; AOF, whose rewritten part is a compressed RDB"),
@@ -55,8 +57,7 @@ class RedisAdapter(Adapter):
     instance_components: ClassVar[tuple[str, ...]] = ("dataset", "overhead")
 
     def __init__(self) -> None:
-        self._connection: Resp | None = None
-        self._namespace: str | None = None
+        super().__init__()
         self._variant = self._durability = ""
         self._values = Values(Layout(), False, b"")
 
@@ -69,12 +70,6 @@ class RedisAdapter(Adapter):
         else:
             self._namespace = None
 
-    def close(self) -> None:
-        """Disconnect; what is there stays."""
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = None
-
     def create(
         self,
         namespace: str,
@@ -85,9 +80,13 @@ class RedisAdapter(Adapter):
         record_type: RecordType | None = None,
     ) -> None:
         """Set the marker, after checking the server's durability; delete what was left of ours."""
-        checked_namespace(namespace)
-        self.capabilities.require("redis", layout=layout, variant=variant, durability=durability)
-        stored = Layout.of("redis", layout, record_type)
+        stored = self._checked(
+            namespace,
+            layout=layout,
+            variant=variant,
+            durability=durability,
+            record_type=record_type,
+        )
         self._check_durability(durability)
         if self._marked(namespace):
             self._unlink_all(namespace)
@@ -97,7 +96,7 @@ class RedisAdapter(Adapter):
                 "they are neither used nor deleted"
             )
         else:
-            self._redis.call(b"SETNX", _marker_key(namespace), MARKER)
+            self._wire.call(b"SETNX", _marker_key(namespace), MARKER)
         self._namespace, self._variant, self._durability = namespace, variant, durability
         self._values = Values(stored, variant == "hash", _prefix(namespace))
 
@@ -107,19 +106,19 @@ class RedisAdapter(Adapter):
         if not self._marked(namespace):
             raise NamespaceRefused(f"namespace {namespace!r} has lost its marker; nothing is done")
         self._unlink_all(namespace)
-        self._redis.call(b"DEL", _marker_key(namespace))
+        self._wire.call(b"DEL", _marker_key(namespace))
         self._namespace = None
 
     def put(self, key: str, payload: Stored) -> None:
         """Put one object by one command, if there is none of that key."""
         self._check_entered()
-        if self._redis.send(self._values.put(key, payload)) != 1:
+        if self._wire.send(self._values.put(key, payload)) != 1:
             raise OperationFailed(f"redis: the key {key!r} exists; an object is never replaced")
 
     def put_many(self, batch: Batch) -> int:
         """Put a batch by ``MSETNX`` (hashes: ``MULTI``), in pieces of about 1 MiB."""
         self._check_entered()
-        answers = self._redis.pipeline(self._values.put_many(batch))
+        answers = self._wire.pipeline(self._values.put_many(batch))
         if not all(map(all_put, answers)):
             raise OperationFailed("redis: a key of the batch exists; an object is never replaced")
         return len(batch)
@@ -127,12 +126,12 @@ class RedisAdapter(Adapter):
     def get(self, key: str) -> Stored | None:
         """Get one object by its key."""
         self._check_entered()
-        return self._values.stored(self._redis.send(self._values.get(key)))
+        return self._values.stored(self._wire.send(self._values.get(key)))
 
     def delete(self, keys: Sequence[str]) -> int:
         """Delete these keys by one ``DEL``."""
         self._check_entered()
-        return int(self._redis.call(b"DEL", *map(self._values.key, keys))) if keys else 0
+        return int(self._wire.call(b"DEL", *map(self._values.key, keys))) if keys else 0
 
     def empty(self, mode: str) -> None:
         """Find all keys of the namespace by ``SCAN`` and ``UNLINK`` them; the marker stays."""
@@ -153,18 +152,18 @@ class RedisAdapter(Adapter):
         With ``appendfsync always`` every acknowledgement was that wait already.
         """
         if self._durability == "interval":
-            told.wait_for_sync(self._redis, self._nothing)
+            told.wait_for_sync(self._wire, self._nothing)
         if self._durability == "none" or self._variant in _SNAPSHOTS:
-            told.snapshot(self._redis, self._nothing)
+            told.snapshot(self._wire, self._nothing)
 
     def reclaim(self, mode: str) -> None:
         """Give free pages of the allocator back, or rewrite the AOF (else the RDB) and wait."""
         self._check_entered()
         if mode == "memory-purge":
-            self._redis.call(b"MEMORY", b"PURGE")
+            self._wire.call(b"MEMORY", b"PURGE")
         elif mode == "rewrite":
             write = told.snapshot if self._durability == "none" else told.rewrite
-            write(self._redis, self._nothing)
+            write(self._wire, self._nothing)
         else:
             raise Unsupported(f"redis has no reclaim {mode!r}; it has: memory-purge, rewrite")
 
@@ -175,8 +174,8 @@ class RedisAdapter(Adapter):
         ``used_memory``. Fragmentation, files and other namespaces' share are not
         taken out or added.
         """
-        dataset, overhead, allocator = told.memory(self._redis)
-        seconds, microseconds = self._redis.call(b"TIME")
+        dataset, overhead, allocator = told.memory(self._wire)
+        seconds, microseconds = self._wire.call(b"TIME")
         return Reading(
             layer=Layer.ENGINE,
             ruler=Ruler.REPORTED,
@@ -188,30 +187,18 @@ class RedisAdapter(Adapter):
 
     def idle_signals(self) -> Mapping[str, int]:
         """Return snapshots, rewrites, syncs and deletions that are under way."""
-        return told.numbers(self._redis, told.BUSY)
+        return told.numbers(self._wire, told.BUSY)
 
     def counters(self) -> Mapping[str, int]:
         """Return memory, the AOF's length, and commands since the start."""
-        return told.numbers(self._redis, told.COUNTERS)
+        return told.numbers(self._wire, told.COUNTERS)
 
     def identity(self) -> Identity:
         """Return product and version, the id of this run, the settings and the allocator."""
-        product, version, instance, configuration = told.identity(self._redis)
+        product, version, instance, configuration = told.identity(self._wire)
         if self._namespace is not None:
             configuration |= self._values.layout.described()
         return Identity(product, version, instance, configuration)
-
-    @property
-    def _redis(self) -> Resp:
-        if self._connection is None:
-            raise OperationFailed("redis is not open; call open() first")
-        return self._connection
-
-    @property
-    def _entered(self) -> str:
-        if self._namespace is None:
-            raise OperationFailed("redis: no namespace was entered; call create() first")
-        return self._namespace
 
     def _check_entered(self) -> None:
         if self._namespace is None:
@@ -221,7 +208,7 @@ class RedisAdapter(Adapter):
         """Yield the keys of a namespace, some may come twice; the marker is not among them."""
         cursor = b"0"
         while True:
-            cursor, keys = self._redis.call(
+            cursor, keys = self._wire.call(
                 b"SCAN", cursor, b"MATCH", _prefix(namespace) + b"*", b"COUNT", b"5000"
             )
             if keys:
@@ -231,11 +218,11 @@ class RedisAdapter(Adapter):
 
     def _unlink_all(self, namespace: str) -> None:
         for keys in self._scan(namespace):
-            self._redis.call(b"UNLINK", *keys)
+            self._wire.call(b"UNLINK", *keys)
 
     def _marked(self, namespace: str) -> bool:
         """Whether the namespace is there and ours; refuse one whose marker is not ours."""
-        found = self._redis.call(b"GET", _marker_key(namespace))
+        found = self._wire.call(b"GET", _marker_key(namespace))
         if found not in (None, MARKER):
             raise NamespaceRefused(
                 f"key {_marker_key(namespace).decode()!r} is not our marker; it is left alone"
@@ -248,7 +235,7 @@ class RedisAdapter(Adapter):
         return _marker_key(self._entered) + b":"
 
     def _check_durability(self, durability: str) -> None:
-        found = (told.setting(self._redis, "appendonly"), told.setting(self._redis, "appendfsync"))
+        found = (told.setting(self._wire, "appendonly"), told.setting(self._wire, "appendfsync"))
         wanted = _APPEND.get(durability)
         if wanted is None and found[0] == "no":
             return

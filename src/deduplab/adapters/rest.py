@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
-from deduplab.adapter import Adapter, Capabilities, Variant, checked_namespace
+from deduplab.adapter import Capabilities, Variant
 from deduplab.adapters._layout import LAYOUTS, Layout
 from deduplab.adapters._rest_wire import (
+    BASE_PATH,
     BULK_TYPE,
     Activity,
     Deleted,
@@ -28,6 +29,7 @@ from deduplab.adapters._rest_wire import (
 from deduplab.adapters._rest_wire import (
     Stored as Many,
 )
+from deduplab.adapters._server_adapter import ServerAdapter
 from deduplab.batch import Batch
 from deduplab.errors import NamespaceRefused, OperationFailed, ProbeError, Unsupported
 from deduplab.model import Identity, Layer, Reading, Ruler
@@ -37,7 +39,7 @@ from deduplab.server import Endpoint
 MARKER: Final = "deduplab namespace, dropped with everything in it"
 
 
-class RestAdapter(Adapter):
+class RestAdapter(ServerAdapter[RestWire, str]):
     """Drives one server over HTTP/1.1, one request an operation.
 
     In the layout native an object is the record's canonical serialisation, of
@@ -45,6 +47,7 @@ class RestAdapter(Adapter):
     database's durability says. What the server is, the adapter does not know.
     """
 
+    product: ClassVar[str] = "rest"
     capabilities: ClassVar[Capabilities] = Capabilities(
         variants=(
             Variant("default", "as the system stores by itself; ours merges whole copies"),
@@ -62,10 +65,13 @@ class RestAdapter(Adapter):
         ("instance", "metadata"),
     )
 
+    remote_options: ClassVar[Mapping[str, str]] = {
+        BASE_PATH: "what stands before the paths of the contract, as /lab"
+    }
+
     def __init__(self) -> None:
-        self._wire: RestWire | None = None
+        super().__init__()
         self._health: Health | None = None
-        self._namespace: str | None = None
         self._settings: dict[str, str] = {}
         self._layout = Layout()
         self._database = self._object = b""
@@ -75,20 +81,14 @@ class RestAdapter(Adapter):
         self.close()
         wire = RestWire(endpoint)
         try:
-            health = wire.ask(Health, "health", b"GET", b"/v1/health")
+            health = _health_of(wire)
             check_contract(health)
         except BaseException:
             wire.close()
             raise
-        self._wire, self._health = wire, health
+        self._connection, self._health = wire, health
         if self._namespace is not None and self._settings_of(self._namespace) != self._settings:
             self._namespace = None
-
-    def close(self) -> None:
-        """Disconnect; what is there stays."""
-        if self._wire is not None:
-            self._wire.close()
-        self._wire = None
 
     def create(
         self,
@@ -100,9 +100,13 @@ class RestAdapter(Adapter):
         record_type: RecordType | None = None,
     ) -> None:
         """Create the database with our marker; one that bears it is dropped before."""
-        checked_namespace(namespace)
-        self.capabilities.require("rest", layout=layout, variant=variant, durability=durability)
-        stored = Layout.of("rest", layout, record_type)
+        stored = self._checked(
+            namespace,
+            layout=layout,
+            variant=variant,
+            durability=durability,
+            record_type=record_type,
+        )
         settings = {
             "marker": MARKER,
             "variant": variant,
@@ -135,7 +139,7 @@ class RestAdapter(Adapter):
             raise OperationFailed("rest: the layout blob stores payloads, not records")
         target = self._target(key)
         try:
-            self._connected.send(b"PUT", target, content)
+            self._wire.send(b"PUT", target, content)
         except Refused as refused:
             raise refused.translated(f"put of {key!r}") from refused
 
@@ -144,7 +148,7 @@ class RestAdapter(Adapter):
         what = f"put of {len(batch)} objects"
         target, body = self._below(b"/objects"), bulk_body(batch)
         try:
-            answer = self._connected.send(b"POST", target, body, BULK_TYPE)
+            answer = self._wire.send(b"POST", target, body, BULK_TYPE)
         except Refused as refused:
             raise refused.translated(what) from refused
         return told(Many, what, answer.body).stored
@@ -155,7 +159,7 @@ class RestAdapter(Adapter):
         if not key:
             return None  # the contract has no empty key
         try:
-            return self._connected.send(b"GET", target).body
+            return self._wire.send(b"GET", target).body
         except Refused as refused:
             if (refused.status, refused.code) == (404, "no-object"):
                 return None
@@ -165,7 +169,7 @@ class RestAdapter(Adapter):
         """Delete these objects by one request."""
         target = self._below(b"/objects/delete")
         what, asked = f"delete of {len(keys)} objects", {"keys": list(keys)}
-        return self._connected.ask(Deleted, what, b"POST", target, asked).deleted
+        return self._wire.ask(Deleted, what, b"POST", target, asked).deleted
 
     def empty(self, mode: str) -> None:
         """Have all objects deleted, or drop the database and make it anew."""
@@ -180,7 +184,7 @@ class RestAdapter(Adapter):
 
     def count(self) -> int:
         """Return the number of objects, counted by the server."""
-        return self._connected.ask(Objects, "count", b"GET", self._below(b"/count")).objects
+        return self._wire.ask(Objects, "count", b"GET", self._below(b"/count")).objects
 
     def flush(self) -> None:
         """Have everything acknowledged persisted."""
@@ -202,7 +206,7 @@ class RestAdapter(Adapter):
             If the server does not tell.
         """
         try:
-            stats = self._connected.ask(Stats, "stats", b"GET", self._below(b"/stats"))
+            stats = self._wire.ask(Stats, "stats", b"GET", self._below(b"/stats"))
         except Unsupported as error:
             raise ProbeError(f"rest: the server does not tell its size: {error}") from error
         if sum(stats.bytes.values()) != stats.total:
@@ -226,17 +230,11 @@ class RestAdapter(Adapter):
 
     def identity(self) -> Identity:
         """Return what the server says of itself, and the database's settings."""
-        health = self._answering
+        health = _health_of(self._wire)
         configuration = dict(health.configuration)
         if self._namespace is not None:
             configuration |= self._settings | self._layout.described()
         return Identity(health.product, health.version, health.instance, configuration)
-
-    @property
-    def _connected(self) -> RestWire:
-        if self._wire is None:
-            raise OperationFailed("rest is not open; call open() first")
-        return self._wire
 
     @property
     def _answering(self) -> Health:
@@ -244,33 +242,25 @@ class RestAdapter(Adapter):
             raise OperationFailed("rest is not open; call open() first")
         return self._health
 
-    @property
-    def _entered(self) -> str:
-        if self._namespace is None:
-            raise _not_entered()
-        return self._namespace
-
     def _below(self, path: bytes) -> bytes:
-        if self._namespace is None:
-            raise _not_entered()
+        self._entered  # noqa: B018  (refuses where no namespace was entered)
         return self._database + path
 
     def _target(self, key: str) -> bytes:
-        if self._namespace is None:
-            raise _not_entered()
+        self._entered  # noqa: B018  (refuses where no namespace was entered)
         return self._object + query_of(key)
 
     def _call(self, what: str, method: bytes, target: bytes, document: object = None) -> None:
-        self._connected.call(what, method, target, document)
+        self._wire.call(what, method, target, document)
 
     def _activity(self) -> Activity:
-        return self._connected.ask(Activity, "activity", b"GET", self._below(b"/activity"))
+        return self._wire.ask(Activity, "activity", b"GET", self._below(b"/activity"))
 
     def _settings_of(self, namespace: str) -> dict[str, str] | None:
         """Return the settings of a database with its marker, or None if there is none."""
         what = f"look at the database {namespace!r}"
         try:
-            answer = self._connected.send(b"GET", database_path(namespace))
+            answer = self._wire.send(b"GET", database_path(namespace))
         except Refused as refused:
             if (refused.status, refused.code) == (404, "no-database"):
                 return None
@@ -280,7 +270,7 @@ class RestAdapter(Adapter):
     def _make(self, namespace: str, settings: dict[str, str]) -> None:
         what = f"creation of the database {namespace!r}"
         path = database_path(namespace)
-        found = self._connected.ask(dict[str, str], what, b"PUT", path, settings)
+        found = self._wire.ask(dict[str, str], what, b"PUT", path, settings)
         if found != settings:
             raise Unsupported(f"rest: {what}: asked for {settings}, but in force is {found}")
 
@@ -289,8 +279,8 @@ class RestAdapter(Adapter):
         self._call(what, b"DELETE", database_path(namespace) + b"?marker=" + query_of(MARKER))
 
 
-def _not_entered() -> OperationFailed:
-    return OperationFailed("rest: no namespace was entered; call create() first")
+def _health_of(wire: RestWire) -> Health:
+    return wire.ask(Health, "health", b"GET", b"/v1/health")
 
 
 def _content_type(layout: Layout) -> str:

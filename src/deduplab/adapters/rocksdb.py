@@ -225,9 +225,14 @@ class RocksdbAdapter(EmbeddedAdapter):
             )
 
     def _detach(self) -> None:
-        if self._database is not None:
-            self._database.close()
-        self._database = None
+        # Given up first: one whose disk is full fails to close, and is closed nevertheless.
+        database, self._database = self._database, None
+        if database is None:
+            return
+        try:
+            database.close()
+        except Exception as error:  # the driver raises nothing more exact
+            raise self._failed("close", error) from error
 
     def _truncate(self) -> None:
         try:

@@ -90,6 +90,11 @@ class SeaweedfsAdapter(S3Adapter):
         delete_modes=("rowwise", "drop"),
         reclaim_modes=("vacuum", REMOVE_NONCURRENT),
     )
+    remote_options: ClassVar[Mapping[str, str]] = {
+        **S3Adapter.remote_options,
+        "master": "the master server, host:port; needed for vacuum and identity",
+        "volumes": "the volume servers, host:port with commas between; needed for sizes",
+    }
     file_components: ClassVar[tuple[tuple[str, str], ...]] = (
         ("*.dat", "data"),
         ("*.idx", "index"),

@@ -4,7 +4,8 @@ Rules with stated thresholds, read off eta at the highest grade on FILES
 allocated (ENGINE where the files are out of reach). The shuffled copies tell
 what is deduplicated wherever a copy lies; what only adjacent copies gain at
 the last moment is an encoding that spans neighbours. Storage-layer sharing is
-claimed only where the VOLUME layer was read, and shows more saved than FILES does.
+claimed only where the VOLUME layer was read, and shows more saved than FILES does
+(see :mod:`deduplab.analysis.storage_layer`).
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from deduplab.analysis.lookup import DISTANCES, FILES, MOMENTS, VOLUME, Lookup, Subject
+from deduplab.analysis.lookup import DISTANCES, FILES, MOMENTS, Lookup, Subject
 from deduplab.analysis.row import Row
+from deduplab.analysis.storage_layer import volume_finding, volume_words
 
 NOTHING: Final = 0.1  # eta below this: nothing saved; a rise below this: no share of its own
 FAR_SHARE: Final = 0.5  # shuffled copies save less than this share of adjacent ones: nearness alone
@@ -57,10 +59,13 @@ def attribute(lookup: Lookup, subject: Subject, windows_s: Sequence[float] = ())
     mechanisms, words = _explain(etas["adjacent"], etas["shuffled"], window_words(windows_s))
     if not words:
         words = f"No eta that counts: {_first_reason(lookup, subject, grade)}."
-    volume = _volume_words(lookup, subject, grade)
-    if volume:
-        mechanisms = (*(name for name in mechanisms if name != "none"), "storage-layer")
-        words = f"{words} {volume}"
+    below = volume_finding(lookup, subject)
+    if below is not None and lookup.gauge(subject) == FILES:
+        found, more = volume_words(below, NOTHING)
+        if found:
+            above = [name for name in mechanisms if name != "none"]
+            mechanisms = tuple(dict.fromkeys((*above, *found)))
+        words = f"In the files: {words[:1].lower()}{words[1:]} {more}".strip()
     return Attribution(mechanisms, words, deletion)
 
 
@@ -150,25 +155,6 @@ def _stores_nothing(lookup: Lookup, subject: Subject) -> bool:
     found = [lookup.row(subject, "U0", "none", "unique_cost", "bulk", moment) for moment in MOMENTS]
     values = [row.value for row in found if row is not None and row.value is not None]
     return bool(values) and not any(values)
-
-
-def _volume_words(lookup: Lookup, subject: Subject, grade: str) -> str:
-    """Word what the volume saves beyond the files; empty without such evidence."""
-    if lookup.gauge(subject) != FILES:
-        return ""
-    for distance in reversed(DISTANCES):
-        for moment in reversed(MOMENTS):
-            args = (subject, grade, distance, "dedup_efficiency", "bulk", moment)
-            files, volume = lookup.row(*args), lookup.row(*args, layer=VOLUME)
-            if files is None or volume is None or files.value is None or volume.value is None:
-                continue
-            if volume.value - files.value >= NOTHING:
-                return (
-                    "The volume shares blocks beneath the files "
-                    f"(eta {_number(volume.value)} on VOLUME, {_number(files.value)} on FILES)."
-                )
-            return ""
-    return ""
 
 
 def reclaim_steps(lookup: Lookup, subject: Subject) -> list[Row]:

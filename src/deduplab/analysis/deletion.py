@@ -14,6 +14,7 @@ from deduplab.analysis.footprints import (
     absolute,
     before_delete,
     censored,
+    maintenance_moment,
     measurement_at,
     sample,
     spot_of,
@@ -75,7 +76,7 @@ def _mean_row(
 
 def _time_row(context: Context, group: Group, measurement: Measurement) -> Row:
     """Return the seconds from the first operation of a stage until the size stopped falling."""
-    name = "reclaim" if measurement.stage is Stage.RECLAIM else "rest"
+    name = maintenance_moment(measurement) if measurement.stage is Stage.RECLAIM else "rest"
     spot = spot_of(group.counting[0], measurement, name)
     place = Place.of(spot)
     found = sample(group.counting, [_seconds_until_still(spot)])

@@ -9,6 +9,8 @@ import numpy as np
 
 from deduplab.analysis.statistics import Floats
 from deduplab.model import (
+    DEDUPE,
+    DEDUPE_MODES,
     OK,
     CellResult,
     Layer,
@@ -31,7 +33,8 @@ class Spot:
     """Where in the chain a footprint belongs; the baseline has no stage.
 
     Maintenance of the filled container is ``("bulk", "reclaim", mode)``, of
-    the emptied one ``("reclaim", "reclaim", mode)``.
+    the emptied one ``("reclaim", "reclaim", mode)``; after the volume's blocks
+    were shared it is ``("bulk", "dedupe", mode)``.
     """
 
     stage: Stage | None
@@ -48,10 +51,12 @@ class Gauge:
     component: str | None = None
 
 
+_AFTER_MAINTENANCE = ("reclaim", DEDUPE)
 _LOADS = (Stage.BULK, Stage.INSERT, Stage.REFILL)
 BASELINE = Spot(None, "baseline")
 FILES_ALLOCATED = Gauge(Layer.FILES, Ruler.ALLOCATED)
 FILES_APPARENT = Gauge(Layer.FILES, Ruler.APPARENT)
+FILES_SHARED = Gauge(Layer.FILES, Ruler.SHARED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +97,18 @@ def spot_of(cell: CellResult, measurement: Measurement, moment: str) -> Spot:
     return Spot(stage, moment, measurement.mode or None)
 
 
+def maintenance_moment(measurement: Measurement) -> str:
+    """Return the name of the moment after a measurement of the stage reclaim."""
+    return DEDUPE if measurement.mode in DEDUPE_MODES else "reclaim"
+
+
 def measurement_at(cell: CellResult, spot: Spot) -> Measurement | None:
     """Return the measurement that a spot belongs to, or None if the chain has none."""
     for measurement in cell.measurements:
         maintenance = measurement.stage is Stage.RECLAIM
-        if maintenance != (spot.moment == "reclaim"):
+        if maintenance != (spot.moment in _AFTER_MAINTENANCE):
+            continue
+        if maintenance and spot.moment != maintenance_moment(measurement):
             continue
         at = spot_of(cell, measurement, spot.moment)
         if at.stage is spot.stage and (spot.mode is None or spot.mode == at.mode):
@@ -141,7 +153,7 @@ def settled_spot_before(cell: CellResult, stage: Stage) -> Spot | None:
     for measurement in cell.measurements:
         if measurement.stage is stage:
             return last
-        for name in ("rest", "reclaim"):
+        for name in ("rest", *_AFTER_MAINTENANCE):
             if measurement.moment(name) is not None:
                 last = spot_of(cell, measurement, name)
     return None

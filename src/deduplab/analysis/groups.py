@@ -10,9 +10,12 @@ from typing import Any, Final
 
 from deduplab.model import OK, Cell, CellResult, Outcome, OutcomeKind, hash_of
 
+ON: Final = " on "
+"""What stands between a variant and the volume that it lay on: ``default on btrfs``."""
+
 _SETTING_FIELDS: Final = (
     "durability", "stages", "batch_bytes", "read_objects", "delete_mode", "reclaim_modes",
-    "cache", "rest", "deadline_s",
+    "cache", "rest", "deadline_s", "volume_bytes",
 )  # fmt: skip
 _DATASET_FIELDS: Final = (
     "logical_bytes", "object_bytes", "seed", "source", "sizes", "multiplicity",
@@ -25,7 +28,8 @@ class Series:
     """What cells and their control have in common: everything declared but grade and distance.
 
     ``variant`` bears the settings that differ inside the run in brackets, so
-    that unlike cells never share a name (``default [object_bytes=4096]``).
+    that unlike cells never share a name (``default [object_bytes=4096]``), and the
+    volume where there is one (``default on btrfs``).
     """
 
     system: str
@@ -75,6 +79,7 @@ def grouped(results: Iterable[CellResult]) -> tuple[Group, ...]:
         cell = result.cell
         spec = cell.bulk
         variant = labels[_visible(cell), _settings_hash(cell)]
+        variant += f"{ON}{cell.volume}" if cell.volume != "none" else ""
         series = Series(cell.system, variant, spec.payload, cell.layout, spec.placement)
         distance = spec.distance if not isinstance(spec.distance, tuple) else spec.distance_name
         buckets[series, spec.grade_percent, distance].append(result)
@@ -138,7 +143,14 @@ def _variant_labels(cells: Sequence[Cell]) -> dict[tuple[tuple[str, ...], str], 
 
 
 def _visible(cell: Cell) -> tuple[str, ...]:
-    return (cell.system, cell.variant, cell.bulk.payload, cell.layout, cell.bulk.placement)
+    return (
+        cell.system,
+        cell.variant,
+        cell.bulk.payload,
+        cell.layout,
+        cell.bulk.placement,
+        cell.volume,
+    )
 
 
 def _settings(cell: Cell) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from deduplab.analysis.groups import ON
 from deduplab.analysis.row import Row
 from deduplab.model import Layer, Ruler
 
@@ -38,7 +39,9 @@ class Subject:
     @property
     def name(self) -> str:
         """The system, with its variant where that is not the default."""
-        return self.system if self.variant == "default" else f"{self.system}/{self.variant}"
+        variant, on, volume = self.variant.partition(ON)
+        system = self.system if variant == "default" else f"{self.system}/{variant}"
+        return f"{system}{on}{volume}"
 
 
 class Lookup:

@@ -25,7 +25,7 @@ from deduplab.analysis.groups import Group, comparable
 from deduplab.analysis.row import Row
 from deduplab.analysis.sizes import gauges
 from deduplab.analysis.statistics import Floats, estimate, quotient
-from deduplab.model import CellResult, Manifest, Outcome, OutcomeKind, Stage
+from deduplab.model import DEDUPE, CellResult, Manifest, Outcome, OutcomeKind, Stage
 
 NO_CONTROL: Final = Outcome(OutcomeKind.INVALID, "no U0 control")
 NO_COPIES: Final = Outcome(
@@ -59,8 +59,9 @@ def planned_spots(group: Group) -> tuple[Spot, ...]:
     cell = group.cells[0].cell
     spots = [Spot(Stage.BULK, "flush"), Spot(Stage.BULK, "rest")]
     if (Stage.BULK, Stage.RECLAIM) in _filled_pairs(cell.stages):
-        mode = cell.reclaim_modes[-1] if cell.reclaim_modes else None
-        spots.append(Spot(Stage.BULK, "reclaim", mode))
+        own = cell.own_reclaim_modes
+        spots.append(Spot(Stage.BULK, "reclaim", own[-1] if own else None))
+        spots += [Spot(Stage.BULK, DEDUPE, mode) for mode in cell.volume_modes]
     if Stage.INSERT in cell.stages:
         spots += [Spot(Stage.INSERT, "flush"), Spot(Stage.INSERT, "rest")]
     return tuple(spots)

@@ -13,9 +13,12 @@ from deduplab.model import Layer, OutcomeKind, Ruler
 _LAYER_ORDER: Final[dict[tuple[str | None, str | None], int]] = {
     (Layer.FILES, Ruler.ALLOCATED): 0,
     (Layer.FILES, Ruler.APPARENT): 1,
-    (Layer.FILES, None): 2,
-    (Layer.ENGINE, Ruler.REPORTED): 3,
-    (Layer.ENGINE, None): 4,
+    (Layer.FILES, Ruler.SHARED): 2,
+    (Layer.FILES, None): 3,
+    (Layer.ENGINE, Ruler.REPORTED): 4,
+    (Layer.ENGINE, None): 5,
+    (Layer.VOLUME, Ruler.REPORTED): 6,
+    (Layer.VOLUME, None): 7,
 }
 
 
@@ -29,7 +32,8 @@ class Row:
     bootstrap interval over ``n`` repetitions, None where n < 2.
 
     ``grade_achieved`` is 0 to 1, from the manifest. ``moment`` ``reclaim`` at
-    stage ``bulk`` is the filled container after explicit maintenance. ``mode``
+    stage ``bulk`` is the filled container after explicit maintenance, ``dedupe``
+    after the volume's blocks were shared. ``mode``
     is the delete or maintenance mode. ``layer`` and ``ruler`` are None for
     figures that count no bytes of a layer. A metric with a colon names a
     component of the footprint (``footprint_bytes:wal``) or a grain of a bound.

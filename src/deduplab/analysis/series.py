@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from deduplab.analysis.lookup import DISTANCES, Lookup, Subject
 from deduplab.analysis.row import Row
+from deduplab.model import DEDUPE
 
 
 @dataclass(slots=True)
@@ -143,6 +144,6 @@ def _logical_bytes(lookup: Lookup, subject: Subject, chosen: tuple[str, str | in
 def _label(row: Row) -> str:
     if row.stage is None:
         return "empty"
-    if row.moment == "reclaim":
+    if row.moment in ("reclaim", DEDUPE):
         return f"{'after ' if row.stage == 'reclaim' else f'{row.stage}, '}{row.mode or 'reclaim'}"
     return row.stage

@@ -10,6 +10,7 @@ from deduplab.analysis.footprints import (
     BASELINE,
     FILES_ALLOCATED,
     FILES_APPARENT,
+    FILES_SHARED,
     Gauge,
     Spot,
     absolute,
@@ -20,7 +21,7 @@ from deduplab.analysis.footprints import (
 from deduplab.analysis.groups import Group
 from deduplab.analysis.row import Row
 from deduplab.analysis.statistics import Estimate, estimate, first_column, quotient
-from deduplab.model import Layer, Manifest, Outcome, OutcomeKind
+from deduplab.model import Layer, Manifest, Outcome, OutcomeKind, Ruler
 
 _CLIENT: Final = Layer.CLIENT.value
 
@@ -34,6 +35,7 @@ def size_rows(run: str, group: Group) -> Iterator[Row]:
     for gauge in gauges(group):
         yield from _footprint_rows(context, group, gauge, spots)
     yield from _gap_rows(context, group, spots)
+    yield from _shared_rows(context, group, spots)
     yield from _missing_rows(context, group)
     first = group.counting[0]
     for stage, manifest in (("bulk", first.bulk_manifest), ("insert", first.insert_manifest)):
@@ -44,13 +46,14 @@ def size_rows(run: str, group: Group) -> Iterator[Row]:
 def gauges(group: Group) -> tuple[Gauge, ...]:
     """Return the layers and rulers that the group was read by, FILES allocated first.
 
-    CLIENT is not among them: logical bytes are no physical footprint.
+    CLIENT is not among them: logical bytes are no physical footprint. Nor are
+    shared extents: a part of what is allocated, and no footprint of its own.
     """
     found = {
         Gauge(reading.layer, reading.ruler)
         for cell in group.counting
         for reading in readings(cell)
-        if reading.layer is not Layer.CLIENT
+        if reading.layer is not Layer.CLIENT and reading.ruler is not Ruler.SHARED
     }
     others = sorted(found - {FILES_ALLOCATED}, key=lambda gauge: (gauge.layer, gauge.ruler))
     return (FILES_ALLOCATED, *others)
@@ -86,6 +89,21 @@ def _gap_rows(context: Context, group: Group, spots: Sequence[Spot]) -> Iterator
         if len(found.values):
             figure = estimate(quotient, [found.values])
             yield context.figure(place, "apparent_per_allocated", "ratio", figure, left_out(found))
+
+
+def _shared_rows(context: Context, group: Group, spots: Sequence[Spot]) -> Iterator[Row]:
+    """Yield the bytes in shared extents, and their share of what is allocated, where told."""
+    for spot in spots:
+        found = sample(
+            group.counting, [absolute(spot, FILES_SHARED), absolute(spot, FILES_ALLOCATED)]
+        )
+        if not len(found.values) or spot == BASELINE:
+            continue
+        place = Place.of(spot, FILES_SHARED)
+        shared = estimate(first_column, [found.values])
+        yield context.figure(place, "footprint_bytes", "byte", shared, left_out(found))
+        share = estimate(quotient, [found.values])
+        yield context.figure(place, "shared_per_allocated", "ratio", share, left_out(found))
 
 
 def _missing_rows(context: Context, group: Group) -> Iterator[Row]:

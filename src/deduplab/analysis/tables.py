@@ -7,14 +7,21 @@ from dataclasses import dataclass
 from typing import Final
 
 from deduplab.analysis.attribution import NOTHING, Attribution, attribute, reclaim_steps
+from deduplab.analysis.groups import ON
 from deduplab.analysis.lookup import DISTANCES, FILES, MOMENTS, Lookup, Subject
 from deduplab.analysis.row import Row
+from deduplab.analysis.storage_layer import Pair, VolumeFinding
 
 ABSENT: Final = "–"  # shown where there is no value; the row tells why
 _LEGEND: Final = (
     "u: bytes for a byte seen first. c: bytes for a byte seen again. eta: 1 = copies are free, "
     "0 = a copy costs what the first one cost. Three values: at flush, at rest, after reclaim. "
     "Reclaimed: the share of bytes that came back after delete, then after each maintenance."
+)
+
+_VOLUMES_LEGEND: Final = (
+    "FILES: allocated bytes of the files. VOLUME: what the file system counts as used. "
+    "dedupe: after equal blocks of the volume were shared."
 )
 
 
@@ -100,9 +107,10 @@ class Finding:
             ]
             near, far = (row.value if row else None for row in rows)
             if near is not None and far is not None:
+                where = " in the files" if ON in self.subject.variant else ""
                 if abs(near - far) < NOTHING:
-                    return "no distance effect"
-                return f"distance effect: {two_digits(near - far)} of eta"
+                    return f"no distance effect{where}"
+                return f"distance effect{where}: {two_digits(near - far)} of eta"
         return ""
 
     def time_of(self, step: Row) -> Row | None:
@@ -147,6 +155,34 @@ def findings_table(answers: Iterable[Finding]) -> Table:
     )
     lines = tuple(_line(finding) for finding in answers)
     return Table("Findings", headers, lines, _LEGEND)
+
+
+def volumes_table(answers: Iterable[VolumeFinding]) -> Table:
+    """Return what volumes show beside the files, one line for each subject and moment."""
+    titles = ["u FILES", "u VOLUME"]
+    titles += [f"eta {name} {layer}" for name in DISTANCES for layer in ("FILES", "VOLUME")]
+    headers = (
+        *(Header(title) for title in ("system", "payload", "grade", "moment")),
+        *(Header(title, "right") for title in titles),
+    )
+    lines = []
+    for finding in answers:
+        for entry in finding.moments:
+            found = [entry.unique_cost, *(entry.efficiencies.get(name) for name in DISTANCES)]
+            lines.append(
+                (
+                    finding.subject.name,
+                    finding.subject.data,
+                    finding.grade,
+                    entry.label,
+                    *(number(row) for pair in found for row in _both_rows(pair)),
+                )
+            )
+    return Table("Below the files: the volume", headers, tuple(lines), _VOLUMES_LEGEND)
+
+
+def _both_rows(pair: Pair | None) -> tuple[Row | None, Row | None]:
+    return (pair.files, pair.volume) if pair else (None, None)
 
 
 def number(row: Row | None) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deduplab.analysis.context import Context, Place, cells_left_out, left_out
-from deduplab.analysis.footprints import Column, Spot, sample, spot_of
+from deduplab.analysis.footprints import Column, Spot, maintenance_moment, sample, spot_of
 from deduplab.analysis.groups import Group
 from deduplab.analysis.row import Row
 from deduplab.analysis.statistics import (
@@ -113,7 +113,7 @@ def _row(
 def _spot(cell: CellResult, measurement: Measurement) -> Spot:
     """Return the whole stage, as timings have no moment; maintenance keeps what it was run on."""
     if measurement.stage is Stage.RECLAIM:
-        return spot_of(cell, measurement, "reclaim")
+        return spot_of(cell, measurement, maintenance_moment(measurement))
     return Spot(measurement.stage, "", measurement.mode or None)
 
 

@@ -13,12 +13,15 @@ import psutil
 
 import deduplab
 from deduplab.units import format_bytes
+from deduplab.volumes import DEDUPE_OPTIONS, DEDUPE_PROGRAM, NONE, file_system, tool_version
 
 _CHANGING: Final = {"workspace free", "load average at start"}
 _PACKAGES = ("numpy", "cryptography", "pyfastcdc", "zstandard", "blake3", "xxhash", "pyarrow")
 
 
-def record(workspace: Path, drivers: Iterable[str] = ()) -> dict[str, str]:
+def record(
+    workspace: Path, drivers: Iterable[str] = (), volumes: Iterable[str] = ()
+) -> dict[str, str]:
     """Return what a reader needs to compare this host with another, as text by name.
 
     Host names, user names and paths are left out on purpose.
@@ -29,6 +32,8 @@ def record(workspace: Path, drivers: Iterable[str] = ()) -> dict[str, str]:
         Where private instances keep their data; its file system is recorded.
     drivers
         Distribution names of drivers whose versions matter.
+    volumes
+        Kinds of volumes that cells lie on: how each is made and mounted, and with which tools.
     """
     memory_bytes = psutil.virtual_memory().total
     load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
@@ -46,6 +51,7 @@ def record(workspace: Path, drivers: Iterable[str] = ()) -> dict[str, str]:
         "load average at start": load,
         "virtualised": _virtualised(),
     }
+    found |= _volumes(volumes)
     for name in sorted({*_PACKAGES, *filter(None, drivers)}):
         try:
             found[f"package {name}"] = version(name)
@@ -66,6 +72,21 @@ def differences(recorded: dict[str, str], now: dict[str, str]) -> list[str]:
         for name in names
         if recorded.get(name) != now.get(name)
     ]
+
+
+def _volumes(kinds: Iterable[str]) -> dict[str, str]:
+    """Return how volumes are made, and the versions of the tools, as text by name."""
+    found: dict[str, str] = {}
+    for kind in kinds:
+        if kind == NONE:
+            continue
+        made_of = file_system(kind)
+        version_words = tool_version(made_of.make[0]) or "its tools are missing"
+        found[f"volume {kind}"] = f"{made_of.words} ({version_words})"
+        if made_of.shares:
+            words = tool_version(DEDUPE_PROGRAM) or "missing"
+            found["volume dedupe"] = f"{words}; {' '.join(DEDUPE_OPTIONS)}"
+    return found
 
 
 def _os_name() -> str:

@@ -37,15 +37,15 @@ class Estimate:
 
 def estimate(plan: Plan, cells: tuple[Cell, ...]) -> Estimate:
     """Return what these cells of a plan will take."""
-    largest_bytes = plan.logical_bytes * plan.scale
+    largest_bytes = plan.dataset_bytes
+    instance_bytes = _DISK_FACTOR * largest_bytes + _DISK_FLOOR_BYTES
+    volume_bytes = max((cell.volume_bytes for cell in cells), default=0)
     return Estimate(
         cells=len(cells),
         stages=sum(len(cell.stages) for cell in cells),
         logical_bytes=sum(_handed_over_bytes(cell) for cell in cells),
-        disk_bytes=_DISK_FACTOR * largest_bytes
-        + _DISK_FLOOR_BYTES
-        + _RESULT_BYTES_PER_CELL * len(cells),
-        duration_s=sum(_duration_s(cell) for cell in cells),
+        disk_bytes=max(instance_bytes, volume_bytes) + _RESULT_BYTES_PER_CELL * len(cells),
+        duration_s=sum(duration_s(cell) for cell in cells),
     )
 
 
@@ -55,7 +55,8 @@ def _handed_over_bytes(cell: Cell) -> int:
     return loads * cell.bulk.logical_bytes + insert_bytes
 
 
-def _duration_s(cell: Cell) -> float:
+def duration_s(cell: Cell) -> float:
+    """Return what one cell may take, in seconds; coarse, as :class:`Estimate` says."""
     entry = registry.system(cell.system)
     rests = 1 + sum(stage is not Stage.READ for stage in cell.stages)
     rest_s = cell.rest.window_s * rests if entry.capabilities().background_work else 0.0

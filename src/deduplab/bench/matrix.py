@@ -7,10 +7,12 @@ import itertools
 import random
 from collections.abc import Iterable, Iterator
 
+from deduplab import volume_table
 from deduplab.config import Plan, SystemPlan
-from deduplab.datasets import PAYLOADS, build_dataset
+from deduplab.datasets import PAYLOADS, build_dataset, missing_source
 from deduplab.errors import DatasetError, PlanError
-from deduplab.model import Cell, DatasetSpec, Stage
+from deduplab.model import DEDUPE_MODES, Cell, DatasetSpec, Stage
+from deduplab.volumes import NONE
 
 # The insert stage stores payloads of its own, so that its copies are copies of each other and
 # never of what bulk stored: its grade is then as exact as that of bulk.
@@ -45,9 +47,24 @@ def check_datasets(cells: Iterable[Cell]) -> None:
             raise type(error)(f"the data of stage {stage} ({kind}): {error}") from error
 
 
+def without_data(cells: Iterable[Cell]) -> dict[str, str]:
+    """Return the cells whose real data is not here, by id, with the reason and what to do."""
+    reasons: dict[str, str] = {}
+    found: dict[tuple[str, str | None], str] = {}
+    for cell in cells:
+        spec = cell.bulk
+        kind = (spec.payload, spec.source)
+        if kind not in found:
+            found[kind] = missing_source(spec)
+        if found[kind]:
+            reasons[cell.cell_id] = found[kind]
+    return reasons
+
+
 def _unfold(plan: Plan) -> Iterator[Cell]:
     for system in plan.systems:
-        for variant, layout, payload, placement, grade, repetition in itertools.product(
+        for volume, variant, layout, payload, placement, grade, repetition in itertools.product(
+            plan.volumes,
             system.variants,
             plan.layouts,
             plan.payloads,
@@ -58,7 +75,7 @@ def _unfold(plan: Plan) -> Iterator[Cell]:
             for distance in plan.distances if grade else ("none",):
                 bulk = DatasetSpec(
                     payload=payload,
-                    logical_bytes=plan.logical_bytes * plan.scale,
+                    logical_bytes=plan.dataset_bytes,
                     object_bytes=plan.object_bytes,
                     grade_percent=grade,
                     distance=distance,
@@ -72,12 +89,19 @@ def _unfold(plan: Plan) -> Iterator[Cell]:
                     copies=plan.copies,
                     vary=plan.vary,
                 )
-                yield _cell(plan, system, variant, layout, bulk, repetition)
+                yield _cell(plan, system, volume, variant, layout, bulk, repetition)
 
 
 def _cell(
-    plan: Plan, system: SystemPlan, variant: str, layout: str, bulk: DatasetSpec, repetition: int
+    plan: Plan,
+    system: SystemPlan,
+    volume: str,
+    variant: str,
+    layout: str,
+    bulk: DatasetSpec,
+    repetition: int,
 ) -> Cell:
+    insert = _insert_part(plan, bulk) if Stage.INSERT in plan.stages else None
     return Cell(
         system=system.name,
         variant=variant,
@@ -85,17 +109,26 @@ def _cell(
         durability=plan.durability,
         stages=plan.stages,
         bulk=bulk,
-        insert=_insert_part(plan, bulk) if Stage.INSERT in plan.stages else None,
+        insert=insert,
         repetition=repetition,
         batch_bytes=plan.batch_bytes,
         read_objects=plan.read_objects,
         delete_mode=system.delete_mode,
-        reclaim_modes=system.reclaim_modes,
+        reclaim_modes=_reclaim_modes(system, volume),
         cache=plan.cache,
         rest=plan.rest,
         deadline_s=plan.cell_deadline_s,
         remote=system.remote,
         on_disk=plan.on_disk,
+        volume=volume,
+        volume_bytes=volume_table.size_of(volume, plan.volume_bytes, bulk, insert),
+    )
+
+
+def _reclaim_modes(system: SystemPlan, volume: str) -> tuple[str, ...]:
+    """Return the modes of a cell: without a volume there is nothing that could share blocks."""
+    return tuple(
+        mode for mode in system.reclaim_modes if volume != NONE or mode not in DEDUPE_MODES
     )
 
 

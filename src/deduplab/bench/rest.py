@@ -13,7 +13,7 @@ _MOST_CURVE_POINTS: Final = 2000
 
 
 def wait_for_rest(
-    size_bytes: Callable[[], int],
+    size_bytes: Callable[[], int | None],
     idle_signals: Callable[[], Mapping[str, int]],
     settings: RestSettings,
     *,
@@ -29,7 +29,8 @@ def wait_for_rest(
     Parameters
     ----------
     size_bytes
-        Returns the allocated bytes of the system's files now.
+        Returns the allocated bytes of the system's files now; None where no layer tells a
+        size (a remote system that does not say its own): then the signals alone decide.
     idle_signals
         Returns the system's counts of work under way; all zero is idle.
 
@@ -37,7 +38,7 @@ def wait_for_rest(
     -------
     Rest
         With the curve of (nanoseconds since the call, bytes), thinned where
-        nothing changed.
+        nothing changed; empty where no layer tells a size.
     """
     began = time.perf_counter_ns()
     window_ns = int(settings.window_s * 1e9) if background_work else 0
@@ -49,12 +50,13 @@ def wait_for_rest(
         busy = {name: value for name, value in idle_signals().items() if value}
         current_bytes = size_bytes()
         now = time.perf_counter_ns() - began
-        changed = not curve or curve[-1][1] != current_bytes
+        changed = current_bytes is not None and (not curve or curve[-1][1] != current_bytes)
         if changed or busy:
             quiet_since = None if busy else now
         elif quiet_since is None:
             quiet_since = now
-        _extend(curve, now, current_bytes)
+        if current_bytes is not None:
+            _extend(curve, now, current_bytes)
         if not busy and not changed and quiet_since is not None and now - quiet_since >= window_ns:
             return Rest(settled=True, waited_ns=now, curve=tuple(curve))
         if now >= deadline_ns:

@@ -12,6 +12,7 @@ from typing import Final
 
 from deduplab import registry
 from deduplab.adapter import Adapter, Capabilities
+from deduplab.bench.cause import causes_told
 from deduplab.bench.containers import Containers
 from deduplab.bench.rest import wait_for_rest
 from deduplab.bench.storage_io import storage_write_bytes
@@ -30,29 +31,39 @@ from deduplab.model import (
 from deduplab.probe import Probe
 from deduplab.probes.engine import EngineProbe
 from deduplab.probes.files import FilesProbe
+from deduplab.probes.shared import SharedExtentsProbe
+from deduplab.probes.volume import VolumeProbe
 from deduplab.record import RecordType
 from deduplab.remote import RemoteServer
 from deduplab.server import Endpoint, Server
+from deduplab.versions import check_version
+from deduplab.volumes import NONE, file_system, mounted, require_sharing, share_blocks
 
 NAMESPACE: Final = "deduplab-lab"
 
-_NOT_HERE: Final = (
-    Missing(
-        Layer.VOLUME, "the volume holds other data too, so its used space is not this system's"
-    ),
-    Missing(Layer.REPLICAS, "one instance without replication: FILES is its only copy"),
+_NO_REPLICAS: Final = Missing(
+    Layer.REPLICAS, "one instance without replication: FILES is its only copy"
+)
+_NO_VOLUME: Final = Missing(
+    Layer.VOLUME,
+    "the file system holds other data too, so its used space is not this system's; "
+    'volume = "..." in the plan gives the instance one of its own',
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Rig:
-    """One system under test, up and empty, with everything that the lifecycle asks of it."""
+    """One system under test, up and empty, with everything that the lifecycle asks of it.
+
+    ``volume`` is None where the instance lies on the workspace's own file system.
+    """
 
     adapter: Adapter
     server: Server
     capabilities: Capabilities
     probes: tuple[Probe, ...]
     files: FilesProbe | None
+    volume: VolumeProbe | None = None
 
     def footprint(self, live_logical_bytes: int) -> Footprint:
         """Read every layer now; what can't be read is missing, with the reason."""
@@ -65,7 +76,7 @@ class Rig:
                 time.time_ns(),
             )
         ]
-        missing = list(_NOT_HERE)
+        missing = [_NO_REPLICAS] if self.volume else [_NO_VOLUME, _NO_REPLICAS]
         if self.files is None:
             missing.append(Missing(Layer.FILES, "the instance's files can't be seen from here"))
         for probe in self.probes:
@@ -85,26 +96,66 @@ class Rig:
         )
 
     def settled(self, name: str, settings: RestSettings, live_logical_bytes: int) -> Moment:
-        """Wait for rest, then read the footprint; again if something moved in between."""
+        """Wait for rest, then read the footprint; again if something moved in between.
+
+        A volume writes out first what it still holds back, since that may change
+        what it has allocated to files.
+        """
         deadline = time.monotonic() + settings.deadline_s
         while True:
+            if self.volume:
+                self.volume.sync()
             rest = self.rest(settings)
             footprint = self.footprint(live_logical_bytes)
             files = footprint.reading(Layer.FILES)
             still = files is None or files.total_bytes == rest.curve[-1][1]
-            if still or not rest.settled:
+            if (still and self._volume_is_still(footprint)) or not rest.settled:
                 return Moment(name, footprint, rest)
             if time.monotonic() >= deadline:
                 return Moment(name, footprint, dataclasses.replace(rest, settled=False))
+
+    def can_dedupe(self, mode: str) -> bool:
+        """Whether there is a volume whose blocks can be shared, and the program that does it."""
+        try:
+            require_sharing(self.volume.made_of if self.volume else None, mode)
+        except Unsupported:
+            return False
+        return True
+
+    def dedupe(self, mode: str, deadline_s: float) -> None:
+        """Share equal blocks of the volume, by extents (``dedupe``) or ``dedupe-blocks``.
+
+        Raises
+        ------
+        Unsupported
+            Without a volume that can share blocks, or the program that does it.
+        OperationFailed
+            If it fails, or is not done by the deadline.
+        """
+        require_sharing(self.volume.made_of if self.volume else None, mode)
+        assert self.volume is not None
+        self.volume.sync()
+        directory = self.volume.directory
+        share_blocks(directory, directory.with_name(f"{directory.name}.hashes"), deadline_s, mode)
+
+    def _volume_is_still(self, footprint: Footprint) -> bool:
+        """Whether the volume says again what it said in a footprint."""
+        before = footprint.reading(Layer.VOLUME)
+        if self.volume is None or before is None:
+            return True
+        return self.volume.measure()[0].total_bytes == before.total_bytes
 
     def storage_write_bytes(self) -> int | None:
         """Return what the system's processes have written to storage so far, or None."""
         return storage_write_bytes(self.server.processes())
 
-    def _size_bytes(self) -> int:
+    def _size_bytes(self) -> int | None:
         if self.files is not None:
             return self.files.allocated_bytes()
-        return self.adapter.engine_reading().total_bytes
+        try:
+            return self.adapter.engine_reading().total_bytes
+        except ProbeError:  # the footprint says why
+            return None
 
 
 @contextmanager
@@ -119,42 +170,67 @@ def bring_up(cell: Cell, workspace: Path, record_type: RecordType | None = None)
         If the system does not offer the cell's variant, layout or durability.
     SystemUnavailable
         If the system can't be brought up.
+
+    Where the cell has a volume, everything that the instance keeps lies on it.
     """
     entry = registry.system(cell.system)
     adapter_class = entry.adapter_class()
     _check_offered(cell, adapter_class.capabilities)
-    server = (
-        RemoteServer(cell.remote, workspace, cell.durability)
-        if cell.remote
-        else entry.server_class()(workspace, variant=cell.variant, durability=cell.durability)
-    )
     across = cell.bulk.placement == "across"
     adapter = Containers(adapter_class(), adapter_class()) if across else adapter_class()
     with ExitStack() as stack:
-        stack.callback(server.stop)
-        endpoint = server.start()
-        stack.callback(adapter.close)
-        adapter.open(endpoint)
-        adapter.create(
-            NAMESPACE,
-            layout=cell.layout,
-            variant=cell.variant,
-            durability=cell.durability,
-            record_type=record_type,
+        volume = None
+        if cell.volume != NONE:
+            volume = stack.enter_context(_volume(cell, workspace))
+            workspace = volume.directory
+        server = (
+            RemoteServer(cell.remote, workspace, cell.durability)
+            if cell.remote
+            else entry.server_class()(workspace, variant=cell.variant, durability=cell.durability)
         )
-        yield watched(adapter, server, endpoint)
-        adapter.destroy()
+        stack.callback(server.stop)
+        with causes_told(server, "its start"):
+            endpoint = server.start()
+            stack.callback(adapter.close)
+            adapter.open(endpoint)
+            check_version(entry.name, adapter.identity().version, entry.versions)
+            adapter.create(
+                NAMESPACE,
+                layout=cell.layout,
+                variant=cell.variant,
+                durability=cell.durability,
+                record_type=record_type,
+            )
+        yield watched(adapter, server, endpoint, volume)
+        if cell.remote or server.processes():  # else it ended, and a client would wait for it
+            with causes_told(server, "the end"):
+                adapter.destroy()
 
 
-def watched(adapter: Adapter, server: Server, endpoint: Endpoint) -> Rig:
+@contextmanager
+def _volume(cell: Cell, workspace: Path) -> Iterator[VolumeProbe]:
+    """Mount the cell's volume in the workspace, and give the probe that reads it."""
+    directory = workspace / "volume"
+    directory.mkdir()
+    with mounted(cell.volume, cell.volume_bytes, directory):
+        yield VolumeProbe(directory, file_system(cell.volume))
+
+
+def watched(
+    adapter: Adapter, server: Server, endpoint: Endpoint, volume: VolumeProbe | None = None
+) -> Rig:
     """Put the probes of every layer that can be seen on an open adapter."""
     probes: list[Probe] = []
     files = None
     if endpoint.directory is not None:
         files = FilesProbe(endpoint.directory, adapter.file_components)
         probes.append(files)
+        if volume and volume.made_of.shares:
+            probes.append(SharedExtentsProbe(endpoint.directory))
     probes.append(EngineProbe(adapter.engine_reading))
-    return Rig(adapter, server, adapter.capabilities, tuple(probes), files)
+    if volume:
+        probes.append(volume)
+    return Rig(adapter, server, adapter.capabilities, tuple(probes), files, volume)
 
 
 def _check_offered(cell: Cell, offers: Capabilities) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,15 +11,16 @@ from rich.console import Console
 
 from deduplab import registry
 from deduplab.bench import environment, matrix
-from deduplab.bench.estimate import estimate
+from deduplab.bench.estimate import duration_s, estimate
 from deduplab.bench.runner import Tally, run_campaign
-from deduplab.cli.progress import ConsoleProgress
+from deduplab.cli.progress import ConsoleProgress, TimeLeft
 from deduplab.config import Plan
 from deduplab.errors import StoreError
 from deduplab.executors.local import LocalExecutor
 from deduplab.executors.workspace import check_space, sweep
 from deduplab.model import Cell
-from deduplab.store import Run, RunHeader, run_directories
+from deduplab.scale import told
+from deduplab.store import PlannedCell, Run, RunHeader, run_directories
 
 
 def unfinished_run(runs: Path, plan: Plan) -> Run | None:
@@ -61,11 +63,12 @@ def new_run(runs: Path, plan: Plan, workspace: Path, only: tuple[str, ...] = ())
         run_id=root.name,
         plan_name=plan.name,
         plan_digest=plan.digest,
-        scale=plan.scale,
+        scale=told(plan.scale),
         created_unix_ns=now,
         cell_ids=tuple(cell.cell_id for cell in cells),
         environment=environment_now(plan, workspace),
         only=only,
+        planned=tuple(map(PlannedCell.of, cells)),
     )
     return Run.create(root, header, plan.text)
 
@@ -73,7 +76,7 @@ def new_run(runs: Path, plan: Plan, workspace: Path, only: tuple[str, ...] = ())
 def environment_now(plan: Plan, workspace: Path) -> dict[str, str]:
     """Return the environment record of this host for a plan."""
     drivers = [registry.system(system.name).driver for system in plan.systems]
-    return environment.record(workspace, drivers)
+    return environment.record(workspace, drivers, plan.volumes)
 
 
 def unlike(run: Run, plan: Plan, workspace: Path) -> list[str]:
@@ -81,8 +84,16 @@ def unlike(run: Run, plan: Plan, workspace: Path) -> list[str]:
     return environment.differences(run.header.environment, environment_now(plan, workspace))
 
 
-def perform(run: Run, plan: Plan, workspace: Path, console: Console) -> Tally:
+def perform(
+    run: Run,
+    plan: Plan,
+    workspace: Path,
+    console: Console,
+    left_out: Mapping[str, str] | None = None,
+) -> Tally:
     """Run what is left of a run: sweep, check the disk, and execute with live progress.
+
+    ``left_out`` has the cells that are not to be run now, by id, with the reason.
 
     Raises
     ------
@@ -104,8 +115,16 @@ def perform(run: Run, plan: Plan, workspace: Path, console: Console) -> Tally:
         committed = run.committed_ids()
         waiting: tuple[Cell, ...] = tuple(c for c in cells if c.cell_id not in committed)
         executor = LocalExecutor(run, workspace, tuple(system.name for system in plan.systems))
-        guess_s = expected.duration_s / max(1, expected.cells)
-        with ConsoleProgress(
-            console, waiting, len(cells) - len(waiting), len(cells), guess_s
-        ) as progress:
-            return run_campaign(run, cells, executor, progress)
+        time_left = TimeLeft(waiting, duration_s, measured_s(run))
+        done = len(cells) - len(waiting)
+        with ConsoleProgress(console, time_left, done, len(cells)) as progress:
+            return run_campaign(run, cells, executor, progress, left_out)
+
+
+def measured_s(run: Run) -> dict[tuple[str, str], list[float]]:
+    """Return what the committed cells of a run took in seconds, by system and variant."""
+    taken_s: dict[tuple[str, str], list[float]] = {}
+    for result in run.cells():
+        duration_s = (result.finished_unix_ns - result.started_unix_ns) / 1e9
+        taken_s.setdefault((result.cell.system, result.cell.variant), []).append(duration_s)
+    return taken_s

@@ -7,6 +7,7 @@ import json
 import re
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -90,7 +91,8 @@ def command(systems: str, workspace: Path, as_json: bool) -> None:
         console.print(_table(found))
         for row in found:
             if row.reason:
-                console.print(f"{row.system}: {row.reason}", highlight=False, soft_wrap=True)
+                words = f"{row.system}: {row.reason}"
+                console.print(words, markup=False, highlight=False, soft_wrap=True)
     wanting = [row.system for row in found if row.status != "ready"]
     if named and wanting:
         raise SystemUnavailable(f"not ready: {', '.join(wanting)}; see above")
@@ -122,6 +124,9 @@ class _Silent:
         pass
 
     def cell_ended(self, cell: Cell, outcome: Outcome, done: int, total: int) -> None:
+        pass
+
+    def not_run(self, cells: Sequence[Cell], reason: str) -> None:
         pass
 
 

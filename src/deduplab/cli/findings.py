@@ -9,7 +9,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from deduplab.analysis import Calibration, Row, calibrate, findings
+from deduplab.analysis import Calibration, Row, calibrate, findings, tables
+from deduplab.analysis.storage_layer import volume_findings
+from deduplab.analysis.tables import volumes_table
 from deduplab.store import Run
 
 _STYLES = {"passed": "green", "failed": "bold red", "incomplete": "yellow", "reported": "dim"}
@@ -23,8 +25,17 @@ def write_report(run: Run, found: list[Row], page: Path | None = None) -> Path:
 
 
 def print_findings(run: Run, rows: list[Row], console: Console) -> None:
-    """Print the table of findings, and the calibration verdict below it."""
-    found = findings(rows)
+    """Print the tables of findings and of volumes, and the calibration verdict below them."""
+    _print_table(findings(rows), console)
+    volumes = volumes_table(volume_findings(rows))
+    if volumes.lines:
+        console.print()
+        _print_table(volumes, console)
+    calibration = calibrate(run)
+    console.print(calibration.summary, style=_STYLES[calibration.verdict], soft_wrap=True)
+
+
+def _print_table(found: tables.Table, console: Console) -> None:
     table = Table(title=found.title, title_justify="left", caption=found.note, show_lines=False)
     table.caption_justify = "left"
     last = found.headers[-1]
@@ -41,8 +52,6 @@ def print_findings(run: Run, rows: list[Row], console: Console) -> None:
         console.print(found.to_text(), highlight=False, soft_wrap=True, markup=False)
     else:
         console.print(table)
-    calibration = calibrate(run)
-    console.print(calibration.summary, style=_STYLES[calibration.verdict], soft_wrap=True)
 
 
 def calibration_table(calibration: Calibration) -> Table:

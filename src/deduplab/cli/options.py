@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
 
+from deduplab.errors import PlanError
 from deduplab.executors.workspace import WORKSPACE_VARIABLE, default_workspace
+from deduplab.scale import parse_scale
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 RUNS_VARIABLE: Final = "DEDUPLAB_RUNS"
+
+
+def _scale(context: click.Context, option: click.Parameter, value: str) -> Fraction:
+    """Read the factor, exactly; what is none is a wrong argument."""
+    try:
+        return parse_scale(value)
+    except PlanError as error:
+        raise click.BadParameter(str(error), context, option) from error
 
 
 def runs_option(command: _Command) -> _Command:
@@ -49,10 +60,11 @@ def plan_argument(command: _Command) -> _Command:
         ),
         click.option(
             "--scale",
-            type=click.IntRange(min=1),
-            default=1,
+            metavar="FACTOR",
+            callback=_scale,
+            default="1",
             show_default=True,
-            help="Make every dataset that many times larger.",
+            help="Make every dataset that many times larger; smaller with 0.001 or 1/1000.",
         ),
         click.argument("plan_path", metavar="PLAN", type=click.Path(path_type=Path)),
     ):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
+from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import click
@@ -12,9 +14,11 @@ from rich.console import Console
 from rich.table import Table
 
 from deduplab import config
-from deduplab.bench import matrix
-from deduplab.bench.estimate import Estimate, estimate
-from deduplab.cli.options import plan_argument, split_only
+from deduplab.bench import preflight
+from deduplab.bench.estimate import Estimate, duration_s, estimate
+from deduplab.cli.campaign import measured_s, unfinished_run
+from deduplab.cli.options import plan_argument, runs_option, split_only
+from deduplab.cli.progress import TimeLeft
 from deduplab.model import Cell
 from deduplab.units import format_bytes, format_seconds
 
@@ -26,20 +30,25 @@ from deduplab.units import format_bytes, format_seconds
     "\b\n"
     "  deduplab plan plans/quick.toml\n"
     "  deduplab plan plans/quick.toml --scale 100 --cells\n"
+    "  deduplab plan plans/seed-864.toml --scale 1/1024\n"
     "  deduplab plan plans/quick.toml --json",
 )
 @plan_argument
+@runs_option
 @click.option("--cells", "show_cells", is_flag=True, help="Show every cell, in execution order.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with every cell.")
-def command(plan_path: Path, scale: int, only: str, show_cells: bool, as_json: bool) -> None:
+def command(
+    plan_path: Path, scale: Fraction, only: str, runs: Path, show_cells: bool, as_json: bool
+) -> None:
     """Check PLAN and show its cells, logical bytes, disk needed and a time estimate.
 
-    Nothing is started. A plan with an unknown name or key is refused with its
+    Nothing is started. Where a run of exactly this is unfinished, the time left is told by
+    what its cells took. A plan with an unknown name or key is refused with its
     line and the nearest valid name (exit code 2).
     """
     plan = config.load(plan_path, scale=scale, only=split_only(only))
-    cells = matrix.cells(plan)
-    matrix.check_datasets(cells)
+    found = preflight.check(plan)
+    cells = found.cells
     expected = estimate(plan, cells)
     if as_json:
         rows = [{"cell_id": cell.cell_id, **dataclasses.asdict(cell)} for cell in cells]
@@ -49,6 +58,7 @@ def command(plan_path: Path, scale: int, only: str, show_cells: bool, as_json: b
                     "plan": plan.name,
                     "digest": plan.digest,
                     "estimate": dataclasses.asdict(expected),
+                    "not_run": found.left_out,
                     "cells": rows,
                 },
                 indent=2,
@@ -61,6 +71,24 @@ def command(plan_path: Path, scale: int, only: str, show_cells: bool, as_json: b
         for number, cell in enumerate(cells, start=1):
             console.print(f"{number:5}  {cell.cell_id}  {cell.label}", highlight=False)
     _print_estimate(console, plan, expected)
+    for reason, count in Counter(found.left_out.values()).items():
+        console.print(f"not run: {count} cells: {reason}", markup=False, highlight=False)
+    for line in _measured(runs, plan, cells):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _measured(runs: Path, plan: config.Plan, cells: tuple[Cell, ...]) -> Iterator[str]:
+    """Word how far the unfinished run of this plan is, and what is left by what its cells took."""
+    run = unfinished_run(runs, plan)
+    if run is None:
+        return
+    committed = run.committed_ids()
+    waiting = [cell for cell in cells if cell.cell_id not in committed]
+    left_s = TimeLeft(waiting, duration_s, measured_s(run)).left_s()
+    yield (
+        f"unfinished: {run.header.run_id}, {len(committed)} of {len(cells)} cells are committed; "
+        f"about {format_seconds(left_s)} are left by what they took"
+    )
 
 
 def _per_system(plan: config.Plan, cells: tuple[Cell, ...]) -> Table:
@@ -93,8 +121,7 @@ def _print_estimate(console: Console, plan: config.Plan, expected: Estimate) -> 
         ("stages", " > ".join(plan.stages)),
         (
             "one dataset",
-            f"{format_bytes(plan.logical_bytes * plan.scale)} in objects of "
-            f"{format_bytes(plan.object_bytes)}",
+            f"{format_bytes(plan.dataset_bytes)} in objects of {format_bytes(plan.object_bytes)}",
         ),
         ("cells", f"{expected.cells} with {expected.stages} stages"),
         ("logical bytes", f"{format_bytes(expected.logical_bytes)} handed over in all"),

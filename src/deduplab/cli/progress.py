@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from rich.console import Console
 from rich.live import Live
@@ -19,29 +20,56 @@ _PLAIN_EVERY_S = 5.0
 
 
 class TimeLeft:
-    """Estimates the time left from what cells of the same system took so far."""
+    """Estimates the time left: systems differ, so each goes by what its own cells took.
 
-    def __init__(self, cells: tuple[Cell, ...], guess_s: float) -> None:
-        self._waiting: dict[tuple[str, str], int] = defaultdict(int)
-        self._taken: dict[tuple[str, str], list[float]] = defaultdict(list)
-        self._guess_s = guess_s
-        for cell in cells:
-            self._waiting[_kind(cell)] += 1
+    Parameters
+    ----------
+    cells
+        The cells still to run.
+    guess_s
+        Tells what a cell may take before anything was measured, in seconds.
+    taken_s
+        Seconds of cells that ended before, by system and variant.
+    """
+
+    def __init__(
+        self,
+        cells: Iterable[Cell],
+        guess_s: Callable[[Cell], float],
+        taken_s: Mapping[tuple[str, str], Sequence[float]] | None = None,
+    ) -> None:
+        self._waiting = {cell.cell_id: cell for cell in cells}
+        self._guesses_s = {cell_id: guess_s(cell) for cell_id, cell in self._waiting.items()}
+        self._taken_s: dict[tuple[str, str], list[float]] = defaultdict(list)
+        for kind, durations_s in (taken_s or {}).items():
+            self._taken_s[kind] += durations_s
+        self._guessed_s = self._needed_s = 0.0
 
     def ended(self, cell: Cell, duration_s: float) -> None:
         """Count a cell that ended."""
-        self._waiting[_kind(cell)] -= 1
-        self._taken[_kind(cell)].append(duration_s)
+        if self._waiting.pop(cell.cell_id, None) is None:
+            return
+        self._taken_s[_kind(cell)].append(duration_s)
+        self._guessed_s += self._guesses_s[cell.cell_id]
+        self._needed_s += duration_s
+
+    def dropped(self, cells: Iterable[Cell]) -> None:
+        """Leave cells out that are not run."""
+        for cell in cells:
+            self._waiting.pop(cell.cell_id, None)
 
     def left_s(self) -> float:
-        """Return the seconds left: each system's own mean, else the mean of all, else a guess."""
-        every = [value for values in self._taken.values() for value in values]
-        overall = sum(every) / len(every) if every else self._guess_s
-        left = 0.0
-        for kind, waiting in self._waiting.items():
-            taken = self._taken.get(kind, [])
-            left += waiting * (sum(taken) / len(taken) if taken else overall)
-        return left
+        """Return the seconds left.
+
+        For each waiting cell that is the mean of what cells of its system and variant
+        took; before one has ended, the guess, corrected by how far guesses were off.
+        """
+        off = self._needed_s / self._guessed_s if self._guessed_s else 1.0
+        left_s = 0.0
+        for cell_id, cell in self._waiting.items():
+            taken_s = self._taken_s.get(_kind(cell))
+            left_s += sum(taken_s) / len(taken_s) if taken_s else off * self._guesses_s[cell_id]
+        return left_s
 
 
 class ConsoleProgress:
@@ -51,19 +79,15 @@ class ConsoleProgress:
     ----------
     console
         Where to show it.
-    cells
-        The cells still to run.
+    time_left
+        Estimates the time left.
     done, total
-        How many are committed already, and how many there are.
-    guess_s
-        Seconds a cell may take, until one has ended.
+        How many cells are committed already, and how many there are.
     """
 
-    def __init__(
-        self, console: Console, cells: tuple[Cell, ...], done: int, total: int, guess_s: float
-    ) -> None:
+    def __init__(self, console: Console, time_left: TimeLeft, done: int, total: int) -> None:
         self._console = console
-        self._time_left = TimeLeft(cells, guess_s)
+        self._time_left = time_left
         self._done = done
         self._total = total
         self._began = time.monotonic()
@@ -71,6 +95,7 @@ class ConsoleProgress:
         self._cell_began = self._began
         self._stage = ""
         self._last_plain = 0.0
+        self._told: set[str] = set()
         self._live = (
             Live(console=console, auto_refresh=False, transient=True)
             if console.is_terminal
@@ -105,13 +130,23 @@ class ConsoleProgress:
         self._done = done
         if not outcome.ok:
             mark = Text(f"{outcome.kind.value:11} ", style=_MARKS[outcome.kind.value])
-            self._console.print(mark + Text(f"{cell.label}: {outcome.reason}"))
+            self._console.print(mark + Text(f"{cell.label}: {outcome.reason}"), soft_wrap=True)
         if self._live:
             self._show()
         elif now - self._last_plain >= _PLAIN_EVERY_S or done == total:
             self._last_plain = now
             left = format_seconds(self._time_left.left_s())
             self._console.print(f"{done:5}/{total}  {left:>9} left  {cell.label}", highlight=False)
+
+    def not_run(self, cells: Sequence[Cell], reason: str) -> None:
+        """Take these cells out of the time left, and say once why."""
+        self._time_left.dropped(cells)
+        names = ", ".join(dict.fromkeys(map(_name, cells)))
+        mark = Text(f"{'not run':11} ", style="yellow")
+        words = f"{names}, {len(cells)} cells: {reason}"
+        if words not in self._told:  # a system is tried once more at the end
+            self._told.add(words)
+            self._console.print(mark + Text(words), soft_wrap=True)
 
     def _show(self) -> None:
         if not self._live or self._cell is None:
@@ -126,6 +161,10 @@ class ConsoleProgress:
             Text(self._stage, style="cyan"),
         )
         self._live.update(line, refresh=True)
+
+
+def _name(cell: Cell) -> str:
+    return cell.system if cell.variant == "default" else f"{cell.system}/{cell.variant}"
 
 
 def _kind(cell: Cell) -> tuple[str, str]:

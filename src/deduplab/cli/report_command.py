@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
 from rich.console import Console
 
 from deduplab.analysis import export_json, rows
+from deduplab.analysis.census import census_of
 from deduplab.cli.findings import print_findings, write_report
 from deduplab.cli.options import runs_option
+from deduplab.cli.ran import print_ran
+from deduplab.errors import PlanError
 from deduplab.store import find_run
 
 
@@ -19,23 +23,40 @@ from deduplab.store import find_run
     epilog="Examples:\n\n\b\n"
     "  deduplab report latest                    write report.html and show the findings\n"
     "  deduplab report latest -o /tmp/page.html\n"
+    "  deduplab report latest --coverage         what ran, what did not, and why\n"
     "  deduplab report latest --json | jq '.[] | select(.metric == \"dedup_efficiency\")'",
 )
 @click.argument("run_name", metavar="RUN", default="latest")
 @runs_option
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="The page.")
-@click.option("--json", "as_json", is_flag=True, help="Print every figure as rows; write no page.")
-def command(run_name: str, runs: Path, output: Path | None, as_json: bool) -> None:
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print every figure as rows (or what --coverage counts); write no page.",
+)
+@click.option("--coverage", is_flag=True, help="Only count what ran and what did not, and why.")
+def command(run_name: str, runs: Path, output: Path | None, as_json: bool, coverage: bool) -> None:
     """Write the report of RUN (a path, an id, or 'latest') as one HTML file that opens offline.
 
     A run that is not finished gives a report of what is committed so far.
     """
     run = find_run(runs, run_name)
+    if coverage and output:
+        raise PlanError("--coverage writes no page; drop -o")
+    console = Console()
+    if coverage:
+        ran = census_of(run)
+        if as_json:
+            click.echo(json.dumps(ran.as_dict(), indent=2))
+        else:
+            print_ran(ran, console)
+        return
     found = rows(run)
     if as_json:
         click.echo(export_json(found), nl=False)
         return
     page = write_report(run, found, output)
-    console = Console()
     print_findings(run, found, console)
+    print_ran(census_of(run), console)
     console.print(f"\nreport: {page}", soft_wrap=True, highlight=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import click
@@ -11,10 +12,12 @@ from rich.console import Console
 
 from deduplab import config
 from deduplab.analysis import rows
-from deduplab.bench import matrix
+from deduplab.analysis.census import census_of
+from deduplab.bench import preflight
 from deduplab.cli import campaign
 from deduplab.cli.findings import print_findings, write_report
 from deduplab.cli.options import plan_argument, runs_option, split_only, workspace_option
+from deduplab.cli.ran import print_ran
 from deduplab.errors import OperationFailed, PlanError, SystemUnavailable
 from deduplab.executors.workspace import prepared
 from deduplab.model import OutcomeKind
@@ -29,6 +32,7 @@ from deduplab.units import format_seconds
     "\b\n"
     "  deduplab run plans/quick.toml                 the first run, under five minutes\n"
     "  deduplab run plans/quick.toml --scale 10      the same, ten times larger\n"
+    "  deduplab run plans/seed-864.toml --scale 1/1024   a cluster's plan on a laptop\n"
     "  deduplab run plans/quick.toml --only sqlite   one system of the plan\n"
     "  deduplab run plans/quick.toml --resume latest go on with a run by name",
 )
@@ -40,7 +44,7 @@ from deduplab.units import format_seconds
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON, nothing else.")
 def command(
     plan_path: Path,
-    scale: int,
+    scale: Fraction,
     only: str,
     runs: Path,
     workspace: Path,
@@ -58,19 +62,22 @@ def command(
         raise PlanError("--fresh and --resume exclude each other")
     console = Console(stderr=as_json)
     plan = config.load(plan_path, scale=scale, only=split_only(only))
-    matrix.check_datasets(matrix.cells(plan))
+    found = preflight.check(plan)
     workspace = prepared(workspace)
     run = _chosen_run(plan, runs, workspace, fresh, resume, split_only(only), console)
     began = time.monotonic()
-    tally = campaign.perform(run, plan, workspace, console)
+    tally = campaign.perform(run, plan, workspace, console, found.left_out)
     taken = format_seconds(time.monotonic() - began)
     counts = ", ".join(f"{count} {kind.value}" for kind, count in sorted(tally.ended.items()))
+    if tally.not_run:
+        counts = f"{counts or 'none ended'}; {tally.not_run} not run, the same command tries again"
     console.print(
         f"{sum(tally.ended.values())} cells in {taken}: {counts or 'none were left to run'}",
         highlight=False,
     )
-    found = rows(run)
-    report = write_report(run, found)
+    figures = rows(run)
+    report = write_report(run, figures)
+    ran = census_of(run)
     if as_json:
         click.echo(
             json.dumps(
@@ -80,11 +87,14 @@ def command(
                     "report": str(report),
                     "resumed_cells": tally.resumed,
                     "cells": {kind.value: tally.ended.get(kind, 0) for kind in OutcomeKind},
+                    "not_run_cells": tally.not_run,
+                    "coverage": ran.as_dict(),
                 }
             )
         )
     else:
-        print_findings(run, found, console)
+        print_findings(run, figures, console)
+        print_ran(ran, console)
         console.print(f"\nreport: {report}", soft_wrap=True, highlight=False)
     _refuse_if_nothing_counts(run)
 
@@ -142,7 +152,13 @@ def _refuse_if_nothing_counts(run: Run) -> None:
             sound.add(name)
         else:
             reasons.setdefault(name, f"{name}: {result.outcome.reason}")
+    why = run.not_run()
+    for planned in run.header.planned:
+        if planned.cell_id in why:
+            name = f"{planned.system}/{planned.variant}"
+            reasons.setdefault(name, f"{name}: not run: {why[planned.cell_id]}")
     lost = [reason for name, reason in sorted(reasons.items()) if name not in sound]
     if lost:
-        kind = SystemUnavailable if "SystemUnavailable" in " ".join(lost) else OperationFailed
+        unavailable = any("SystemUnavailable" in one or ": not run: " in one for one in lost)
+        kind = SystemUnavailable if unavailable else OperationFailed
         raise kind("no cell counts of\n  " + "\n  ".join(lost))

@@ -37,7 +37,10 @@ def install_command(names: tuple[str, ...], every: bool, dry_run: bool) -> None:
     for entry in entries:
         if names and not entry.installer:
             extra = f"pip install 'deduplab[{entry.extra}]'" if entry.extra else "nothing"
-            _say(console, f"{entry.name}: needs no installation of its own; {extra} is enough")
+            words = f"needs no installation of its own; {extra} is enough"
+            if entry.source:  # nothing that is obtained here
+                words = f"{entry.source}; the driver: {extra}"
+            _say(console, f"{entry.name}: {words}")
     for entry in wanted:
         _say(console, f"{entry.name}: {entry.source}")
     failed = [] if dry_run else [entry.name for entry in wanted if not _installed(entry, console)]

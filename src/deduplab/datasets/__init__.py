@@ -5,6 +5,7 @@ from deduplab.datasets.dataset import PLACEMENTS, SECOND_CONTAINER, Dataset, bui
 from deduplab.datasets.digest import StreamDigest
 from deduplab.datasets.forms import EDIT_KINDS, FORMS
 from deduplab.datasets.proof import prove
+from deduplab.datasets.source_files import missing_source
 
 DISTANCES = ("adjacent", "shuffled")
 """The distances that have a name; others are numbers of bytes."""
@@ -20,5 +21,6 @@ __all__ = [
     "PayloadEntry",
     "StreamDigest",
     "build_dataset",
+    "missing_source",
     "prove",
 ]

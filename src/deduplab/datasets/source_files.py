@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple, NoReturn
 
-from deduplab.datasets.origins import cached
+from deduplab.datasets.origins import cached, families
 from deduplab.errors import DatasetError
 from deduplab.model import DatasetSpec
 
@@ -88,11 +88,28 @@ def sources_of(spec: DatasetSpec) -> list[bytes]:
         return [os.fsencode(spec.source)]
     found = cached(spec.payload)
     if not found:
-        raise DatasetError(
-            f"there is no data for {spec.payload} yet; get it with: deduplab data fetch "
-            f"{spec.payload}, or name a file or folder of your own as its source in the plan"
-        )
+        raise DatasetError(_not_fetched(spec.payload))
     return [os.fsencode(path) for path in found]
+
+
+def missing_source(spec: DatasetSpec) -> str:
+    """Say why there is no data for a specification, and how to get it; empty if there is some.
+
+    Data of one's own is there if its file or folder is; synthetic data always is.
+    """
+    if spec.source is not None:
+        there = os.path.exists(spec.source)  # noqa: PTH110 - a name as the plan has it
+        return "" if there else f"the source {spec.source!r} of {spec.payload} is not there"
+    if spec.payload not in families() or cached(spec.payload):
+        return ""
+    return _not_fetched(spec.payload)
+
+
+def _not_fetched(payload: str) -> str:
+    return (
+        f"there is no data for {payload} yet; get it with: deduplab data fetch "
+        f"{payload}, or name a file or folder of your own as its source in the plan"
+    )
 
 
 def is_folder(source: bytes) -> bool:

@@ -18,23 +18,35 @@ import os
 import signal
 import time
 import traceback
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from deduplab import registry
+from deduplab import pool_directory, registry, volumes
 from deduplab.bench.lifecycle import run_cell
 from deduplab.bench.manifests import ManifestCache
 from deduplab.bench.runner import Progress, without_measurements
-from deduplab.errors import DeduplabError, StoreError, SystemUnavailable
-from deduplab.executors.workspace import instance_directory
+from deduplab.errors import (
+    DeduplabError,
+    StoreError,
+    SystemRefused,
+    SystemUnavailable,
+    Unsupported,
+)
+from deduplab.executors.workspace import instance_directory, sweep
 from deduplab.model import Cell, Outcome, OutcomeKind, Stage
 from deduplab.store import Run
 
 _PR_SET_PDEATHSIG: Final = 1  # <linux/prctl.h>
 _TEARDOWN_DEADLINE_S: Final = 20.0
+
+_MEANINGS: Final[dict[int, str]] = {
+    signal.SIGKILL: ": by somebody, or by the kernel for want of memory (then dmesg says so)",
+    signal.SIGBUS: ": a mapped file could not be written, as where its disk is full (see df)",
+}
 
 _Message = tuple[str, object, object]
 
@@ -63,6 +75,7 @@ class LocalExecutor:
         self._run = run
         self._workspace = workspace
         self._context = multiprocessing.get_context("forkserver")
+        pool_directory.claim()
         modules = [__name__]
         for name in systems:
             entry = registry.system(name)
@@ -96,9 +109,13 @@ class LocalExecutor:
         finally:
             ours.close()
         process.join()
+        if kind in ("died", "late"):
+            sweep(self._workspace)  # what that process could not take down
         if kind == "committed":
             assert isinstance(detail, Outcome)
             return detail
+        if kind == "refused":
+            raise SystemRefused(str(detail))
         if kind == "unavailable":
             raise SystemUnavailable(str(detail))
         if kind == "store":
@@ -114,28 +131,33 @@ class LocalExecutor:
     ) -> tuple[str, object]:
         """Pass stage marks on until the process says how it ended, dies, or is out of time."""
         deadline = time.monotonic() + cell.deadline_s
+        doing = "before its first stage"
         while True:
             ready = wait([ours, process.sentinel], timeout=max(0.0, deadline - time.monotonic()))
             if ours in ready:
                 try:
                     message: _Message = ours.recv()
                 except EOFError:
-                    return _died(process)
+                    return _died(process, doing)
                 kind, first, second = message
                 if kind != "stage":
                     return kind, first
                 assert isinstance(first, int)
                 progress.stage_began(first, Stage(str(second)))
+                doing = f"in the stage {second}"
             elif process.sentinel in ready:
-                return _died(process)
+                return _died(process, doing)
             else:
                 _end(process)
-                return "late", f"not done within {cell.deadline_s:.0f} s; the cell was ended"
+                limit = f"not done within {cell.deadline_s:.0f} s"
+                return "late", f"{limit}; the cell was ended {doing}"
 
 
-def _died(process: ForkServerProcess) -> tuple[str, str]:
+def _died(process: ForkServerProcess, doing: str) -> tuple[str, str]:
     process.join()
-    return "died", f"the cell's process died (exit code {process.exitcode})"
+    code = process.exitcode or 0
+    how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    return "died", f"the cell's process died {doing} ({how}){_MEANINGS.get(-code, '')}"
 
 
 def _end(process: ForkServerProcess) -> None:
@@ -157,6 +179,11 @@ def _work(
     signal.signal(signal.SIGTERM, _interrupted)
     try:
         run = Run.open(run_root)
+        if cell.volume != volumes.NONE:
+            # Before any thread: then a volume can't outlive this process. What is refused here is
+            # refused again, with the reason, where the volume is made.
+            with suppress(Unsupported):
+                volumes.private_mounts()
         with instance_directory(workspace) as directory:
             result, latencies_ns = run_cell(
                 cell,
@@ -167,7 +194,8 @@ def _work(
         run.commit(dataclasses.replace(result, attempts=attempt), latencies_ns)
         connection.send(("committed", result.outcome, None))
     except SystemUnavailable as error:
-        connection.send(("unavailable", str(error), None))
+        kind = "refused" if isinstance(error, SystemRefused) else "unavailable"
+        connection.send((kind, str(error), None))
     except _StoppedError:
         return
     except StoreError as error:

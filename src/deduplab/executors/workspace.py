@@ -23,7 +23,9 @@ from typing import Final
 import psutil
 
 from deduplab.errors import DiskSpaceError, PlanError
+from deduplab.servers import _shared_memory
 from deduplab.units import format_bytes
+from deduplab.volumes import unmount_below
 
 WORKSPACE_VARIABLE: Final = "DEDUPLAB_WORKSPACE"
 # <linux/fs.h>, on 64-bit machines
@@ -128,12 +130,15 @@ def sweep(workspace: Path) -> tuple[int, int]:
     """End and remove what dead owners left; return (processes ended, directories removed).
 
     Only instance directories of ours are touched, only those that nobody
-    holds, and only processes that work inside such a directory.
+    holds, and only processes that work inside such a directory. A volume that is
+    still mounted there is unmounted.
     """
     orphaned = [path for path in workspace.glob(f"{_PREFIX}*") if not _is_held(path)]
     ended = _end_processes_inside(orphaned) if orphaned else 0
     for directory in orphaned:
+        unmount_below(directory.resolve())
         shutil.rmtree(directory, ignore_errors=True)
+    _shared_memory.sweep()
     return ended, len(orphaned)
 
 

@@ -14,12 +14,14 @@ from markupsafe import Markup
 import deduplab
 from deduplab.analysis.attribution import THRESHOLDS, window_words
 from deduplab.analysis.calibration import HARNESS, REFERENCES, Check, calibrate_cells
+from deduplab.analysis.census import census
 from deduplab.analysis.coverage import Trouble, coverage
 from deduplab.analysis.derive import rows_of
 from deduplab.analysis.lookup import DISTANCES, FILES, MOMENTS
 from deduplab.analysis.row import Row
 from deduplab.analysis.series import footprint_bars, timings
 from deduplab.analysis.statistics import RESAMPLES
+from deduplab.analysis.storage_layer import volume_findings
 from deduplab.analysis.tables import Finding, findings_of, findings_table
 from deduplab.errors import StoreError
 from deduplab.report import figures, wording
@@ -101,6 +103,7 @@ def _content(run: Run, rows: list[Row] | None) -> dict[str, Any]:
         "calibration": calibration,
         "harness": [check for check in calibration.checks if _is_harness(check)],
         "coverage": found,
+        "census": census(header, results, run.not_run()),
         "environment": _flat(header.environment),
         "reference_overview": findings_table(known),
         "answers": tested,
@@ -115,6 +118,7 @@ def _content(run: Run, rows: list[Row] | None) -> dict[str, Any]:
             )
             for number, bars in enumerate(footprint_bars(_of_systems(rows, known=False)))
         ],
+        "volumes": volume_findings(rows),
         "timings": timed,
         "speeds": _speeds(entry for entry in timed if entry.subject.system != HARNESS),
         "deletions": [entry for entry in answers if entry.reclaim_steps or entry.refill_growth],

@@ -34,28 +34,41 @@ class Right:
 RIGHTS: Final = (
     Right(
         "topic",
-        ("Create", "Delete", "Describe", "Read", "Write", "DescribeConfigs", "AlterConfigs"),
-        "the lab's own topics: created, filled, read, emptied, cleaned and deleted",
+        ("Create", "Delete", "Read", "Write", "AlterConfigs"),
+        "the lab's own topics: created, filled, read, emptied, cleaned and deleted; Describe and "
+        "DescribeConfigs come with these",
     ),
-    Right("group", ("Read",), "reading with the product's own console client"),
+    Right("group", ("Describe",), "the client library asks who coordinates a reader's group"),
     Right("cluster", ("Describe", "DescribeConfigs"), "sizes of logs; the broker's settings"),
 )
+"""What the adapter needs, and not more."""
+
+_BY_HAND: Final = (Right("group", ("Read",), "the product's own console client joins a group"),)
+"""What the user of a private instance has beside that."""
 
 
-def grants(user: str = "deduplab") -> str:
+def grants(user: str = "deduplab", namespace: str = "") -> str:
     """Return the commands by which an administrator grants the rights, one a line."""
-    tool = "kafka-acls.sh --bootstrap-server BROKER:PORT --command-config ADMIN.properties --add"
-    lines = []
+    server = "--bootstrap-server BROKER:PORT --command-config ADMIN.properties"
+    lines = [
+        "# The user, who logs in by SCRAM-SHA-512.",
+        f"kafka-configs.sh {server} --alter --entity-type users --entity-name {user} "
+        "--add-config 'SCRAM-SHA-512=[password=<password>]'",
+    ]
     for right in RIGHTS:
         operations = " ".join(f"--operation {operation}" for operation in right.operations)
-        where = (
-            "--cluster"
-            if right.resource == "cluster"
-            else f"--{right.resource} {PREFIX} --resource-pattern-type prefixed"
-        )
         lines.append(f"# {right.reason}")
-        lines.append(f"{tool} --allow-principal User:{user} {where} {operations}")
+        lines.append(
+            f"kafka-acls.sh {server} --add --allow-principal User:{user} "
+            f"{_where(right, namespace)} {operations}"
+        )
     return "\n".join(lines) + "\n"
+
+
+def _where(right: Right, namespace: str) -> str:
+    if right.resource == "cluster":
+        return "--cluster"
+    return f"--{right.resource} {PREFIX}{namespace} --resource-pattern-type prefixed"
 
 
 def grant(admin: AdminClient, user: str) -> None:
@@ -88,7 +101,7 @@ def _bindings(user: str) -> list[Any]:
             AclOperation[_spelled(operation)],
             AclPermissionType.ALLOW,
         )
-        for right in RIGHTS
+        for right in (*RIGHTS, *_BY_HAND)
         for operation in right.operations
     ]
 

@@ -5,7 +5,6 @@ Why each setting differs from the product's default is told in docs/systems/kafk
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -93,14 +92,6 @@ def client_properties(port: int, user: str, secret: Secret) -> str:
             "sasl.jaas.config": _login("scram.ScramLoginModule", user, secret),
         }
     )
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that we alone can read."""
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
 
 
 def _lines(settings: Mapping[str, str]) -> str:

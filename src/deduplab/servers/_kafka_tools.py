@@ -18,7 +18,7 @@ TOOLS: Final[Mapping[str, str]] = {
 }
 """The tools that the lab's user has a use for, and the classes that they start."""
 
-_OPTIONS: Final = ("-Xmx512m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error")
+_OPTIONS: Final = ("-Xmx512m", "-XX:-UsePerfData", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error")
 _BY_FILE_ALONE: Final = ("kafka-producer-perf-test",)
 
 

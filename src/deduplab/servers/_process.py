@@ -32,6 +32,7 @@ _PORT_ATTEMPTS: Final = 5
 _T = TypeVar("_T")
 
 _POLL_S = 0.01
+_ENDING_S = 1.0
 _TAIL_BYTES = 4096
 UNPRIVILEGED_NAME = "nobody"
 
@@ -246,6 +247,24 @@ class ChildProcess:
             raise SystemUnavailable(
                 f"{self.name} {reason}; its log {self.log} ends:\n{log_tail(self.log)}"
             )
+
+    def ended(self) -> str | None:
+        """Return how the child ended, or None if it runs.
+
+        A process that is killed closes its connections a moment before it is gone,
+        so whoever asks because a connection broke has to wait that moment.
+        """
+        try:
+            code = self._popen.wait(timeout=_ENDING_S)
+        except subprocess.TimeoutExpired:
+            return None
+        if code == -signal.SIGKILL:
+            return (
+                f"{self.name} was killed by SIGKILL, by somebody or by the kernel for want of "
+                "memory (then dmesg says so)"
+            )
+        how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        return f"{self.name} ended ({how}); its log {self.log} ends:\n{log_tail(self.log, 6)}"
 
     def process_ids(self) -> tuple[int, ...]:
         """Return the ids of the child and all processes below it, now; empty when it has ended."""

@@ -8,37 +8,34 @@ product's default, and why.
 
 from __future__ import annotations
 
-import os
 import re
-import secrets
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from deduplab.errors import SystemUnavailable, Unsupported
+from deduplab.errors import SystemUnavailable
 from deduplab.registry import driver_missing, system
-from deduplab.server import Endpoint, Secret, Server
+from deduplab.server import Endpoint
+from deduplab.servers import _postgresql_rights as rights
+from deduplab.servers import _shared_memory as shared_memory
 from deduplab.servers._postgresql_binaries import choose_binaries, reachable_binaries
-from deduplab.servers._process import (
-    Account,
-    ChildProcess,
-    first_closed_directory,
-    free_port,
-    log_tail,
-    started_on_a_free_port,
-    unprivileged_account,
+from deduplab.servers._private_server import (
+    USER,
+    PrivateServer,
+    environment_without,
+    new_secret,
+    write_private,
 )
+from deduplab.servers._process import free_port, log_tail, unprivileged_account
 
 if TYPE_CHECKING:
     import psycopg
 
-USER: Final = "deduplab"
 DATABASE: Final = "postgres"
-_READY_S: Final = 30.0
 _INITDB_S: Final = 60.0
 _CONNECT_S: Final = 5
 _SPARE_SEGMENTS: Final = 16
-_STOP_STEPS: Final = ((signal.SIGINT, 20.0), (signal.SIGQUIT, 5.0))
 
 SETTINGS: Final = {
     "listen_addresses": "'127.0.0.1'",
@@ -60,21 +57,22 @@ SETTINGS: Final = {
 _SYNCHRONOUS_COMMIT: Final = {"fsync": "on", "interval": "off"}
 
 
-class PostgresqlServer(Server):
+class PostgresqlServer(PrivateServer):
     """One private PostgreSQL instance."""
+
+    product = "postgresql"
+    title = "PostgreSQL"
+    durabilities = tuple(_SYNCHRONOUS_COMMIT)
+    stop_steps = ((signal.SIGINT, 20.0), (signal.SIGQUIT, 5.0))
 
     def __init__(self, workspace: Path, *, variant: str, durability: str) -> None:
         super().__init__(workspace, variant=variant, durability=durability)
-        if durability not in _SYNCHRONOUS_COMMIT:
-            raise Unsupported(
-                f"postgresql has no durability {durability!r}; it has: {[*_SYNCHRONOUS_COMMIT]}"
-            )
-        self.data = workspace / "data"
-        self.log = workspace / "postgresql.log"
-        self._child: ChildProcess | None = None
-        self._account: Account | None = None
         self._binaries: Path | None = None
-        self._secret: Secret | None = None
+
+    @classmethod
+    def grants(cls, user: str = USER, namespace: str = "deduplab") -> str:
+        """Return statements for ``psql``; schemas have no rights by name, so by database."""
+        return rights.grants(user)
 
     @property
     def binaries(self) -> Path:
@@ -99,39 +97,22 @@ class PostgresqlServer(Server):
             If there are no binaries, the workspace is closed to the account, or
             the server does not answer by the deadline (with the end of its log).
         """
-        if self._child is not None and self._child.running:
-            raise SystemUnavailable(f"the PostgreSQL in {self.workspace} runs already")
         fresh = self._secret is None
+        endpoint = super().start()
         if fresh:
-            self._initialise()
-        endpoint = self._start_somewhere()
-        if fresh:
-            try:
+            with self._stopped_on_error():
                 _use_up_spare_segments(endpoint, self.log)
-            except BaseException:
-                self.stop()
-                raise
         return endpoint
 
-    def stop(self) -> None:
-        """Shut down fast (with a checkpoint), then at once, then by force."""
-        if self._child is not None:
-            self._child.stop(_STOP_STEPS)
-            self._child = None
-
-    def processes(self) -> tuple[int, ...]:
-        """Return the ids of the postmaster and of all its children."""
-        return self._child.process_ids() if self._child is not None else ()
-
-    def _initialise(self) -> None:
+    def _prepare(self) -> None:
+        if self._secret is not None:
+            return
         binaries = self.binaries
-        self._prepare_workspace()
-        secret = Secret(secrets.token_urlsafe(24))
+        self._make_directories(self.data)
+        secret = new_secret()
         password_file = self.workspace / "password"
         try:
-            descriptor = os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(secret.reveal())
+            write_private(password_file, secret.reveal())
             if self._account:
                 self._account.own(password_file)
             self._run_initdb(binaries, password_file)
@@ -139,21 +120,6 @@ class PostgresqlServer(Server):
             password_file.unlink(missing_ok=True)
         self._configure()
         self._secret = secret
-
-    def _prepare_workspace(self) -> None:
-        self.data.mkdir(mode=0o700)
-        self.log.touch(mode=0o600)
-        if self._account is None:
-            return
-        # The workspace is ours: the account may pass through it, not list it.
-        self.workspace.chmod(self.workspace.stat().st_mode | 0o011)
-        closed = first_closed_directory(self.workspace, self._account)
-        if closed is not None:
-            raise SystemUnavailable(
-                f"PostgreSQL refuses root and runs as {self._account.name}, which can't enter "
-                f"{closed}; choose a working directory below /tmp or /var/tmp, or run as a user"
-            )
-        self._account.own(self.data)
 
     def _run_initdb(self, binaries: Path, password_file: Path) -> None:
         command = [
@@ -168,23 +134,7 @@ class PostgresqlServer(Server):
             "--no-sync",
             "--no-instructions",
         ]
-        child = ChildProcess(
-            "initdb",
-            command,
-            log=self.log,
-            account=self._account,
-            environment=_environment(),
-            directory=self.workspace,
-        )
-        try:
-            code = child.wait(deadline_s=_INITDB_S)
-        finally:
-            child.stop(())
-        if code != 0:
-            raise SystemUnavailable(
-                f"initdb ended with exit code {code}; its log {self.log} ends:\n"
-                f"{log_tail(self.log)}"
-            )
+        self._run_tool("initdb", command, deadline_s=_INITDB_S, environment=_environment())
 
     def _configure(self) -> None:
         settings = {**SETTINGS, "synchronous_commit": _SYNCHRONOUS_COMMIT[self.durability]}
@@ -192,46 +142,47 @@ class PostgresqlServer(Server):
         with (self.data / "postgresql.conf").open("a") as file:
             file.writelines(["\n# deduplab\n", *lines])
 
-    def _start_somewhere(self) -> Endpoint:
-        return started_on_a_free_port(
-            lambda: self._start_at(free_port()), lambda: _address_taken(self.log)
-        )
+    def stop(self) -> None:
+        """Shut down fast, then at once, then by force; its shared memory goes with it."""
+        super().stop()
+        shared_memory.remove(self.workspace)
 
-    def _start_at(self, port: int) -> Endpoint:
-        command = [str(self.binaries / "postgres"), "-D", str(self.data), "-p", str(port)]
-        self._child = ChildProcess(
-            "postgresql",
-            command,
-            log=self.log,
-            account=self._account,
+    def _segments_apart(self) -> list[str]:
+        """Put shared memory segments into a directory of ours in memory; return options for that.
+
+        As files of the data directory they would be written to disk and measured; by
+        names of the server's own they would stay when it is killed.
+        """
+        segments = shared_memory.make(self.workspace, self._account)
+        if segments is None:
+            return []
+        link = self.data / "pg_dynshmem"
+        if link.is_symlink():
+            link.unlink()
+        else:
+            link.rmdir()
+        link.symlink_to(segments)
+        return ["-c", "dynamic_shared_memory_type=mmap"]
+
+    def _start_once(self) -> Endpoint:
+        port = free_port()
+        endpoint = self._reached_at(port, database=DATABASE)
+        where = ["-D", str(self.data), "-p", str(port)]
+        self._launch(
+            [str(self.binaries / "postgres"), *where, *self._segments_apart()],
+            lambda: _answers(endpoint),
             environment=_environment(),
             directory=self.data,
             death_signal="QUIT",
         )
-        endpoint = Endpoint(
-            directory=self.data,
-            host="127.0.0.1",
-            port=port,
-            user=USER,
-            secret=self._secret,
-            database=DATABASE,
-        )
-        try:
-            self._child.wait_ready(lambda: _answers(endpoint), deadline_s=_READY_S)
-        except BaseException:
-            self.stop()
-            raise
         return endpoint
 
-
-def _environment() -> dict[str, str]:
-    """Return our environment without PG* variables, which would change what the programs do."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-    return {**kept, "LC_ALL": "C"}
+    def _port_is_taken(self) -> bool:
+        return bool(re.search(r"could not bind .*127\.0\.0\.1", log_tail(self.log)))
 
 
-def _address_taken(log: Path) -> bool:
-    return bool(re.search(r"could not bind .*127\.0\.0\.1", log_tail(log)))
+def _environment() -> Mapping[str, str]:
+    return environment_without("PG", LC_ALL="C")
 
 
 def _connect(endpoint: Endpoint) -> psycopg.Connection[tuple[Any, ...]]:

@@ -13,5 +13,6 @@ from deduplab.servers.redis import RedisServer
 class ValkeyServer(RedisServer):
     """One private Valkey instance."""
 
-    product: ClassVar[str] = "valkey"
+    product = "valkey"
+    title = "Valkey"
     find: ClassVar[Callable[[], Path]] = staticmethod(find_valkey)

@@ -1,0 +1,23 @@
+"""What is said where a server does not take the user or the secret."""
+
+from __future__ import annotations
+
+from deduplab.errors import LoginRefused
+from deduplab.server import Endpoint
+
+
+def login_refused(product: str, endpoint: Endpoint, words: object) -> LoginRefused:
+    """Word the refusal of a login: who was refused where, and where the secret came from.
+
+    Parameters
+    ----------
+    words
+        What the server said.
+    """
+    said = " ".join(str(words).split()) or "no reason given"
+    secret = endpoint.secret
+    held = f"the secret (from {secret.source})" if secret and secret.source else "the secret"
+    return LoginRefused(
+        f"{product} at {endpoint.host}:{endpoint.port} refuses the login of user "
+        f"{endpoint.user!r}: {said}; check the user and {held}"
+    )

@@ -1,0 +1,51 @@
+"""The header of a run: what it is made of, known before its first cell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from deduplab.model import Cell
+
+FORMAT_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCell:
+    """What a planned cell is, so that one that was not run can be counted too."""
+
+    cell_id: str
+    system: str
+    variant: str
+    payload: str
+    stages: tuple[str, ...]
+
+    @classmethod
+    def of(cls, cell: Cell) -> PlannedCell:
+        """Return what is kept of a cell."""
+        stages = tuple(stage.value for stage in cell.stages)
+        return cls(cell.cell_id, cell.system, cell.variant, cell.bulk.payload, stages)
+
+
+@dataclass(frozen=True, slots=True)
+class RunHeader:
+    """What a run is: written once, before its first cell.
+
+    ``plan_digest`` identifies the resolved plan with its scale; ``cell_ids``
+    are the planned cells in execution order; ``planned`` says of each what it
+    is (empty in runs of an older deduplab). ``environment`` is what
+    ``bench.environment`` recorded of the host; ``only`` names the systems that
+    the plan was cut down to, none if it was not. ``scale`` is a whole number, or
+    a fraction as text (``1/1000``).
+    """
+
+    run_id: str
+    plan_name: str
+    plan_digest: str
+    scale: int | str
+    created_unix_ns: int
+    cell_ids: tuple[str, ...]
+    environment: dict[str, Any] = field(default_factory=dict)
+    only: tuple[str, ...] = ()
+    planned: tuple[PlannedCell, ...] = ()
+    format_version: int = FORMAT_VERSION

@@ -1,0 +1,34 @@
+"""What the lab's user may do on a Redis or Valkey server, and not more: one line, two uses."""
+
+from __future__ import annotations
+
+from typing import Final
+
+ROOT: Final = "deduplab:"
+"""The names of the lab's keys begin with it."""
+
+_COMMANDS: Final = (
+    "+select +ping +info +time +scan +config|get +get +setnx +msetnx "
+    "+multi +exec +hget +hsetnx +hgetall +hset +exists +eval +del +unlink +blpop "
+    "+bgsave +bgrewriteaof +memory|purge"
+)
+WAITAOF: Final = "+waitaof"
+"""Since Redis 7.2; older ones refuse a rule with it."""
+
+
+def rules(namespace: str = "") -> str:
+    """Return the rules of ``ACL SETUSER``: these commands, on keys ``deduplab:namespace..``."""
+    return f"resetkeys ~{ROOT}{namespace}* resetchannels -@all {_COMMANDS}"
+
+
+def grants(user: str, namespace: str) -> str:
+    """Return commands for ``redis-cli``; lines that begin with # are comments, not to be sent."""
+    return (
+        "# The lab's own keys; reading sizes and settings, saving and rewriting files, and\n"
+        "# waiting for that. Nothing that changes settings, nothing that empties the server.\n"
+        f"ACL SETUSER {user} on ><password> {rules(namespace)}\n"
+        "# Since 7.2: wait until the AOF is synced.\n"
+        f"ACL SETUSER {user} {WAITAOF}\n"
+        "# Keep the user where the server has a file of users; otherwise CONFIG REWRITE.\n"
+        "ACL SAVE\n"
+    )

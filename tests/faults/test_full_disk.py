@@ -1,0 +1,98 @@
+"""A disk that runs full in the middle of a stage: said as such, not tried again, nothing counts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from deduplab import volumes
+from deduplab.adapters import _mariadb_connector, _pgwire, _resp
+from deduplab.adapters._rest_wire import Refused
+from deduplab.analysis import rows
+from deduplab.bench.runner import run_campaign
+from deduplab.errors import DeduplabError, DiskSpaceError, SystemUnavailable, Unsupported
+from deduplab.model import OutcomeKind, Stage
+from deduplab.units import MIB
+from tests.faults.campaigns import SILENT, Here, new_run, no_fault
+from tests.faults.cells import EMBEDDED, SERVERS, cell_of, plan_of
+
+DISK_BYTES = 512 * MIB
+LEFT_BYTES = 2 * MIB
+
+
+@pytest.fixture
+def disk(workspace: Path) -> Iterator[Path]:
+    """A small file system of its own."""
+    place = workspace / "disk"
+    place.mkdir(mode=0o711)
+    try:
+        with volumes.mounted("ext4", DISK_BYTES, place) as directory:
+            yield directory
+    except Unsupported as error:
+        pytest.skip(str(error))
+
+
+class Ballast:
+    """Fills a disk up, but for a little, when the first stage begins."""
+
+    def __init__(self, disk: Path) -> None:
+        self.path = disk / "ballast"
+
+    def notify(self, position: int, stage: Stage) -> None:
+        if self.path.exists():
+            return
+        with self.path.open("wb") as file:
+            free_bytes = shutil.disk_usage(self.path.parent).free
+            os.posix_fallocate(file.fileno(), 0, free_bytes - LEFT_BYTES)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("system", [*SERVERS, *EMBEDDED])
+def test_a_disk_that_runs_full_is_told_as_that(
+    system: str,
+    disk: Path,
+    tmp_path: Path,
+    not_brought_up: Callable[[str, Exception], NoReturn],
+) -> None:
+    cells = (cell_of(system, Stage.BULK, size="16 MiB", batch="512 KiB"), cell_of(system))
+    run = new_run(tmp_path / "run", cells, plan_of(system))
+    ballast = Ballast(disk)
+    full = Here(run, disk, lambda attempt: (ballast.notify, no_fault(attempt)[1]))
+    run_campaign(run, cells[:1], full, SILENT)
+    if run.not_run():
+        not_brought_up(system, SystemUnavailable(run.not_run()[cells[0].cell_id]))
+    result = run.cell(cells[0].cell_id)
+    assert result.outcome.kind is OutcomeKind.FAILED
+    assert result.outcome.reason.startswith("bulk: DiskSpaceError: the disk is full: ")
+    assert "--workspace" in result.outcome.reason
+    assert result.attempts == 1
+    assert not any(measurement.outcome.ok for measurement in result.measurements)
+    assert not [row for row in rows(run) if row.ok]
+
+    ballast.path.unlink()
+    assert run_campaign(run, cells, Here(run, disk), SILENT).ended == {OutcomeKind.OK: 1}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        _pgwire.translated("53100", "could not extend file: No space left on device"),
+        _mariadb_connector.translated(1021, "HY000", "Disk full (/tmp); waiting"),
+        _mariadb_connector.translated(1114, "HY000", "The table 'objects' is full"),
+        _resp.translated("MISCONF Errors writing to the AOF file: No space left on device"),
+        Refused(507, "storage-full", "database or disk is full").translated("put"),
+    ],
+)
+def test_a_servers_own_words_for_a_full_disk_are_known(error: DeduplabError) -> None:
+    assert isinstance(error, DiskSpaceError)
+
+
+def test_other_refusals_are_none_of_a_full_disk() -> None:
+    assert not isinstance(_pgwire.translated("53200", "out of memory"), DiskSpaceError)
+    assert not isinstance(_mariadb_connector.translated(1062, "23000", "x"), DiskSpaceError)
+    assert not isinstance(_resp.translated("MISCONF other"), DiskSpaceError)
