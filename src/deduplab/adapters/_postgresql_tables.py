@@ -22,14 +22,13 @@ VARIANTS: Final = (
     Variant("default", "TOAST compresses each value alone (EXTENDED, pglz)"),
     Variant("toast-lz4", "TOAST compresses each value alone (EXTENDED, lz4)"),
     Variant("toast-external", "TOAST stores values out of line, uncompressed (EXTERNAL)"),
+    Variant("content-index", "as default, with a B-tree on the content's hash: equal keys merged"),
+    Variant("content-index-plain", "the same, equal keys not merged (deduplicate_items = off)"),
     UNIQUE_CONTENT,
 )
-_TOAST: Final = {
-    "default": ("pglz", "EXTENDED"),
-    "toast-lz4": ("lz4", "EXTENDED"),
-    "toast-external": ("pglz", "EXTERNAL"),
-    UNIQUE_CONTENT.name: ("pglz", "EXTENDED"),
-}
+_DEFAULT_TOAST: Final = ("pglz", "EXTENDED")
+_TOAST: Final = {"toast-lz4": ("lz4", "EXTENDED"), "toast-external": ("pglz", "EXTERNAL")}
+_DEDUPLICATE_ITEMS: Final = {"content-index": "on", "content-index-plain": "off"}
 _TOASTED: Final = (FieldType.TEXT, FieldType.BYTES, FieldType.JSON)
 _TYPES: Final[Mapping[FieldType, str]] = {
     FieldType.TEXT: "text",
@@ -70,7 +69,7 @@ class Statements(Verbs):
 
 def statements_of(variant: str, layout: Layout, namespace: str) -> Statements:
     """Return the statements of a variant and a layout in a namespace's schema."""
-    compression, storage = _TOAST[variant]
+    compression, storage = _TOAST.get(variant, _DEFAULT_TOAST)
     fields = layout.fields
     toasted = [field for field in fields if field.type in _TOASTED]
     compressed = {t: f"{_TYPES[t]} COMPRESSION {compression}" for t in _TOASTED}
@@ -87,6 +86,8 @@ def statements_of(variant: str, layout: Layout, namespace: str) -> Statements:
     objects, names = f"{schema}objects", quoted_names(fields)
     creates = [f"CREATE TABLE {table} ({columns})" for table, columns in tables.columns.items()]
     creates += [_stored(container, field, storage) for field in toasted]
+    if variant in _DEDUPLICATE_ITEMS:
+        creates.append(_content_index(layout, objects, _DEDUPLICATE_ITEMS[variant]))
     delete = f"DELETE FROM {objects} WHERE key = ANY ($1)"  # noqa: S608
     if tables.sweep is None:
         places = ", ".join(f"${number}" for number in range(1, len(fields) + 2))
@@ -143,6 +144,23 @@ def _insert_by_hash(layout: Layout, schema: str, source: str) -> str:
         f"SELECT {CONTENT_HASH}, {names} FROM hashed ORDER BY {CONTENT_HASH} "
         "ON CONFLICT DO NOTHING) "
         f"INSERT INTO {schema}objects (key, {CONTENT_HASH}) SELECT key, {CONTENT_HASH} FROM hashed"
+    )
+
+
+def _content_index(layout: Layout, objects: str, deduplicate_items: str) -> str:
+    """Return what makes an index on the hash of the content, which copies have in common.
+
+    Of a record it is 128 bits of the hash that PostgreSQL has for rows (the cast to text that
+    unique-content hashes depends on settings, which an index does not allow).
+    """
+    names = quoted_names(layout.fields)
+    if layout.takes_bytes:
+        content_hash = f"sha256({names})"
+    else:
+        content_hash = ", ".join(f"hash_record_extended(ROW({names}), {seed})" for seed in (0, 1))
+    return (
+        f"CREATE INDEX objects_{CONTENT_HASH} ON {objects} ({content_hash}) "
+        f"WITH (deduplicate_items = {deduplicate_items})"
     )
 
 
