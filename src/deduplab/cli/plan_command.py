@@ -95,8 +95,8 @@ def _per_system(plan: config.Plan, cells: tuple[Cell, ...]) -> Table:
     counts = Counter((cell.system, cell.variant) for cell in cells)
     table = Table(title=f"plan {plan.name}", title_justify="left")
     for heading in ("system", "variant", "delete", "reclaim"):
-        table.add_column(heading)
-    table.add_column("repetitions", justify="right")
+        table.add_column(heading, no_wrap=True)
+    table.add_column("times", justify="right")
     table.add_column("cells", justify="right")
     for system in plan.systems:
         for variant in system.variants:
