@@ -21,10 +21,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import chdb
 import duckdb
 import pyarrow as pa
 import rocksdict
 
+from deduplab.adapters._clickhouse_tables import table_settings
 from deduplab.batch import Batch
 from deduplab.registry import system
 from deduplab.server import Endpoint
@@ -54,7 +56,8 @@ def batches(total_bytes: int, object_bytes: int) -> list[Batch]:
 def by_adapter(name: str, directory: Path) -> Iterator[Write]:
     adapter = system(name).adapter_class()()
     adapter.open(Endpoint(directory=directory))
-    adapter.create("bench", layout="blob", variant="default", durability="fsync")
+    variant = adapter.capabilities.variants[0].name
+    adapter.create("bench", layout="blob", variant=variant, durability="fsync")
     try:
         yield adapter.put_many
     finally:
@@ -107,6 +110,23 @@ def bare_rocksdb(directory: Path) -> Iterator[Write]:
     database.close()
 
 
+@contextmanager
+def bare_clickhouse(directory: Path) -> Iterator[Write]:
+    connection = chdb.connect(str(directory))
+    connection.query("SET max_insert_threads = 1")
+    listed = ", ".join(f"{name} = {value}" for name, value in table_settings("fsync").items())
+    connection.query(
+        "CREATE TABLE objects (key String, payload String) ENGINE = MergeTree ORDER BY key "
+        f"SETTINGS {listed}"
+    )
+
+    def write(rows: pa.Table) -> None:
+        connection.query("INSERT INTO objects SELECT key, payload FROM Python(rows)")
+
+    yield write
+    connection.close()
+
+
 def as_rows(batch: Batch) -> list[tuple[str, bytes]]:
     return list(zip(batch.keys, batch.payloads, strict=True))
 
@@ -126,6 +146,7 @@ BARE: dict[str, tuple[Callable[[Path], Any], Callable[[Batch], Any]]] = {
     "sqlite": (bare_sqlite, as_rows),
     "duckdb": (bare_duckdb, as_arrow),
     "rocksdb": (bare_rocksdb, as_raw_rows),
+    "clickhouse": (bare_clickhouse, as_arrow),
 }
 
 
@@ -160,7 +181,7 @@ def compare(name: str, object_bytes: int, total_bytes: int, rounds: int, root: P
     ratios = [b / a for b, a in zip(taken["bare"], taken["adapter"], strict=True)]
     ratio = statistics.median(ratios)
     print(
-        f"{name:8} {object_bytes:6} B: bare {bare_mb:7.1f} MB/s, put_many {adapter_mb:7.1f} MB/s, "
+        f"{name:10} {object_bytes:6} B: bare {bare_mb:7.1f} MB/s, put_many {adapter_mb:7.1f} MB/s, "
         f"ratio {ratio:.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
     )
     return ratio
