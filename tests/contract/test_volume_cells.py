@@ -51,7 +51,7 @@ payloads = ["{payload}"]
 grades = ["U0", "U50"]
 distances = ["shuffled"]
 logical_size = "4 MiB"
-object_size = "8 KiB"
+object_size = "32 KiB"
 insert_share = "25 %"
 batch_size = "1 MiB"
 [rest]
@@ -100,7 +100,11 @@ def grown(result: CellResult, moment: str, layer: Layer = Layer.VOLUME) -> int:
 
 
 def eta(cells: dict[int, CellResult], moment: str, layer: Layer = Layer.VOLUME) -> float:
-    """Dedup efficiency of U50, by the formulas of the method."""
+    """Dedup efficiency of U50, by the formulas of the method.
+
+    How full the nodes of btrfs' trees are depends on when it wrote them out. With few
+    files their share is small, so that this does not show.
+    """
     manifests = {grade: cell.bulk_manifest for grade, cell in cells.items()}
     first, copied = manifests[0], manifests[50]
     assert first is not None

@@ -17,7 +17,9 @@ def login_refused(product: str, endpoint: Endpoint, words: object) -> LoginRefus
     said = " ".join(str(words).split()) or "no reason given"
     secret = endpoint.secret
     held = f"the secret (from {secret.source})" if secret and secret.source else "the secret"
+    # Where a token is all, there is no user.
+    who, check = (f" of user {endpoint.user!r}", "the user and ") if endpoint.user else ("", "")
     return LoginRefused(
-        f"{product} at {endpoint.host}:{endpoint.port} refuses the login of user "
-        f"{endpoint.user!r}: {said}; check the user and {held}"
+        f"{product} at {endpoint.host}:{endpoint.port} refuses the login{who}: {said}; "
+        f"check {check}{held}"
     )
