@@ -178,6 +178,16 @@ def test_without_shuffled_cells_nothing_is_claimed(tmp_path: Path) -> None:
     assert finding.attribution.mechanisms == ("undecided",)
 
 
+@pytest.mark.parametrize(("eta", "verdict"), [(0.12, "undecided"), (0.98, "ingestion-time")])
+def test_without_adjacent_cells_a_part_that_is_saved_is_no_deduplication(
+    eta: float, verdict: str, tmp_path: Path
+) -> None:
+    store = Behaviour("store", adjacent=(1.0, 1.0, 1.0), shuffled=(eta, eta, eta))
+    (finding,) = findings_of(rows(run_of(tmp_path, matrix([store], distances=["shuffled"]))))
+    assert finding.attribution.verdict == verdict
+    assert ("without adjacent ones" in finding.attribution.words) == (verdict == "undecided")
+
+
 def test_storage_layer_is_not_claimed_without_the_volume(tmp_path: Path) -> None:
     for number, behaviour in enumerate((SQLITE, DUCKDB, REPLACING, SINGLE)):
         assert "storage-layer" not in words(tmp_path / str(number), behaviour)[0]

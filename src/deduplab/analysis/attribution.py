@@ -24,7 +24,7 @@ RECLAIMED: Final = 0.5  # the step that brings `reclaimed` here is where space c
 THRESHOLDS: Final = (
     f"A mechanism is named where it explains at least {NOTHING} of eta at the highest grade; "
     f"savings count as compression where shuffled copies save less than {FAR_SHARE} of what "
-    "adjacent ones do; "
+    f"adjacent ones do, and as undecided below {FAR_SHARE} where there are no adjacent ones; "
     f"space counts as given back at the step where `reclaimed` first reaches {RECLAIMED}."
 )
 
@@ -95,7 +95,15 @@ def _explain(
             "compression can't be told from deduplication."
         )
         return ("undecided",), words
-    near, far = _last(adjacent) if adjacent else _last(shuffled), _last(shuffled)
+    far = _last(shuffled)
+    if not adjacent and far < FAR_SHARE:  # adjacent copies may save up to 1
+        words = (
+            f"A part of the shuffled copies is saved ({_series(shuffled)}), but without adjacent "
+            "ones compression, whose window may span some of them, can't be told from "
+            "deduplication."
+        )
+        return ("undecided",), words
+    near = _last(adjacent) if adjacent else far
     parts: list[tuple[str, str]] = []
     if far >= near * FAR_SHARE:
         parts += _steps(adjacent, shuffled, window)
