@@ -16,11 +16,11 @@ import click
 from rich.console import Console
 
 from deduplab import registry
-from deduplab.cli.lab_words import block, command, row, table
+from deduplab.cli.lab_words import block, command, full_row, row, table
 from deduplab.cli.options import workspace_option
 from deduplab.errors import PlanError, SystemUnavailable
 from deduplab.executors.workspace import prepared
-from deduplab.lab.bring_up import bring_up, check, check_running
+from deduplab.lab.bring_up import bring_up, check_options, check_running, check_server
 from deduplab.lab.instance import Instance, Record, Status
 from deduplab.lab.place import Lab
 from deduplab.lab.take_down import ORDER_DEADLINE_S, TakenDown, take_down
@@ -62,7 +62,8 @@ def up_command(
     entries = [registry.system(name) for name in dict.fromkeys(names)]
     lab = Lab(workspace)
     for entry in entries:
-        check(entry, variant, durability)
+        check_server(entry)
+        check_options(entry, variant, durability)
         check_running(lab.instance(entry.name), variant, durability)
     lab = Lab(prepared(workspace))
     console = Console(stderr=True)
@@ -77,7 +78,7 @@ def up_command(
             failed.append(entry.name)
             continue
         if as_json:
-            shown.append(row(instance))
+            shown.append(full_row(instance))
         else:
             click.echo(block(instance, record, came_up, workspace))
     if as_json:
@@ -162,7 +163,8 @@ def status_command(workspace: Path, as_json: bool) -> None:
     'ended' is a server that ended though nobody stopped it, 'lost' one whose keeper was killed;
     the data of both is there until 'down' or the next 'up'.
     """
-    rows = [found for found in map(row, Lab(workspace).instances()) if found]
+    look = full_row if as_json else row
+    rows = [found for found in map(look, Lab(workspace).instances()) if found]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
@@ -202,7 +204,7 @@ def shell_command(
     takes from the environment: PGHOST and the like for postgresql, AWS_... for seaweedfs.
     """
     entry = registry.system(name)
-    check(entry, None, None)
+    check_server(entry)
     instance = Lab(workspace).instance(name)
     record = _record_of_up(instance, workspace)
     instance.client_directory.mkdir(mode=0o700, exist_ok=True)

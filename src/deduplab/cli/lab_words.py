@@ -19,6 +19,10 @@ from deduplab.versions import number_in
 
 _COLOURS: Final = {"up": "green", "ended": "red", "lost": "red"}
 _PLAN_DURABILITY: Final = "fsync"  # what a plan has that names none
+_FACTS: Final = (
+    *("variant", "durability", "address", "host", "port", "user", "database", "version", "since"),
+    *("allocated_bytes", "data_directory", "keeper"),
+)
 _LOST: Final = "its keeper was killed, and the server with it"
 
 
@@ -61,39 +65,41 @@ def block(instance: Instance, record: Record, came_up: bool, workspace: Path) ->
 
 
 def row(instance: Instance) -> dict[str, Any] | None:
-    """Return everything that is known of an instance; None if it is not there any more."""
+    """Return what is known of an instance; None if it is not there any more.
+
+    The keys are always the same; what is not known, as in its first moment, is None.
+    """
     status, record = instance.status(), instance.record()
     if status is None:
         return None
-    if record is None:  # in its first moment, or lost in it
-        return {"system": instance.system, "status": status.value, "reason": _reason(status, None)}
-    up = status is Status.UP
     return {
-        "system": record.system,
+        "system": instance.system,
         "status": status.value,
-        "variant": record.variant,
-        "durability": record.durability,
-        "address": record.address,
-        "host": record.host,
-        "port": record.port,
-        "user": record.user,
-        "database": record.database,
-        "version": record.version,
-        "since": datetime.fromtimestamp(record.since_unix_ns // 10**9, UTC).isoformat(),
-        "allocated_bytes": instance.allocated_bytes(record),
+        **(_facts(instance, record) if record else dict.fromkeys(_FACTS)),
         "secret_file": str(instance.secret_file),
-        "data_directory": record.directory,
-        "keeper": record.keeper.pid,
-        "plan": _plan(instance, record) if up else "",
         "reason": _reason(status, record),
     }
 
 
-def _plan(instance: Instance, record: Record) -> str:
+def _facts(instance: Instance, record: Record) -> dict[str, Any]:
+    since = datetime.fromtimestamp(record.since_unix_ns // 10**9, UTC).isoformat()
+    known = (
+        *(record.variant, record.durability, record.address, record.host, record.port),
+        *(record.user, record.database, record.version, since),
+        *(instance.allocated_bytes(record), record.directory, record.keeper.pid),
+    )
+    return dict(zip(_FACTS, known, strict=True))
+
+
+def full_row(instance: Instance) -> dict[str, Any] | None:
+    """Return the same with what a plan says to measure it; None where it is not up."""
+    found, record = row(instance), instance.record()
+    if found is None or record is None or found["status"] != Status.UP:
+        return found and {**found, "plan": None}
     try:
-        return plan_table(instance, record)
+        return {**found, "plan": plan_table(instance, record)}
     except PlanError:  # a system of somebody else's that is not installed any more
-        return ""
+        return {**found, "plan": None}
 
 
 def _reason(status: Status, record: Record | None) -> str:
@@ -116,12 +122,11 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def _cells(found: dict[str, Any]) -> tuple[str, ...]:
-    on_disk, version = found.get("allocated_bytes"), found.get("version", "")
+    on_disk, version = found["allocated_bytes"], found["version"] or ""
     return (
-        *(str(found.get(key, "")) for key in ("system", "status", "variant", "durability")),
-        str(found.get("address", "")),
+        *(found[key] or "" for key in ("system", "status", "variant", "durability", "address")),
         number_in(version) or version,
-        _local_time(found.get("since")),
+        _local_time(found["since"]),
         "" if on_disk is None else format_bytes(on_disk),
     )
 

@@ -25,19 +25,29 @@ _POLL_S: Final = 0.1
 Progress = Callable[[str], None]
 
 
-def check(entry: SystemEntry, variant: str | None, durability: str | None) -> None:
-    """Refuse what can't be brought up, before anything is started.
+def check_server(entry: SystemEntry) -> None:
+    """Refuse a system that is no server.
 
     Raises
     ------
     PlanError
-        If the system is no server, or has no such variant or durability.
+        With what can be done with it instead.
     """
     if entry.kind != "server":
         raise PlanError(
             f"{entry.name} runs inside the process that uses it: there is no server to bring up or "
             f"to log in to; a plan measures it by [systems.{entry.name}]"
         )
+
+
+def check_options(entry: SystemEntry, variant: str | None, durability: str | None) -> None:
+    """Refuse a variant or a durability that a system does not have; None asks for none.
+
+    Raises
+    ------
+    PlanError
+        With the nearest one.
+    """
     offers = entry.capabilities()
     for what, wanted, offered in (
         ("variant", variant, offers.variant_names()),

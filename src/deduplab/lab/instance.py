@@ -16,6 +16,7 @@ import fcntl
 import shutil
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -186,13 +187,15 @@ class Instance:
             return None
 
     def remove(self) -> None:
-        """Remove it with everything in it; its name is free at once.
+        """Remove it with everything in it, and the lab where that is empty then.
 
-        Nothing may run in it any more.
+        Its name is free at once. Nothing may run in it any more.
         """
         aside = self.directory.with_name(aside_name())
         self.directory.rename(aside)
         shutil.rmtree(aside, ignore_errors=True)
+        with suppress(OSError):
+            aside.parent.rmdir()
 
 
 def aside_name() -> str:

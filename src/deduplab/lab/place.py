@@ -26,6 +26,7 @@ from deduplab.lab.instance import ASIDE, MARKER, Instance, Record, aside_name
 _DIRECTORY: Final = "lab"
 _LOCK_DEADLINE_S: Final = 60.0
 _POLL_S: Final = 0.05
+_MAKE_ATTEMPTS: Final = 5
 
 
 class Lab:
@@ -94,8 +95,7 @@ class Lab:
                 "alone; move it away, or name another --workspace"
             )
         aside = Instance(self.directory / aside_name())
-        aside.directory.mkdir(mode=0o711, parents=True)
-        self.directory.chmod(0o711)  # accounts that servers run under pass through, and see nothing
+        _make(aside.directory)
         owner = aside.owner_file.open("w", encoding="utf-8")
         try:
             fcntl.flock(owner, fcntl.LOCK_EX)
@@ -150,6 +150,19 @@ class Lab:
                 )
         with suppress(OSError):
             self.directory.rmdir()
+
+
+def _make(directory: Path) -> None:
+    """Make a directory of the lab that accounts of servers pass through without seeing it."""
+    for attempt in range(1, _MAKE_ATTEMPTS + 1):
+        try:
+            directory.mkdir(parents=True)
+            break
+        except FileNotFoundError:  # a keeper has just removed the empty lab
+            if attempt == _MAKE_ATTEMPTS:
+                raise
+    for made in (directory.parent, directory):
+        made.chmod(0o711)  # whatever the umask
 
 
 def _locked(descriptor: int) -> bool:

@@ -46,7 +46,7 @@ def take_down(lab: Lab, instance: Instance) -> TakenDown | None:
     Raises
     ------
     SystemUnavailable
-        If even a killed keeper does not let go of it.
+        If the keeper does not end, even when it is killed.
     StoreError
         If something can't be read or removed.
     """
@@ -58,8 +58,8 @@ def take_down(lab: Lab, instance: Instance) -> TakenDown | None:
     by_force = not _ended(instance, record, signal.SIGTERM, ORDER_DEADLINE_S)
     if by_force and not _ended(instance, record, signal.SIGKILL, _FORCE_DEADLINE_S):
         raise SystemUnavailable(
-            f"{instance.system} is still held by a process, though its keeper "
-            f"{record.keeper.pid if record else ''} was killed; see: fuser {instance.owner_file}"
+            f"the keeper of {instance.system} does not end though it was killed; "
+            f"see which process holds {instance.owner_file}, as by fuser"
         )
     ended = 0
     with lab.changing():
@@ -78,16 +78,17 @@ def _keeper_of(record: Record | None) -> object:
 def _ended(
     instance: Instance, record: Record | None, signal_number: signal.Signals, deadline_s: float
 ) -> bool:
-    """Send the keeper a signal and wait until it has let go; tell whether it did."""
+    """Send the keeper a signal and wait for its end; tell whether it came."""
     end = time.monotonic() + deadline_s
-    while instance.is_held():
+    while time.monotonic() < end:
         # In its first moment it has not written down yet who it is.
         record = record or instance.record()
-        if record is not None:
-            if not record.keeper.lives() and _keeper_of(instance.record()) != record.keeper:
-                return True  # that one is gone, and another has taken its place
+        if record is None:
+            if not instance.is_held():
+                return True
+        elif not record.keeper.lives():
+            return True
+        else:
             record.keeper.send(signal_number)
-        if time.monotonic() > end:
-            return False
         time.sleep(_POLL_S)
-    return True
+    return False

@@ -8,6 +8,7 @@ product's default, and why.
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 from collections.abc import Mapping
@@ -82,14 +83,17 @@ class PostgresqlServer(PrivateServer):
     def client(cls, endpoint: Endpoint, directory: Path) -> Client:
         """Return ``psql``, which logs in by variables, as do the product's other programs."""
         assert endpoint.secret is not None
+        program = find_client()
         login = {
+            # Its other programs lie beside it, of the server's version.
+            "PATH": os.pathsep.join([str(program.parent), os.environ.get("PATH", os.defpath)]),
             "PGHOST": str(endpoint.host),
             "PGPORT": str(endpoint.port),
             "PGUSER": str(endpoint.user),
             "PGDATABASE": str(endpoint.database),
             "PGPASSWORD": endpoint.secret.reveal(),
         }
-        return Client((str(find_client()),), environment_without("PG", **login))
+        return Client((str(program),), environment_without("PG", **login))
 
     @classmethod
     def sweep(cls) -> None:
