@@ -108,8 +108,9 @@ def bring_up(
     progress("coming up")
     _follow(lab, instance, keeper, end)
     record = instance.record()
-    if record is None:
-        raise SystemUnavailable(f"{entry.name} was taken down again by another command")
+    if record is None or record.status is not Status.UP:
+        how = record.reason if record and record.reason else "another command takes it down"
+        raise SystemUnavailable(f"{entry.name} came up and did not stay: {how}")
     return record, True
 
 

@@ -14,6 +14,7 @@ import secrets
 import socket
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, Final
 
 from deduplab.errors import SystemUnavailable
@@ -57,9 +58,12 @@ JAVA_OPTIONS: Final = (
 )
 
 
+_TOLD: Final = fill(
+    "  ".join(TOOLS), 98, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
+)
 _WORDS: Final = f"""\
 These commands are on the path, logged in:
-  {"  ".join(TOOLS)}
+{_TOLD}
 $KAFKA_CLIENT_PROPERTIES is the file by which other clients log in. The user may do what a run
 needs: the names of its topics and groups begin with deduplab., as in
   kafka-topics --create --topic deduplab.mine
