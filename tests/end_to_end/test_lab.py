@@ -24,6 +24,7 @@ from deduplab.cli.systems_command import command as systems_command
 from deduplab.executors.workspace import sweep
 from deduplab.lab import take_down as taking_down
 from deduplab.lab.place import Lab
+from deduplab.lab.process_id import ProcessId
 from deduplab.remote import resolve
 from deduplab.store import find_run
 from tests.end_to_end.conftest import (
@@ -179,7 +180,9 @@ def argv_of_all() -> str:
 
 
 @pytest.mark.parametrize("system", SERVERS)
-def test_a_whole_life(system: str, up: Up, cli: Cli, workspace: Path, tmp_path: Path) -> None:
+def test_a_whole_life(
+    system: str, up: Up, cli: Cli, workspace: Path, tmp_path: Path, not_brought_up: NotUp
+) -> None:
     row = up(system)
     secret = secret_of(row)
     assert row["status"] == "up"
@@ -202,6 +205,8 @@ def test_a_whole_life(system: str, up: Up, cli: Cli, workspace: Path, tmp_path: 
 
     for arguments, typed, answer in ROUND_TRIPS[system]:
         done = shell(tmp_path, system, arguments, typed)
+        if done.returncode in (3, 127):  # redis-cli and curl don't come with the servers
+            not_brought_up(f"the client of {system}", RuntimeError(done.stderr))
         assert done.returncode == 0, done.stderr
         assert answer in done.stdout, done.stderr
         assert secret not in done.stdout + done.stderr
@@ -338,6 +343,16 @@ def test_a_keeper_that_is_told_to_end_leaves_nothing(up: Up, workspace: Path) ->
     until(lambda: not processes_inside(workspace))
     assert not list(workspace.iterdir())
     assert not own_segments(workspace)
+
+
+def test_a_keeper_whose_directory_was_removed_touches_no_other(up: Up, workspace: Path) -> None:
+    old = up("rest")
+    shutil.rmtree(workspace / "lab" / "rest")
+    assert rows(workspace) == {}
+    new = up("rest")
+    os.kill(old["keeper"], signal.SIGTERM)
+    until(lambda: ProcessId.of(old["keeper"]) is None)
+    assert but_for_sizes(rows(workspace)["rest"]) == but_for_sizes(new)
 
 
 def test_a_keeper_that_hangs_is_ended_by_force(

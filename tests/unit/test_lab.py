@@ -75,3 +75,9 @@ def test_a_record_that_can_not_be_read_is_told(tmp_path: Path) -> None:
     (instance.directory / "instance.json").write_text("{}")
     with pytest.raises(StoreError, match=r"instance\.json can't be read"):
         instance.status()
+
+
+def test_a_workspace_that_can_not_be_looked_into_is_told(tmp_path: Path) -> None:
+    (tmp_path / "lab").write_text("no directory")
+    with pytest.raises(PlanError, match="can't be looked into"):
+        Lab(tmp_path).instances()

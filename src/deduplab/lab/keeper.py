@@ -30,6 +30,7 @@ from deduplab.lab.process_id import ProcessId
 from deduplab.server import Endpoint, Server
 from deduplab.servers._private_server import write_private
 
+_ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _LOOK_EVERY_S: Final = 30.0  # its end wakes us; this is for what is not our child
 
 
@@ -46,7 +47,8 @@ class Keeper:
     Parameters
     ----------
     instance
-        Its directory, empty but for the owner file, whose lock this process holds.
+        Its directory, empty but for the owner file, whose lock this process holds. It is
+        also where this process stands.
     variant, durability
         As the recipe takes them.
     """
@@ -87,7 +89,8 @@ class Keeper:
         with suppress(OSError):  # a full disk is no reason to leave anything
             self._enter(Status.STOPPING)
         self._stop()
-        self._instance.remove()
+        if self._is_there():
+            self._instance.remove()
         if failure:
             say("failed", failure)
         return 1 if failure else 0
@@ -128,7 +131,7 @@ class Keeper:
             os.set_blocking(end, False)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, _child_ended)
-        while self._instance.is_ours():
+        while self._is_there():
             reason = self._server.ended()
             if reason is not None:
                 return reason
@@ -141,6 +144,8 @@ class Keeper:
 
     def _enter(self, status: Status, **found: object) -> None:
         """Write down that another state begins, and what is known since."""
+        if not self._is_there():
+            return
         self._record = dataclasses.replace(
             self._record,
             status=status,
@@ -148,6 +153,16 @@ class Keeper:
             **found,  # type: ignore[arg-type]  # fields of the record
         )
         self._instance.write(self._record)
+
+    def _is_there(self) -> bool:
+        """Whether the directory is still the one that we were given.
+
+        A person may remove it by hand, and bring another one up in its place.
+        """
+        try:
+            return self._instance.directory.samefile(Path())
+        except FileNotFoundError:
+            return False
 
     def _stop(self) -> None:
         if self._server is not None:
@@ -176,7 +191,7 @@ def _version(entry: registry.SystemEntry, endpoint: Endpoint) -> str:
 
 
 def _ignore_signals() -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _ENDING:
         signal.signal(number, signal.SIG_IGN)
 
 
@@ -192,8 +207,8 @@ def _child_ended(signal_number: int, frame: FrameType | None) -> None:
 def main() -> int:
     """Keep the instance that the arguments name: its directory, variant and durability."""
     directory, variant, durability = sys.argv[1:]
-    signal.signal(signal.SIGTERM, _told_to_end)
-    signal.signal(signal.SIGINT, _told_to_end)
+    for number in _ENDING:
+        signal.signal(number, _told_to_end)
     try:
         return Keeper(Instance(Path(directory)), variant, durability).keep()
     except _StoppedError:  # before there was anything to stop

@@ -26,6 +26,7 @@ from deduplab.lab.instance import ASIDE, MARKER, Instance, Record, aside_name
 _DIRECTORY: Final = "lab"
 _LOCK_DEADLINE_S: Final = 60.0
 _POLL_S: Final = 0.05
+_REMOVE_DEADLINE_S: Final = 5.0
 _MAKE_ATTEMPTS: Final = 5
 
 
@@ -47,11 +48,21 @@ class Lab:
         return Instance(self.directory / system)
 
     def instances(self) -> list[Instance]:
-        """Return what is there and bears our marker, by name."""
+        """Return what is there and bears our marker, by name.
+
+        Raises
+        ------
+        PlanError
+            If the workspace can't be looked into.
+        """
         try:
             names = sorted(path.name for path in self.directory.iterdir())
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise PlanError(
+                f"{self.directory} can't be looked into: {error}; name your own --workspace"
+            ) from error
         found = [self.instance(name) for name in names if not name.startswith(".")]
         return [instance for instance in found if instance.is_ours()]
 
@@ -143,13 +154,21 @@ class Lab:
         for path in self.directory.glob(ASIDE):
             if Instance(path).is_held():
                 continue  # its keeper is just about to remove it
-            shutil.rmtree(path, ignore_errors=True)
-            if path.exists():
-                raise StoreError(
-                    f"{path} can't be removed; look what is in it, and who may remove it"
-                )
+            _remove(path)
         with suppress(OSError):
             self.directory.rmdir()
+
+
+def _remove(directory: Path) -> None:
+    """Remove a directory; once more where something that is about to end still writes to it."""
+    end = time.monotonic() + _REMOVE_DEADLINE_S
+    while directory.exists():
+        shutil.rmtree(directory, ignore_errors=True)
+        if time.monotonic() > end:
+            raise StoreError(
+                f"{directory} can't be removed; look what is in it, and who may remove it"
+            )
+        time.sleep(_POLL_S)
 
 
 def _make(directory: Path) -> None:
