@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Final
 
@@ -22,6 +23,8 @@ def s3_environment(endpoint: Endpoint) -> Mapping[str, str]:
     user, secret = str(endpoint.user), endpoint.secret.reveal()
     address = f"{endpoint.host}:{endpoint.port}"
     url = f"http://{address}"
+    # A proxy of this machine's can't reach loopback, and is not to be asked.
+    directly = ",".join(filter(None, (os.environ.get("NO_PROXY"), str(endpoint.host))))
     return environment_without(
         "AWS_",
         "RCLONE_CONFIG_LAB_",
@@ -37,5 +40,7 @@ def s3_environment(endpoint: Endpoint) -> Mapping[str, str]:
         RCLONE_CONFIG_LAB_ACCESS_KEY_ID=user,
         RCLONE_CONFIG_LAB_SECRET_ACCESS_KEY=secret,
         RCLONE_CONFIG_LAB_REGION=_REGION,
+        NO_PROXY=directly,
+        no_proxy=directly,
         MC_HOST_lab=f"http://{user}:{secret}@{address}",
     )

@@ -53,10 +53,12 @@ class RestServer(PrivateServer):
     def client(cls, endpoint: Endpoint, directory: Path) -> Client:
         """Return an environment with the address, and a file by which curl sends the token."""
         assert endpoint.secret is not None
-        header = f'header = "Authorization: Bearer {endpoint.secret.reveal()}"\n'
+        # Past any proxy: it would be told the token.
+        settings = f'header = "Authorization: Bearer {endpoint.secret.reveal()}"\n'
+        settings += f'noproxy = "{endpoint.host}"\n'
         added = {
             "LAB_URL": f"http://{endpoint.host}:{endpoint.port}",
-            "LAB_CURL": str(write_private(directory / "curl.conf", header)),
+            "LAB_CURL": str(write_private(directory / "curl.conf", settings)),
         }
         return Client((), environment_without("LAB_", **added), _WORDS)
 
