@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any, Final
 
 from deduplab import registry
 from deduplab.errors import PlanError
 from deduplab.model import RemoteAddress
+from deduplab.server import Endpoint
 from deduplab.toml_table import Table, choice, integer, string
 
 REMOTE_USER: Final = "deduplab"
@@ -49,6 +51,30 @@ def remote_address(own: Table, system: str) -> RemoteAddress | None:
         raise table.error("ssl_ca", "'ssl_ca' is of no use with tls = \"off\": leave one out")
     table.finish()
     return address
+
+
+def written(system: str, endpoint: Endpoint) -> str:
+    """Return the table by which a plan reaches an endpoint, as TOML.
+
+    The secret is written by its reference, so it must have one. Without a file of
+    authorities to trust the server is taken for one that is spoken to plainly.
+    """
+    assert endpoint.secret is not None
+    authority = endpoint.options.get("ssl_ca")
+    known = registry.system(system).adapter_class().remote_options
+    keys: dict[str, str | int | None] = {
+        "host": endpoint.host,
+        "port": endpoint.port,
+        "user": endpoint.user,
+        "database": endpoint.database,
+        "secret": endpoint.secret.source,
+        "tls": "verify" if authority else "off",
+        "ssl_ca": authority,
+        **{name: value for name, value in endpoint.options.items() if name in known},
+    }
+    # A string of JSON is one of TOML.
+    lines = [f"{key} = {json.dumps(value)}" for key, value in keys.items() if value is not None]
+    return "\n".join([f"[systems.{system}.remote]", *lines, ""])
 
 
 def _port(value: Any) -> int:

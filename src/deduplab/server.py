@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from deduplab.errors import Unsupported
+
 
 class Secret:
     """A credential that does not show itself in logs, messages or results.
@@ -56,6 +58,27 @@ class Endpoint:
     options: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Client:
+    """How a person talks to an instance: the product's own client, logged in.
+
+    Attributes
+    ----------
+    argv
+        The program and what it needs to log in; never a secret, other users can read
+        it. Empty where the product has several clients or none of its own: then the
+        environment is what logs in, for a shell or for any command that is run in it.
+    environment
+        The whole environment that it runs in; may hold the secret.
+    words
+        What is told before an interactive session: how to begin, and what its user may do.
+    """
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str] = field(repr=False)
+    words: str = ""
+
+
 class Server(ABC):
     """One private instance of a product, in a workspace of its own.
 
@@ -94,6 +117,37 @@ class Server(ABC):
             Whole lines; empty for an embedded engine, which has no users.
         """
         return ""
+
+    @classmethod
+    def client(cls, endpoint: Endpoint, directory: Path) -> Client:
+        """Return how a person talks to an instance that is up.
+
+        Parameters
+        ----------
+        endpoint
+            Where it is reached, with its secret.
+        directory
+            A directory that we alone can enter, for files that the client needs; it
+            stays as long as the instance.
+
+        Raises
+        ------
+        SystemUnavailable
+            If the client is not installed; the message says what to install.
+        Unsupported
+            If the recipe knows no client.
+        """
+        raise Unsupported(
+            f"{cls.__name__} names no client; log in by one of your own: "
+            f"{endpoint.host}:{endpoint.port}, user {endpoint.user}"
+        )
+
+    @classmethod  # noqa: B027 - most products leave nothing
+    def sweep(cls) -> None:
+        """Remove what instances that were killed left in places that all share, as ``/dev/shm``.
+
+        Nothing of an instance that lives is touched.
+        """
 
     @abstractmethod
     def start(self) -> Endpoint:

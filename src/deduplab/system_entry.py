@@ -6,10 +6,11 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from deduplab.adapter import Adapter, Capabilities
-from deduplab.server import Server
+if TYPE_CHECKING:  # adapters need numpy, which takes longer to import than the registry all told
+    from deduplab.adapter import Adapter, Capabilities
+    from deduplab.server import Server
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""``deduplab systems``: what is said before anything is installed, and what happens if it fails."""
+"""``deduplab systems``: what is said before anything is installed, and the rights it prints."""
 
 from pathlib import Path
 
@@ -58,3 +58,33 @@ def test_one_that_can_not_be_had_does_not_keep_the_others_away(
     with pytest.raises(SystemUnavailable, match="not installed: redis"):
         run("install", "redis", "mariadb")
     assert asked == ["redis", "mariadb"]
+
+
+@pytest.mark.parametrize("name", [*registry.systems()])
+def test_the_rights_are_printed_as_they_are_and_nothing_else(name: str) -> None:
+    done = CliRunner().invoke(command, ["grants", name], catch_exceptions=False)
+    assert done.exit_code == 0
+    text = registry.system(name).grants("deduplab", "deduplab")
+    assert done.stdout == text
+    assert ("nothing has to be granted" in done.stderr) is not bool(text)
+    assert bool(text) is registry.system(name).takes_address
+
+
+def test_the_rights_are_those_of_the_user_and_the_names_that_are_asked_for() -> None:
+    said = run("grants", "mariadb", "--user", "lab", "--namespace", "mine")
+    assert said == registry.system("mariadb").grants("lab", "mine")
+    assert "'lab'@'%'" in said
+    assert "`mine%`" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["kafak"], "did you mean 'kafka'"),
+        (["redis", "--user", "x' OR"], "--user"),
+        (["redis", "--namespace", "a*"], "--namespace"),
+    ],
+)
+def test_rights_for_what_is_no_name_are_refused(words: list[str], said: str) -> None:
+    with pytest.raises(PlanError, match=said):
+        run("grants", *words)

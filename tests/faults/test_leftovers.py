@@ -21,6 +21,7 @@ from deduplab.errors import SystemUnavailable
 from deduplab.executors.workspace import prepared, sweep
 from deduplab.servers import _seaweedfs_sockets, _shared_memory
 from tests.faults.processes import marked
+from tests.leftovers import own_segments, sockets_of
 
 MARK = "DEDUPLAB_FAULTS_MARK"
 GONE_S = 30.0
@@ -110,22 +111,6 @@ def begun(place: Path) -> tuple[subprocess.Popen[str], str]:
             pytest.fail(process.communicate()[0])
         time.sleep(0.05)
     return process, mark
-
-
-def own_segments(workspace: Path) -> list[Path]:
-    notes = _shared_memory.PLACE.glob("deduplab-*/instance")
-    return [note for note in notes if note.read_text().startswith(str(workspace))]
-
-
-def sockets_of(processes: list[psutil.Process]) -> list[Path]:
-    """Return SeaweedFS' sockets in /tmp that these processes listen at."""
-    found = []
-    for process in processes:
-        try:
-            found += [Path(str(one.laddr)) for one in process.net_connections("unix") if one.laddr]
-        except psutil.Error:
-            continue
-    return [path for path in found if path.name.startswith("seaweedfs-")]
 
 
 @pytest.mark.server

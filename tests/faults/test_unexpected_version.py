@@ -18,7 +18,7 @@ from deduplab.errors import SystemUnavailable, VersionRefused
 from deduplab.executors.local import LocalExecutor
 from deduplab.model import Cell, OutcomeKind, Stage
 from deduplab.servers import _postgresql_binaries
-from deduplab.versions import check_version
+from deduplab.versions import check_version, number_in
 from tests.faults.campaigns import SILENT, new_run
 from tests.faults.cells import SERVERS, cell_of, plan_of
 
@@ -37,6 +37,20 @@ def test_what_lies_in_the_range_is_taken(said: str) -> None:
 def test_what_lies_outside_is_refused_with_the_range(said: str) -> None:
     with pytest.raises(VersionRefused, match=r"x [\d.-]+ is none that deduplab knows \(14 to 18\)"):
         check_version("x", said, ("14", "18"))
+
+
+@pytest.mark.parametrize(
+    ("said", "number"),
+    [
+        ("10.11.19-MariaDB-0+deb12u1", "10.11.19"),
+        ("8000GB 4.48 pypi", "4.48"),
+        ("2026-02-12T20:18:48Z", "2026-02-12"),
+        ("19", "19"),
+        ("unknown", None),
+    ],
+)
+def test_the_number_of_a_version_is_found(said: str, number: str | None) -> None:
+    assert number_in(said) == number
 
 
 def test_bounds_have_minor_numbers_too() -> None:

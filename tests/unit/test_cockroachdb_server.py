@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
 from deduplab.errors import SystemUnavailable
+from deduplab.server import Endpoint, Secret
 from deduplab.servers.cockroachdb import CockroachdbServer, find
 
 
@@ -70,6 +72,35 @@ def test_a_node_that_finds_its_port_taken_tries_others_and_leaves_nothing(
     starts = [line for line in server.log.read_text().splitlines() if "started: " in line]
     assert len({line.split("--listen-addr=")[1].split()[0] for line in starts}) > 1
     assert all(line.endswith("--external-io-dir=disabled true") for line in starts)
+
+
+def test_its_client_logs_in_by_a_variable_and_trusts_the_authority(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint = Endpoint(
+        host="127.0.0.1",
+        port=26257,
+        user="lab",
+        secret=Secret("p/w:d"),
+        database="defaultdb",
+        options={"ssl_ca": "/certificates/ca.crt"},
+    )
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SystemUnavailable, match="there is no 'cockroach' on the search path"):
+        CockroachdbServer.client(endpoint, tmp_path)
+    program = tmp_path / "cockroach"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    client = CockroachdbServer.client(endpoint, tmp_path)
+    assert client.argv == (str(program), "sql")
+    url = urlsplit(client.environment["COCKROACH_URL"])
+    assert (url.hostname, url.port, url.path) == ("127.0.0.1", 26257, "/defaultdb")
+    assert (url.username, unquote(url.password or "")) == ("lab", "p/w:d")
+    assert parse_qs(url.query) == {
+        "sslmode": ["verify-full"],
+        "sslrootcert": ["/certificates/ca.crt"],
+    }
+    assert "p/w:d" not in repr(client)
 
 
 def test_rights_name_no_password_and_no_role_admin() -> None:

@@ -13,7 +13,8 @@ from deduplab.bench import matrix
 from deduplab.errors import PlanError, SystemUnavailable
 from deduplab.model import RemoteAddress
 from deduplab.remote import RemoteServer
-from deduplab.server import Endpoint
+from deduplab.remote_table import written
+from deduplab.server import Endpoint, Secret
 from tests.contract.certificates import self_signed
 
 PLAN = """\
@@ -47,6 +48,37 @@ def test_tls_is_verified_and_the_user_is_that_of_the_written_rights() -> None:
     address = address_of("postgresql")
     assert address == RemoteAddress("db.example.org", 8333, "deduplab")
     assert (address.tls, address.ssl_ca, address.options) == ("verify", None, ())
+
+
+@pytest.mark.parametrize(
+    ("system", "endpoint"),
+    [
+        ("postgresql", Endpoint(host="127.0.0.1", port=5, user="lab", database="d")),
+        ("cockroachdb", Endpoint(host="127.0.0.1", port=5, options={"ssl_ca": "/ca.crt"})),
+        (
+            "seaweedfs",
+            Endpoint(host="::1", port=5, options={"master": "m:1", "shell.master": "m:1.2"}),
+        ),
+    ],
+)
+def test_what_is_written_is_read_again(system: str, endpoint: Endpoint) -> None:
+    secret = Secret("never shown", 'file:/a folder/with "quotes"')
+    text = written(system, dataclasses.replace(endpoint, secret=secret))
+    assert "never shown" not in text
+    durability = 'durability = "none"\n' if system == "seaweedfs" else ""
+    plan = durability + PLAN.split("[systems.{system}]")[0] + text
+    address = matrix.cells(config.parse(plan, origin="p.toml"))[0].remote
+    authority = endpoint.options.get("ssl_ca")
+    assert address == RemoteAddress(
+        host=str(endpoint.host),
+        port=5,
+        user=endpoint.user or "deduplab",
+        database=endpoint.database,
+        secret=secret.source,
+        tls="verify" if authority else "off",
+        ssl_ca=authority,
+        options=(("master", "m:1"),) if system == "seaweedfs" else (),
+    )
 
 
 def test_options_are_those_that_the_adapter_declares() -> None:

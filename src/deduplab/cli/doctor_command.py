@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 import tempfile
 import time
 from collections.abc import Sequence
@@ -32,6 +31,7 @@ from deduplab.model import (
     Stage,
 )
 from deduplab.store import Run, RunHeader
+from deduplab.versions import number_in
 
 _COLOURS = {"ready": "green", "unavailable": "yellow", "failed": "red"}
 # field -> its heading, short enough for a terminal of 80 columns
@@ -194,11 +194,5 @@ def _table(rows: list[Checkup]) -> Table:
     for row in rows:
         marks = ("yes" if getattr(row, step) else "no" for step in _STEPS)
         status = f"[{_COLOURS[row.status]}]{row.status}[/]"
-        table.add_row(row.system, status, _short(row.version), *marks)
+        table.add_row(row.system, status, number_in(row.version) or row.version, *marks)
     return table
-
-
-def _short(version: str) -> str:
-    """Return the digits of a version; products add names of builds and of their packagers."""
-    found = re.search(r"\d+(?:[.-]\d+)*", version)
-    return found.group() if found else version

@@ -21,7 +21,7 @@ COMMANDS: Final = {
     "list": "List systems, variants, payloads, plans or runs.",
     "data": "List, fetch, make and verify datasets.",
     "scan": "Say how redundant any data is, at every grain.",
-    "systems": "Obtain the products that are measured.",
+    "systems": "Obtain the products that are measured; bring servers up for use by hand.",
     "doctor": "Check, system by system, what works on this machine.",
     "calibrate": "Measure the reference stores, whose answers are known.",
     "clean": "Remove what killed runs left behind, and old runs on demand.",

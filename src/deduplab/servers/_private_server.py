@@ -184,13 +184,13 @@ def new_secret() -> Secret:
     return Secret(secrets.token_urlsafe(24))
 
 
-def write_private(path: Path, text: str) -> Path:
-    """Write a file that we alone can read; return it. One that is there is replaced."""
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+def write_private(path: Path, text: str, mode: int = 0o600) -> Path:
+    """Write a file that we alone can read; return it. One that is there is replaced at once."""
+    aside = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
-    return path
+    return aside.rename(path)
 
 
 def environment_without(*prefixes: str, **added: str) -> Mapping[str, str]:

@@ -70,6 +70,26 @@ def find_valkey() -> Path:
     return Path(found).absolute()
 
 
+def find_client(*names: str) -> Path:
+    """Return the first of these programs that is there: beside the server's, or on the search path.
+
+    Raises
+    ------
+    SystemUnavailable
+        If there is none; the message says what to install.
+    """
+    variables = map(os.environ.get, (REDIS_VARIABLE, VALKEY_VARIABLE))
+    beside = [str(Path(named).absolute().parent) for named in variables if named]
+    places = os.pathsep.join([*beside, os.environ.get("PATH", os.defpath)])
+    for name in names:
+        found = shutil.which(name, path=places)
+        if found:
+            return Path(found).absolute()
+    raise SystemUnavailable(
+        f"the client {' or '.join(names)} is missing; install it with: apt-get install redis-tools"
+    )
+
+
 def _named(variable: str) -> str | None:
     named = os.environ.get(variable)
     if named and not os.access(named, os.X_OK):

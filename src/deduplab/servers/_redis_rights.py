@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+WORDS: Final = """\
+The user may do what a run needs, and look around: the names of its keys begin with deduplab:, as in
+  SET deduplab:mine 1
+"""
+"""What a person is told before the product's client begins."""
+
 ROOT: Final = "deduplab:"
 """The names of the lab's keys begin with it."""
 
@@ -12,6 +18,9 @@ _COMMANDS: Final = (
     "+multi +exec +hget +hsetnx +hgetall +hset +exists +eval +del +unlink +blpop "
     "+bgsave +bgrewriteaof +memory|purge"
 )
+_BY_HAND: Final = (
+    "+set +type +strlen +ttl +dbsize +memory|usage +object|encoding +command|docs +acl|whoami"
+)
 WAITAOF: Final = "+waitaof"
 """Since Redis 7.2; older ones refuse a rule with it."""
 
@@ -19,6 +28,11 @@ WAITAOF: Final = "+waitaof"
 def rules(namespace: str = "") -> str:
     """Return the rules of ``ACL SETUSER``: these commands, on keys ``deduplab:namespace..``."""
     return f"resetkeys ~{ROOT}{namespace}* resetchannels -@all {_COMMANDS}"
+
+
+def private_rules() -> str:
+    """Return the rules of a private instance's user: a run's, and what a person asks beside."""
+    return f"{rules()} {_BY_HAND}"
 
 
 def grants(user: str, namespace: str) -> str:

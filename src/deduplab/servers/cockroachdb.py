@@ -15,10 +15,11 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, urlencode
 
 from deduplab.errors import SystemUnavailable
 from deduplab.registry import driver_missing, system
-from deduplab.server import Endpoint
+from deduplab.server import Client, Endpoint
 from deduplab.servers import _cockroachdb_rights as rights
 from deduplab.servers._private_server import (
     HOST,
@@ -77,6 +78,22 @@ class CockroachdbServer(PrivateServer):
     def grants(cls, user: str = USER, namespace: str = "deduplab") -> str:
         """Return statements for ``cockroach sql``; databases have no rights by name."""
         return rights.grants(user)
+
+    @classmethod
+    def client(cls, endpoint: Endpoint, directory: Path) -> Client:
+        """Return ``cockroach sql``, which takes address and login by ``COCKROACH_URL``.
+
+        See the vendor's documentation, "Client Connection Parameters".
+        """
+        assert endpoint.secret is not None
+        login = f"{quote(str(endpoint.user))}:{quote(endpoint.secret.reveal(), safe='')}"
+        trusted = {"sslmode": "verify-full", "sslrootcert": endpoint.options["ssl_ca"]}
+        url = (
+            f"postgresql://{login}@{endpoint.host}:{endpoint.port}/{endpoint.database}"
+            f"?{urlencode(trusted)}"
+        )
+        environment = environment_without("COCKROACH_", "PG", COCKROACH_URL=url)
+        return Client((str(find()), "sql"), environment)
 
     def start(self) -> Endpoint:
         """Make certificates where there are none yet, start the node, and make the lab's user.

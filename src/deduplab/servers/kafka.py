@@ -9,14 +9,16 @@ default, and why.
 from __future__ import annotations
 
 import base64
+import os
 import secrets
 import socket
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, Final
 
 from deduplab.errors import SystemUnavailable
-from deduplab.server import Endpoint, Secret
+from deduplab.server import Client, Endpoint, Secret
 from deduplab.servers import _kafka_rights as rights
 from deduplab.servers._kafka_binaries import Kafka, find
 from deduplab.servers._kafka_settings import (
@@ -26,6 +28,7 @@ from deduplab.servers._kafka_settings import (
     client_properties,
     server_properties,
 )
+from deduplab.servers._kafka_tools import TOOLS, write_commands
 from deduplab.servers._private_server import (
     USER,
     PrivateServer,
@@ -53,6 +56,19 @@ JAVA_OPTIONS: Final = (
     "-Djava.net.preferIPv4Stack=true",
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
 )
+
+
+_TOLD: Final = fill(
+    "  ".join(TOOLS), 98, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
+)
+_WORDS: Final = f"""\
+These commands are on the path, logged in:
+{_TOLD}
+$KAFKA_CLIENT_PROPERTIES is the file by which other clients log in. The user may do what a run
+needs: the names of its topics and groups begin with deduplab., as in
+  kafka-topics --create --topic deduplab.mine
+  kafka-console-consumer --topic deduplab.mine --from-beginning --group deduplab.mine
+"""
 
 
 class KafkaServer(PrivateServer):
@@ -94,6 +110,19 @@ class KafkaServer(PrivateServer):
     def grants(cls, user: str = USER, namespace: str = "deduplab") -> str:
         """Return commands of Kafka's tools, for topics ``deduplab.namespace..`` alone."""
         return rights.grants(user, namespace)
+
+    @classmethod
+    def client(cls, endpoint: Endpoint, directory: Path) -> Client:
+        """Return an environment with the broker's own tools, which are logged in."""
+        assert endpoint.port is not None
+        assert endpoint.secret is not None
+        words = client_properties(endpoint.port, str(endpoint.user), endpoint.secret)
+        properties = write_private(directory / "client.properties", words)
+        programs = directory / "bin"
+        write_commands(find(), properties, endpoint.port, programs)
+        path = os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)])
+        own = {"PATH": path, "KAFKA_CLIENT_PROPERTIES": str(properties)}
+        return Client((), environment_without("KAFKA_", "JAVA_TOOL", **own), _WORDS)
 
     @property
     def kafka(self) -> Kafka:

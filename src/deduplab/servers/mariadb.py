@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from deduplab.server import Endpoint, Secret
+from deduplab.server import Client, Endpoint, Secret
 from deduplab.servers import _mariadb_rights as rights
-from deduplab.servers._mariadb_binaries import Programs, find
+from deduplab.servers._mariadb_binaries import Programs, find, find_client
 from deduplab.servers._private_server import (
     USER,
     PrivateServer,
@@ -49,6 +49,24 @@ class MariadbServer(PrivateServer):
     def grants(cls, user: str = USER, namespace: str = "deduplab") -> str:
         """Return statements for ``mariadb``, for databases whose names begin with ``namespace``."""
         return rights.grants(user, namespace)
+
+    @classmethod
+    def client(cls, endpoint: Endpoint, directory: Path) -> Client:
+        """Return ``mariadb`` with a file of options of its own.
+
+        It is the only file that is read: the user's ``~/.my.cnf`` would come after an
+        extra one, and its login would be taken.
+        """
+        assert endpoint.secret is not None
+        options = write_private(
+            directory / "client.cnf",
+            f"[client]\nhost={endpoint.host}\nport={endpoint.port}\nprotocol=tcp\n"
+            f"user={endpoint.user}\npassword={endpoint.secret.reveal()}\nloose-skip-ssl\n",
+        )
+        return Client(
+            (str(find_client()), f"--defaults-file={options}"),
+            environment_without("MYSQL", "MARIADB"),
+        )
 
     def start(self) -> Endpoint:
         """Make a data directory where there is none yet, and start the server.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from deduplab.errors import SystemUnavailable
 from deduplab.registry import driver_missing, system
-from deduplab.server import Endpoint, Secret
+from deduplab.server import Client, Endpoint, Secret
 from deduplab.servers import _minio_rights as rights
 from deduplab.servers._minio_binaries import find
 from deduplab.servers._private_server import (
@@ -23,6 +23,7 @@ from deduplab.servers._private_server import (
     new_secret,
 )
 from deduplab.servers._process import free_port
+from deduplab.servers._s3_environment import s3_environment
 
 if TYPE_CHECKING:
     from minio import MinioAdmin
@@ -39,6 +40,13 @@ _VARIANT: Final = {
 }
 
 _GRANT_ATTEMPTS: Final = 5
+
+
+_WORDS: Final = """\
+Clients of S3 are logged in here: mc and rclone by the name lab, aws and others by variables, as in:
+  mc mb lab/deduplab-mine      rclone mkdir lab:deduplab-mine      aws s3 mb s3://deduplab-mine
+The user may do what a run needs: the names of its buckets begin with deduplab-.
+"""
 
 
 class MinioServer(PrivateServer):
@@ -59,6 +67,11 @@ class MinioServer(PrivateServer):
     def grants(cls, user: str = USER, namespace: str = "deduplab") -> str:
         """Return commands for MinIO's client, for buckets ``deduplab-namespace..`` alone."""
         return rights.grants(user, namespace)
+
+    @classmethod
+    def client(cls, endpoint: Endpoint, directory: Path) -> Client:
+        """Return an environment in which ``mc``, ``aws`` and ``rclone`` are logged in."""
+        return Client((), s3_environment(endpoint), _WORDS)
 
     def _prepare(self) -> None:
         self._program = find()

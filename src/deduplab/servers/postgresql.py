@@ -8,6 +8,7 @@ product's default, and why.
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 from collections.abc import Mapping
@@ -16,10 +17,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from deduplab.errors import SystemUnavailable
 from deduplab.registry import driver_missing, system
-from deduplab.server import Endpoint
+from deduplab.server import Client, Endpoint
 from deduplab.servers import _postgresql_rights as rights
 from deduplab.servers import _shared_memory as shared_memory
-from deduplab.servers._postgresql_binaries import choose_binaries, reachable_binaries
+from deduplab.servers._postgresql_binaries import (
+    choose_binaries,
+    find_client,
+    reachable_binaries,
+)
 from deduplab.servers._private_server import (
     USER,
     PrivateServer,
@@ -73,6 +78,27 @@ class PostgresqlServer(PrivateServer):
     def grants(cls, user: str = USER, namespace: str = "deduplab") -> str:
         """Return statements for ``psql``; schemas have no rights by name, so by database."""
         return rights.grants(user)
+
+    @classmethod
+    def client(cls, endpoint: Endpoint, directory: Path) -> Client:
+        """Return ``psql``, which logs in by variables, as do the product's other programs."""
+        assert endpoint.secret is not None
+        program = find_client()
+        login = {
+            # Its other programs lie beside it, of the server's version.
+            "PATH": os.pathsep.join([str(program.parent), os.environ.get("PATH", os.defpath)]),
+            "PGHOST": str(endpoint.host),
+            "PGPORT": str(endpoint.port),
+            "PGUSER": str(endpoint.user),
+            "PGDATABASE": str(endpoint.database),
+            "PGPASSWORD": endpoint.secret.reveal(),
+        }
+        return Client((str(program),), environment_without("PG", **login))
+
+    @classmethod
+    def sweep(cls) -> None:
+        """Remove shared memory of instances that are gone."""
+        shared_memory.sweep()
 
     @property
     def binaries(self) -> Path:

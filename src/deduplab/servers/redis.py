@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar, Final
 
-from deduplab.server import Endpoint
+from deduplab.server import Client, Endpoint
 from deduplab.servers import _redis_rights as rights
 from deduplab.servers._private_server import (
     USER,
@@ -22,7 +22,7 @@ from deduplab.servers._private_server import (
     write_private,
 )
 from deduplab.servers._process import free_port
-from deduplab.servers._redis_binaries import find_redis, version_of
+from deduplab.servers._redis_binaries import find_client, find_redis, version_of
 
 _APPEND: Final = {
     "fsync": {"appendonly": "yes", "appendfsync": "always"},
@@ -45,19 +45,34 @@ class RedisServer(PrivateServer):
         What finds its program.
     rules
         What its only user may do, in the words of ``ACL SETUSER``.
+    clients
+        The programs that talk to it, the best first.
     """
 
     product = "redis"
     title = "Redis"
     durabilities = tuple(_APPEND)
     taken = "Address already in use"
-    rules: ClassVar[str] = rights.rules()
+    rules: ClassVar[str] = rights.private_rules()
     find: ClassVar[Callable[[], Path]] = staticmethod(find_redis)
+    clients: ClassVar[tuple[str, ...]] = ("redis-cli", "valkey-cli")
 
     @classmethod
     def grants(cls, user: str = USER, namespace: str = "deduplab") -> str:
         """Return commands for ``redis-cli``, for keys ``deduplab:namespace..`` alone."""
         return rights.grants(user, namespace)
+
+    @classmethod
+    def client(cls, endpoint: Endpoint, directory: Path) -> Client:
+        """Return ``redis-cli`` or ``valkey-cli``; each takes the password by a variable."""
+        assert endpoint.secret is not None
+        program = find_client(*cls.clients)
+        where = ["-h", str(endpoint.host), "-p", str(endpoint.port), "--user", str(endpoint.user)]
+        return Client(
+            (str(program), *where),
+            environment_without("REDISCLI_", "VALKEYCLI_", REDISCLI_AUTH=endpoint.secret.reveal()),
+            rights.WORDS,
+        )
 
     def _prepare(self) -> None:
         program = type(self).find()

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from deduplab.server import Endpoint, Secret
+from deduplab.server import Client, Endpoint, Secret
 from deduplab.servers._private_server import (
     USER,
     PrivateServer,
@@ -25,6 +25,11 @@ PUT, GET, DELETE /v1/databases/{{database}}, and everything below it
 # and, for the server's identity:
 GET /v1/health
 # Nothing else is asked for.
+"""
+
+_WORDS: Final = """\
+$LAB_URL is the server's address, $LAB_CURL a configuration of curl with the token, as in:
+  curl -K "$LAB_CURL" "$LAB_URL/v1/health"
 """
 
 
@@ -43,6 +48,19 @@ class RestServer(PrivateServer):
     def grants(cls, user: str = USER, namespace: str = "deduplab") -> str:
         """Return in words what the token must allow: the contract has no statements for that."""
         return _GRANTS.format(user=user, namespace=namespace)
+
+    @classmethod
+    def client(cls, endpoint: Endpoint, directory: Path) -> Client:
+        """Return an environment with the address, and a file by which curl sends the token."""
+        assert endpoint.secret is not None
+        # Past any proxy: it would be told the token.
+        settings = f'header = "Authorization: Bearer {endpoint.secret.reveal()}"\n'
+        settings += f'noproxy = "{endpoint.host}"\n'
+        added = {
+            "LAB_URL": f"http://{endpoint.host}:{endpoint.port}",
+            "LAB_CURL": str(write_private(directory / "curl.conf", settings)),
+        }
+        return Client((), environment_without("LAB_", **added), _WORDS)
 
     def _prepare(self) -> None:
         self._port_file.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from deduplab.registry import driver_missing, system
-from deduplab.server import Endpoint
+from deduplab.server import Client, Endpoint
 from deduplab.servers import _seaweedfs_sockets as sockets
 from deduplab.servers._private_server import (
     USER,
@@ -24,6 +24,7 @@ from deduplab.servers._private_server import (
     write_private,
 )
 from deduplab.servers._process import free_port
+from deduplab.servers._s3_environment import s3_environment
 from deduplab.servers._seaweedfs_binaries import find
 
 VOLUME_LIMIT_MB: Final = 1024
@@ -39,6 +40,10 @@ _GRANTS: Final = """\
 # In "weed shell". Admin makes and drops the lab's own buckets, and comprises all else on them.
 s3.configure -user {user} -access_key {user} -secret_key <password> \
 -actions {actions} -buckets deduplab-{namespace}* -apply
+"""
+
+_WORDS: Final = """\
+This is the administrator's shell; help lists its commands, as fs.ls /buckets.
 """
 
 _KEYS: Final = (
@@ -74,6 +79,17 @@ class SeaweedfsServer(PrivateServer):
         """Return a command for ``weed shell``, for buckets ``deduplab-namespace..`` alone."""
         return _GRANTS.format(user=user, namespace=namespace, actions=",".join(ACTIONS))
 
+    @classmethod
+    def client(cls, endpoint: Endpoint, directory: Path) -> Client:
+        """Return ``weed shell``, which needs no login, in an environment for S3's clients."""
+        servers = [f"-{name}={endpoint.options[f'shell.{name}']}" for name in ("master", "filer")]
+        return Client((str(find()), "shell", *servers), s3_environment(endpoint), _WORDS)
+
+    @classmethod
+    def sweep(cls) -> None:
+        """Remove sockets that nobody listens at."""
+        sockets.sweep()
+
     def stop(self) -> None:
         """Shut down in order, then by force; its sockets in /tmp go with it."""
         was_up = self._child is not None
@@ -104,6 +120,8 @@ class SeaweedfsServer(PrivateServer):
         addresses = {
             "master": f"127.0.0.1:{ports['master.port']}",
             "volumes": f"127.0.0.1:{ports['volume.port']}",
+            # As the product's shell takes them, with the port of gRPC behind.
+            **{f"shell.{name}": self._with_grpc(name, ports) for name in ("master", "filer")},
         }
         endpoint = self._reached_at(ports["s3.port"], options=addresses)
         self._launch(
@@ -112,6 +130,10 @@ class SeaweedfsServer(PrivateServer):
             environment=self._environment(),
         )
         return endpoint
+
+    def _with_grpc(self, part: str, ports: dict[str, int]) -> str:
+        name = f"{part}.port"
+        return f"127.0.0.1:{ports[name]}.{self._grpc_ports[f'{name}.grpc']}"
 
     def _arguments(self, ports: dict[str, int]) -> list[str]:
         options: dict[str, object] = {

@@ -16,3 +16,4 @@ class ValkeyServer(RedisServer):
     product = "valkey"
     title = "Valkey"
     find: ClassVar[Callable[[], Path]] = staticmethod(find_valkey)
+    clients: ClassVar[tuple[str, ...]] = ("valkey-cli", "redis-cli")

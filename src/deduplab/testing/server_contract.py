@@ -13,7 +13,7 @@ from typing import Final
 import psutil
 import pytest
 
-from deduplab.errors import SystemUnavailable
+from deduplab.errors import SystemUnavailable, Unsupported
 from deduplab.server import Endpoint, Secret, Server
 from deduplab.testing._fixtures import NewWorkspace, SystemFixtures, Unavailable
 from deduplab.testing.system import SystemUnderTest
@@ -94,6 +94,21 @@ class ServerContract(SystemFixtures):
         assert isinstance(endpoint.secret, Secret)
         assert len(endpoint.secret.reveal()) >= 16
         assert endpoint.secret.reveal() not in repr(endpoint)
+
+    def test_its_client_shows_no_secret(
+        self, started: tuple[Server, Endpoint], tmp_path: Path
+    ) -> None:
+        """What a person logs in by has the secret where nobody else sees it."""
+        server, endpoint = started
+        try:
+            client = server.client(endpoint, tmp_path)
+        except (Unsupported, SystemUnavailable):
+            return  # none is named, or it is not installed; the sentence says which
+        assert endpoint.secret is not None
+        shown = " ".join([*client.argv, client.words, repr(client)])
+        assert endpoint.secret.reveal() not in shown
+        for path in tmp_path.rglob("*"):
+            assert path.stat().st_mode & 0o077 == 0, path
 
     def test_two_instances_are_two(
         self, sut: SystemUnderTest, started: tuple[Server, Endpoint], new_workspace: NewWorkspace
