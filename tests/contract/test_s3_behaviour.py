@@ -218,14 +218,31 @@ def eventually(is_so: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize("running", ["minio"], indirect=True)
-def test_minio_clears_its_trash_soon(running: tuple[str, Endpoint], adapter: S3Adapter) -> None:
+def test_minio_keeps_what_was_deleted_in_its_trash_until_a_restart(
+    running: tuple[str, Endpoint], adapter: S3Adapter
+) -> None:
     objects = distinct_objects(10)
+    payload_bytes = sum(map(len, objects.values()))
     adapter.put_many(batch_of(objects))
-    assert files_bytes(running[1], "xl.meta") > 0
+    adapter.put("stays", b"here")
+    assert trash_bytes(running[1]) < payload_bytes
     assert adapter.delete(list(objects)) == 10
-    assert adapter.count() == 0
-    eventually(lambda: files_bytes(running[1], f"{BUCKET}/o*/xl.meta") == 0)
-    eventually(lambda: files_bytes(running[1], ".trash/*/xl.meta") == 0)
+    assert adapter.count() == 1
+    assert trash_bytes(running[1]) > payload_bytes
+    before = adapter.identity()
+    adapter.reclaim("restart")
+    assert adapter.identity() == before
+    assert adapter.get("stays") == b"here"
+    eventually(lambda: trash_bytes(running[1]) == 0)
+
+
+def trash_bytes(endpoint: Endpoint) -> int:
+    """Return the lengths of what lies in MinIO's trash, and in what it puts aside at a start."""
+    assert endpoint.directory is not None
+    system = endpoint.directory / ".minio.sys"
+    places = (system / "tmp" / ".trash", system / "tmp-old")
+    files = [path for place in places for path in place.rglob("*") if path.is_file()]
+    return sum(path.stat().st_size for path in files)
 
 
 @pytest.mark.parametrize("running", ["seaweedfs"], indirect=True)

@@ -1,18 +1,26 @@
-"""What MinIO tells beside S3: its version, its identity and its settings.
+"""What MinIO has beside S3: version, identity and settings, and a restart, which empties its trash.
 
-Sources: MinIO documentation, "mc admin info", "Environment variables"; MinIO's
-own source for what is synced (``cmd/xl-storage.go``).
+Sources: MinIO documentation, "mc admin info", "mc admin service restart", "Environment
+variables"; MinIO's own source for what is synced (``cmd/xl-storage.go``) and for when the
+trash is emptied (``cmd/erasure-sets.go``, ``cmd/prepare-storage.go``).
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
 from deduplab.adapters._rights import advice
 from deduplab.adapters._s3_wire import Wire
 from deduplab.errors import OperationFailed, SystemUnavailable, Unsupported
 
+if TYPE_CHECKING:
+    from minio import MinioAdmin
+
+_POLL_S: Final = 0.05
+_POLLS: Final = 1200
 _SYNC: Final = "MINIO_FS_OSYNC"
 _COMPRESSION: Final = "MINIO_COMPRESSION_ENABLE"
 _TOLD: Final = (
@@ -37,6 +45,59 @@ def server_info(wire: Wire) -> dict[str, Any]:
     SystemUnavailable
         If there is no other answer, or no server is online.
     """
+    answer: dict[str, Any] = json.loads(_asked(wire, "ServerInfo", lambda admin: admin.info()))
+    if not answer.get("servers"):
+        raise SystemUnavailable("minio tells of no server that is online")
+    return answer
+
+
+def restart(wire: Wire) -> None:
+    """Have the server start anew in its own process, and wait until it answers again.
+
+    At its start it puts what lies in its trash aside and removes it in the background.
+
+    Raises
+    ------
+    Unsupported
+        If it is not a private instance: a restart ends everybody's requests.
+    OperationFailed
+        If the user may not do that.
+    SystemUnavailable
+        If it does not come back within a minute.
+    """
+    if wire.endpoint.directory is None:
+        raise Unsupported(
+            "minio: 'restart' ends everybody's requests, so only a private instance is restarted; "
+            "a server empties its trash by itself, five minutes after its start for the first time"
+        )
+    before = _uptime_s(wire)
+    _asked(wire, "ServiceRestart", lambda admin: admin.service_restart())
+    # What answers until it closes its port is the old one, unless it is younger than that.
+    _wait_until(lambda: (found := _uptime_s(wire)) is None or found < (before or 0), "to end")
+    _wait_until(lambda: _uptime_s(wire) is not None, "to answer again")
+    wire.http.clear()
+
+
+def _uptime_s(wire: Wire) -> int | None:
+    """Return for how many seconds the server has been up; None while it can't be asked."""
+    try:
+        uptime: int | None = server_info(wire)["servers"][0].get("uptime")
+    except SystemUnavailable:
+        return None
+    return uptime
+
+
+def _wait_until(is_so: Callable[[], bool], what: str) -> None:
+    never = threading.Event()
+    for _ in range(_POLLS):
+        if is_so():
+            return
+        never.wait(_POLL_S)
+    raise SystemUnavailable(f"minio was to restart, and took more than a minute {what}")
+
+
+def _asked(wire: Wire, right: str, request: Callable[[MinioAdmin], str]) -> str:
+    """Ask something of the administration; ``right`` is what a user needs for it."""
     from minio import MinioAdmin
     from minio.credentials.providers import StaticProvider
     from minio.error import MinioAdminException
@@ -49,16 +110,13 @@ def server_info(wire: Wire) -> dict[str, Any]:
         http_client=wire.http,
     )
     try:
-        answer: dict[str, Any] = json.loads(wire.ask(admin.info))
+        return wire.ask(lambda: request(admin))
     except MinioAdminException as error:
         if "AccessDenied" in str(error):
             raise OperationFailed(
-                f"minio refused admin:ServerInfo (AccessDenied); {advice('minio')}"
+                f"minio refused admin:{right} (AccessDenied); {advice('minio')}"
             ) from error
-        raise SystemUnavailable(f"minio does not tell who it is: {error}") from error
-    if not answer.get("servers"):
-        raise SystemUnavailable("minio tells of no server that is online")
-    return answer
+        raise SystemUnavailable(f"minio does not answer its administrator: {error}") from error
 
 
 def settings(info: dict[str, Any]) -> dict[str, str]:

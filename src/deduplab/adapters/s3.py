@@ -7,7 +7,7 @@ and docs/systems/seaweedfs.md.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from deduplab.adapter import Capabilities, Variant
 from deduplab.adapters import _s3_minio as minio_told
@@ -17,6 +17,8 @@ from deduplab.adapters._layout import LAYOUTS
 from deduplab.adapters._s3_base import DEFAULT, REMOVE_NONCURRENT, VERSIONING, S3Adapter
 from deduplab.errors import ProbeError
 from deduplab.model import Identity, Layer, Reading, Ruler
+
+RESTART: Final = "restart"
 
 
 class MinioAdapter(S3Adapter):
@@ -32,7 +34,7 @@ class MinioAdapter(S3Adapter):
         layouts=LAYOUTS,
         durability=("fsync", "interval"),
         delete_modes=("rowwise", "drop"),
-        reclaim_modes=(REMOVE_NONCURRENT,),
+        reclaim_modes=(RESTART, REMOVE_NONCURRENT),
     )
     file_components: ClassVar[tuple[tuple[str, str], ...]] = (
         (".minio.sys/tmp/.trash/*", "trash"),
@@ -40,6 +42,13 @@ class MinioAdapter(S3Adapter):
         (".minio.sys/*", "metadata"),
         ("*", "data"),
     )
+
+    def reclaim(self, mode: str) -> None:
+        """Remove old versions, or restart the server, which empties its trash."""
+        super().reclaim(mode)
+        if mode == RESTART:
+            minio_told.restart(self._wire)
+            self._objects = self._wire.objects(self._entered)
 
     def engine_reading(self) -> Reading:
         """Refuse: MinIO has no size of a bucket for a moment.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 
 PREFIX: Final = "deduplab-"
@@ -25,12 +26,15 @@ _ON_BUCKETS: Final = (
 )
 
 
-def policy(namespace: str = "") -> dict[str, Any]:
-    """Return the policy: these actions, on buckets ``deduplab-namespace..`` alone."""
+def policy(namespace: str = "", more: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the policy: these actions, on buckets ``deduplab-namespace..`` alone.
+
+    ``more`` are actions of the administration beyond the least.
+    """
     return {
         "Version": "2012-10-17",
         "Statement": [
-            {"Effect": "Allow", "Action": ["admin:ServerInfo"]},
+            {"Effect": "Allow", "Action": ["admin:ServerInfo", *more]},
             {
                 "Effect": "Allow",
                 "Action": ["s3:ListAllMyBuckets"],
