@@ -20,16 +20,13 @@ from __future__ import annotations
 
 import argparse
 import re
-import shutil
 import statistics
 import subprocess
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from _pairs import instance, paired, tell_bulk
 
 from deduplab.adapters._kafka_topics import MOST_MESSAGE_BYTES
 from deduplab.adapters.kafka import KafkaAdapter
@@ -58,33 +55,17 @@ def main() -> None:
     parser.add_argument("--operations", type=int, default=2000)
     parser.add_argument("--durability", default="fsync", choices=("fsync", "interval", "none"))
     arguments = parser.parse_args()
-    with _instance(arguments.durability) as (server, adapter, properties):
+    settings = {"variant": "delete-policy", "durability": arguments.durability}
+    with instance(KafkaServer, KafkaAdapter(), NAMESPACE, **settings) as up:
+        server, endpoint, adapter, _ = up
+        properties = server.client_properties(endpoint)
+        with properties.open("a") as file:
+            file.writelines(f"{name}={value}\n" for name, value in TOOL_SETTINGS.items())
         print(f"broker {adapter.identity().version}, durability {arguments.durability}")
         for payload_bytes in (1 * KIB, 10 * KIB, 64 * KIB):
             _bulk(server, adapter, properties, payload_bytes, arguments)
         for payload_bytes in (1 * KIB, 8 * KIB):
             _insert_and_read(adapter, payload_bytes, arguments)
-
-
-@contextmanager
-def _instance(durability: str) -> Iterator[tuple[KafkaServer, KafkaAdapter, Path]]:
-    workspace = Path(tempfile.mkdtemp(prefix="deduplab-benchmark-"))
-    server = KafkaServer(workspace, variant="delete-policy", durability=durability)
-    adapter = KafkaAdapter()
-    try:
-        begin = time.perf_counter()
-        endpoint = server.start()
-        print(f"start, from nothing to the first answer: {time.perf_counter() - begin:.1f} s")
-        adapter.open(endpoint)
-        _fresh(adapter, durability)
-        properties = server.client_properties(endpoint)
-        with properties.open("a") as file:
-            file.writelines(f"{name}={value}\n" for name, value in TOOL_SETTINGS.items())
-        yield server, adapter, properties
-    finally:
-        adapter.close()
-        server.stop()
-        shutil.rmtree(workspace)
 
 
 def _fresh(adapter: KafkaAdapter, durability: str) -> None:
@@ -99,25 +80,25 @@ def _bulk(
     arguments: argparse.Namespace,
 ) -> None:
     objects = arguments.total_mib * MIB // payload_bytes
-    ours, theirs = [], []
-    for _ in range(arguments.rounds):
-        _fresh(adapter, arguments.durability)
-        ours.append(_our_bulk(adapter, payload_bytes, objects, arguments.batch_mib * MIB))
-        _fresh(adapter, arguments.durability)
-        theirs.append(_their_bulk(server, properties, payload_bytes, objects))
+
+    def stored() -> None:
         assert adapter.count() == objects
-    ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
-    print(
-        f"bulk, {payload_bytes // KIB} KiB: deduplab {statistics.median(ours):.0f} MB/s, "
-        f"producer-perf-test {statistics.median(theirs):.0f} MB/s, ratio {ratio:.2f}"
+
+    found = paired(
+        lambda: _our_bulk_s(adapter, payload_bytes, objects, arguments.batch_mib * MIB),
+        lambda: _their_bulk_s(server, properties, payload_bytes, objects),
+        arguments.rounds,
+        before=lambda: _fresh(adapter, arguments.durability),
+        after=stored,
     )
+    tell_bulk(payload_bytes, objects * payload_bytes, "kafka-producer-perf-test", found)
 
 
-def _our_bulk(adapter: KafkaAdapter, payload_bytes: int, objects: int, batch_bytes: int) -> float:
-    """Return the adapter's MB/s over all batches; making them is not timed."""
+def _our_bulk_s(adapter: KafkaAdapter, payload_bytes: int, objects: int, batch_bytes: int) -> float:
+    """Return the adapter's seconds over all batches; making them is not timed."""
     generator = np.random.default_rng(7)
     at_once = max(1, batch_bytes // payload_bytes)
-    seconds = 0.0
+    spent = 0.0
     for start in range(0, objects, at_once):
         count = min(at_once, objects - start)
         data = memoryview(generator.bytes(count * payload_bytes))
@@ -126,13 +107,12 @@ def _our_bulk(adapter: KafkaAdapter, payload_bytes: int, objects: int, batch_byt
         batch.payloads  # noqa: B018  (as the lifecycle does before the clock starts)
         begin = time.perf_counter()
         assert adapter.put_many(batch) == count
-        seconds += time.perf_counter() - begin
-    assert adapter.count() == objects
-    return objects * payload_bytes / seconds / 1e6
+        spent += time.perf_counter() - begin
+    return spent
 
 
-def _their_bulk(server: KafkaServer, properties: Path, payload_bytes: int, objects: int) -> float:
-    """Return the tool's own MB/s."""
+def _their_bulk_s(server: KafkaServer, properties: Path, payload_bytes: int, objects: int) -> float:
+    """Return the seconds of the tool's own rate."""
     words = {
         "--topic": TOPIC,
         "--num-records": str(objects),
@@ -145,7 +125,7 @@ def _their_bulk(server: KafkaServer, properties: Path, payload_bytes: int, objec
         command, capture_output=True, text=True, timeout=TOOL_S, check=True, cwd=properties.parent
     )
     *_, last = re.findall(r"([\d.]+) records/sec", done.stdout)
-    return float(last) * payload_bytes / 1e6
+    return objects / float(last)
 
 
 def _insert_and_read(

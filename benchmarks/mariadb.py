@@ -19,16 +19,20 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
-import statistics
 import subprocess
-import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from _pairs import (
+    instance,
+    paired,
+    parts_of,
+    puts_per_s,
+    random_batch,
+    seconds,
+    tell_bulk,
+    tell_insert,
+)
 
 from deduplab.adapters.mariadb import MariadbAdapter
 from deduplab.batch import Batch
@@ -52,7 +56,9 @@ def main() -> None:
     parser.add_argument("--headers", default="/usr/include/mariadb", help="of Connector/C")
     parser.add_argument("--only", choices=("bulk", "insert"))
     arguments = parser.parse_args()
-    with _instance(arguments.variant, arguments.durability) as (endpoint, adapter, scratch):
+    settings = {"variant": arguments.variant, "durability": arguments.durability}
+    with instance(MariadbServer, MariadbAdapter(), NAMESPACE, **settings) as up:
+        _, endpoint, adapter, scratch = up
         version = adapter.identity().version
         print(f"server {version}, variant {arguments.variant}, {arguments.durability}")
         if arguments.only != "insert":
@@ -62,22 +68,6 @@ def main() -> None:
             program = _compiled(scratch, arguments.headers)
             for payload_bytes in (1 * KIB, 10 * KIB):
                 _insert(adapter, endpoint, program, payload_bytes, arguments)
-
-
-@contextmanager
-def _instance(variant: str, durability: str) -> Iterator[tuple[Endpoint, MariadbAdapter, Path]]:
-    workspace = Path(tempfile.mkdtemp(prefix="deduplab-benchmark-"))
-    server = MariadbServer(workspace, variant=variant, durability=durability)
-    adapter = MariadbAdapter()
-    try:
-        endpoint = server.start()
-        adapter.open(endpoint)
-        adapter.create(NAMESPACE, layout="blob", variant=variant, durability=durability)
-        yield endpoint, adapter, workspace
-    finally:
-        adapter.close()
-        server.stop()
-        shutil.rmtree(workspace)
 
 
 def _client(endpoint: Endpoint, statement: str) -> None:
@@ -97,55 +87,32 @@ def _bulk(
     payload_bytes: int,
     arguments: argparse.Namespace,
 ) -> None:
-    count = arguments.total_mib * MIB // payload_bytes
-    whole = _batch(count, payload_bytes)
-    step = max(1, arguments.batch_mib * MIB // payload_bytes)
-    batches = [_part(whole, start, min(start + step, count)) for start in range(0, count, step)]
+    whole = random_batch(arguments.total_mib * MIB // payload_bytes, payload_bytes)
+    batches = parts_of(whole, arguments.batch_mib * MIB)
     file = scratch / "rows.txt"
     _write_rows(whole, file)
     load = f"LOAD DATA LOCAL INFILE '{file}' INTO TABLE {TABLE} CHARACTER SET binary"
-    ours: list[float] = []
-    theirs: list[float] = []
-    starts: list[float] = []
-    for index in range(arguments.rounds + 1):
-        for side in ("ours", "theirs") if index % 2 else ("theirs", "ours"):
-            adapter.empty("truncate")
-            adapter.flush()
-            begin = time.perf_counter()
-            if side == "ours":
-                assert sum(adapter.put_many(batch) for batch in batches) == count
-            else:
-                _client(endpoint, load)
-            (ours if side == "ours" else theirs).append(time.perf_counter() - begin)
-            assert adapter.count() == count
-            last = whole.keys[-1]
-            assert adapter.get(last) == bytes(whole.data[-payload_bytes:])
-        begin = time.perf_counter()
-        _client(endpoint, "SELECT 1")
-        starts.append(time.perf_counter() - begin)
+
+    def stored() -> None:
+        assert adapter.count() == len(whole)
+        assert adapter.get(whole.keys[-1]) == bytes(whole.data[-payload_bytes:])
+
+    found = paired(
+        lambda: seconds(lambda: [adapter.put_many(batch) for batch in batches]),
+        lambda: seconds(lambda: _client(endpoint, load)),
+        arguments.rounds,
+        before=lambda: _emptied(adapter),
+        after=stored,
+        start=lambda: _client(endpoint, "SELECT 1"),
+    )
     file.unlink()
     adapter.empty("truncate")
-    # The first round warms caches and files up and is not counted.
-    _report_bulk(payload_bytes, whole.logical_bytes, ours[1:], theirs[1:], starts[1:])
+    tell_bulk(payload_bytes, whole.logical_bytes, "LOAD DATA", found)
 
 
-def _report_bulk(
-    payload_bytes: int,
-    total_bytes: int,
-    ours: list[float],
-    theirs: list[float],
-    starts: list[float],
-) -> None:
-    start_s = statistics.median(starts)
-    pairs = list(zip(ours, theirs, strict=True))
-    ratio = statistics.median(other / mine for mine, other in pairs)
-    net_ratio = statistics.median((other - start_s) / mine for mine, other in pairs)
-    our_rate, their_rate = (total_bytes / 1e6 / statistics.median(x) for x in (ours, theirs))
-    print(
-        f"bulk {payload_bytes:>6} B: put_many {our_rate:6.1f} MB/s, LOAD DATA {their_rate:6.1f} "
-        f"MB/s (start {start_s * 1e3:.0f} ms); "
-        f"ratio {ratio:.2f} x, without the client's start {net_ratio:.2f} x"
-    )
+def _emptied(adapter: MariadbAdapter) -> None:
+    adapter.empty("truncate")
+    adapter.flush()
 
 
 def _insert(
@@ -156,30 +123,13 @@ def _insert(
     arguments: argparse.Namespace,
 ) -> None:
     payload = np.random.default_rng(1).bytes(payload_bytes)
-    ours: list[float] = []
-    theirs: list[float] = []
-    serial = 0
-    for index in range(arguments.insert_rounds + 1):
-        for side in ("ours", "theirs") if index % 2 else ("theirs", "ours"):
-            adapter.empty("truncate")
-            adapter.flush()
-            if side == "ours":
-                begin = time.perf_counter()
-                first = serial
-                while time.perf_counter() - begin < arguments.insert_s:
-                    for _ in range(20):
-                        adapter.put(f"{serial:012d}", payload)
-                        serial += 1
-                ours.append((serial - first) / (time.perf_counter() - begin))
-            else:
-                theirs.append(_insert_in_c(program, endpoint, payload_bytes, arguments.insert_s))
-    ratio = statistics.median(
-        mine / other for mine, other in zip(ours[1:], theirs[1:], strict=True)
+    found = paired(
+        lambda: puts_per_s(adapter.put, payload, arguments.insert_s),
+        lambda: _insert_in_c(program, endpoint, payload_bytes, arguments.insert_s),
+        arguments.insert_rounds,
+        before=lambda: _emptied(adapter),
     )
-    print(
-        f"insert {payload_bytes:>5} B: put {statistics.median(ours[1:]):6.0f} /s, "
-        f"client in C {statistics.median(theirs[1:]):6.0f} /s; ratio {ratio:.2f} x"
-    )
+    tell_insert(payload_bytes, "client in C", found)
 
 
 def _insert_in_c(program: Path, endpoint: Endpoint, payload_bytes: int, seconds: float) -> float:
@@ -217,16 +167,6 @@ def _write_rows(batch: Batch, file: Path) -> None:
             for plain, escaped in escapes:
                 payload = payload.replace(plain, escaped)
             target.write(b"%b\t%b\n" % (key.encode(), payload))
-
-
-def _batch(count: int, payload_bytes: int) -> Batch:
-    data = np.random.default_rng(7).bytes(count * payload_bytes)
-    offsets = np.arange(count + 1, dtype=np.int64) * payload_bytes
-    return Batch([f"o{index:011d}" for index in range(count)], memoryview(data), offsets)
-
-
-def _part(whole: Batch, start: int, stop: int) -> Batch:
-    return Batch(whole.keys[start:stop], whole.data, whole.offsets[start : stop + 1])
 
 
 if __name__ == "__main__":

@@ -22,20 +22,23 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import shutil
-import statistics
 import subprocess
-import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from _pairs import (
+    instance,
+    paired,
+    parts_of,
+    puts_per_s,
+    random_batch,
+    seconds,
+    tell_bulk,
+    tell_insert,
+)
 
 from deduplab.adapters._pgwire import copy_chunks
 from deduplab.adapters.postgresql import PostgresqlAdapter
-from deduplab.batch import Batch
 from deduplab.server import Endpoint
 from deduplab.servers.postgresql import PostgresqlServer
 from deduplab.units import KIB, MIB
@@ -54,7 +57,9 @@ def main() -> None:
     parser.add_argument("--tools", type=Path, help="directory of psql and pgbench")
     parser.add_argument("--only", choices=("bulk", "insert"))
     arguments = parser.parse_args()
-    with _instance() as (server, endpoint, adapter, scratch):
+    settings = {"variant": "default", "durability": "fsync"}
+    with instance(PostgresqlServer, PostgresqlAdapter(), NAMESPACE, **settings) as up:
+        server, endpoint, adapter, scratch = up
         tools = _Tools(arguments.tools or server.binaries, endpoint, scratch)
         print(f"server {adapter.identity().version}, client programs {tools.version()}")
         if arguments.only != "insert":
@@ -63,22 +68,6 @@ def main() -> None:
         if arguments.only != "bulk":
             for payload_bytes in (1 * KIB, 8 * KIB):
                 _insert(adapter, tools, payload_bytes, arguments)
-
-
-@contextmanager
-def _instance() -> Iterator[tuple[PostgresqlServer, Endpoint, PostgresqlAdapter, Path]]:
-    workspace = Path(tempfile.mkdtemp(prefix="deduplab-benchmark-"))
-    server = PostgresqlServer(workspace, variant="default", durability="fsync")
-    adapter = PostgresqlAdapter()
-    try:
-        endpoint = server.start()
-        adapter.open(endpoint)
-        adapter.create(NAMESPACE, layout="blob", variant="default", durability="fsync")
-        yield server, endpoint, adapter, workspace
-    finally:
-        adapter.close()
-        server.stop()
-        shutil.rmtree(workspace)
 
 
 class _Tools:
@@ -114,55 +103,32 @@ class _Tools:
 def _bulk(
     adapter: PostgresqlAdapter, tools: _Tools, payload_bytes: int, arguments: argparse.Namespace
 ) -> None:
-    count = arguments.total_mib * MIB // payload_bytes
-    whole = _batch(count, payload_bytes)
-    step = max(1, arguments.batch_mib * MIB // payload_bytes)
-    batches = [_part(whole, start, min(start + step, count)) for start in range(0, count, step)]
+    whole = random_batch(arguments.total_mib * MIB // payload_bytes, payload_bytes)
+    batches = parts_of(whole, arguments.batch_mib * MIB)
     file = tools.scratch / "rows.bin"
     with file.open("wb") as target:
         target.writelines(copy_chunks(whole))
     copy = rf"\copy {TABLE} (key, payload) from '{file}' with (format binary)"
-    ours: list[float] = []
-    theirs: list[float] = []
-    starts: list[float] = []
-    for index in range(arguments.rounds + 1):
-        for side in ("ours", "theirs") if index % 2 else ("theirs", "ours"):
-            adapter.empty("truncate")
-            adapter.flush()
-            begin = time.perf_counter()
-            if side == "ours":
-                stored = sum(adapter.put_many(batch) for batch in batches)
-            else:
-                stored = int(tools.run("psql", "-X", "-c", copy).split()[1])
-            took = time.perf_counter() - begin
-            assert stored == count == adapter.count()
-            (ours if side == "ours" else theirs).append(took)
-        begin = time.perf_counter()
-        tools.run("psql", "-X", "-c", "SELECT 1")
-        starts.append(time.perf_counter() - begin)
+
+    def stored() -> None:
+        assert adapter.count() == len(whole)
+
+    found = paired(
+        lambda: seconds(lambda: [adapter.put_many(batch) for batch in batches]),
+        lambda: seconds(lambda: tools.run("psql", "-X", "-c", copy)),
+        arguments.rounds,
+        before=lambda: _emptied(adapter),
+        after=stored,
+        start=lambda: tools.run("psql", "-X", "-c", "SELECT 1"),
+    )
     file.unlink()
     adapter.empty("truncate")
-    # The first round warms caches and files up and is not counted.
-    _report_bulk(payload_bytes, whole.logical_bytes, ours[1:], theirs[1:], starts[1:])
+    tell_bulk(payload_bytes, whole.logical_bytes, "psql", found)
 
 
-def _report_bulk(
-    payload_bytes: int,
-    total_bytes: int,
-    ours: list[float],
-    theirs: list[float],
-    starts: list[float],
-) -> None:
-    start_s = statistics.median(starts)
-    pairs = list(zip(ours, theirs, strict=True))
-    ratio = statistics.median(psql / mine for mine, psql in pairs)
-    net_ratio = statistics.median((psql - start_s) / mine for mine, psql in pairs)
-    our_rate, their_rate = (total_bytes / 1e6 / statistics.median(x) for x in (ours, theirs))
-    print(
-        f"bulk {payload_bytes:>6} B: put_many {our_rate:6.1f} MB/s, psql {their_rate:6.1f} MB/s "
-        f"(start {start_s * 1e3:.0f} ms); "
-        f"ratio {ratio:.2f} x, without psql's start {net_ratio:.2f} x"
-    )
+def _emptied(adapter: PostgresqlAdapter) -> None:
+    adapter.empty("truncate")
+    adapter.flush()
 
 
 def _insert(
@@ -170,32 +136,13 @@ def _insert(
 ) -> None:
     payload = np.random.default_rng(1).bytes(payload_bytes)
     script = tools.scratch / "insert.sql"
-    ours: list[float] = []
-    theirs: list[float] = []
-    serial = 0
-    for index in range(arguments.insert_rounds + 1):
-        for side in ("ours", "theirs") if index % 2 else ("theirs", "ours"):
-            adapter.empty("truncate")
-            adapter.flush()
-            if side == "ours":
-                end = time.perf_counter() + arguments.insert_s
-                begin = time.perf_counter()
-                first = serial
-                while time.perf_counter() < end:
-                    for _ in range(50):
-                        adapter.put(f"{serial:012d}", payload)
-                        serial += 1
-                rate = (serial - first) / (time.perf_counter() - begin)
-                ours.append(rate)
-            else:
-                theirs.append(_pgbench(tools, script, payload, arguments.insert_s))
-    ratio = statistics.median(
-        mine / other for mine, other in zip(ours[1:], theirs[1:], strict=True)
+    found = paired(
+        lambda: puts_per_s(adapter.put, payload, arguments.insert_s),
+        lambda: _pgbench(tools, script, payload, arguments.insert_s),
+        arguments.insert_rounds,
+        before=lambda: _emptied(adapter),
     )
-    print(
-        f"insert {payload_bytes:>4} B: put {statistics.median(ours[1:]):6.0f} /s, "
-        f"pgbench {statistics.median(theirs[1:]):6.0f} /s; ratio {ratio:.2f} x"
-    )
+    tell_insert(payload_bytes, "pgbench", found)
 
 
 def _pgbench(tools: _Tools, script: Path, payload: bytes, seconds: float) -> float:
@@ -214,16 +161,6 @@ def _pgbench(tools: _Tools, script: Path, payload: bytes, seconds: float) -> flo
     assert found is not None, answer
     assert "failed transactions: 0 " in answer, answer
     return float(found.group(1))
-
-
-def _batch(count: int, payload_bytes: int) -> Batch:
-    data = np.random.default_rng(7).bytes(count * payload_bytes)
-    offsets = np.arange(count + 1, dtype=np.int64) * payload_bytes
-    return Batch([f"o{index:011d}" for index in range(count)], memoryview(data), offsets)
-
-
-def _part(whole: Batch, start: int, stop: int) -> Batch:
-    return Batch(whole.keys[start:stop], whole.data, whole.offsets[start : stop + 1])
 
 
 if __name__ == "__main__":

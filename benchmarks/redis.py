@@ -21,20 +21,14 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import shutil
-import statistics
 import subprocess
-import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+from _pairs import instance, paired, parts_of, random_batch, seconds, tell_bulk, tell_insert
 
 from deduplab.adapters.redis import RedisAdapter
-from deduplab.batch import Batch
 from deduplab.server import Endpoint
 from deduplab.servers.redis import RedisServer
 from deduplab.servers.valkey import ValkeyServer
@@ -64,7 +58,9 @@ def main() -> None:
     parser.add_argument("--valkey", action="store_true", help="Valkey's server, Redis' clients")
     parser.add_argument("--only", choices=("bulk", "insert"))
     arguments = parser.parse_args()
-    with _instance(arguments) as (endpoint, adapter, scratch):
+    recipe = _Valkey if arguments.valkey else _Redis
+    settings = {"variant": arguments.variant, "durability": arguments.durability}
+    with instance(recipe, RedisAdapter(), NAMESPACE, **settings) as (_, endpoint, adapter, scratch):
         found = adapter.identity()
         print(f"{found.product} {found.version}, {arguments.durability}, {arguments.variant}")
         if arguments.only != "insert":
@@ -73,26 +69,6 @@ def main() -> None:
         if arguments.only != "bulk":
             for payload_bytes in (1 * KIB, 10 * KIB):
                 _insert(adapter, endpoint, payload_bytes, arguments)
-
-
-@contextmanager
-def _instance(
-    arguments: argparse.Namespace,
-) -> Iterator[tuple[Endpoint, RedisAdapter, Path]]:
-    workspace = Path(tempfile.mkdtemp(prefix="deduplab-benchmark-"))
-    recipe = _Valkey if arguments.valkey else _Redis
-    settings = {"variant": arguments.variant, "durability": arguments.durability}
-    server = recipe(workspace, **settings)
-    adapter = RedisAdapter()
-    try:
-        endpoint = server.start()
-        adapter.open(endpoint)
-        adapter.create(NAMESPACE, layout="blob", **settings)
-        yield endpoint, adapter, workspace
-    finally:
-        adapter.close()
-        server.stop()
-        shutil.rmtree(workspace)
 
 
 def _client(endpoint: Endpoint, *words: str, file: Path | None = None) -> str:
@@ -121,56 +97,34 @@ def _bulk(
     payload_bytes: int,
     arguments: argparse.Namespace,
 ) -> None:
-    count = arguments.total_mib * MIB // payload_bytes
-    whole = _batch(count, payload_bytes)
-    step = max(1, arguments.batch_mib * MIB // payload_bytes)
-    batches = [_part(whole, start, min(start + step, count)) for start in range(0, count, step)]
+    whole = random_batch(arguments.total_mib * MIB // payload_bytes, payload_bytes)
+    batches = parts_of(whole, arguments.batch_mib * MIB)
     file = scratch / "commands.resp"
     with file.open("wb") as target:
         for key, payload in zip(whole.keys, whole.payloads, strict=True):
             name = PREFIX + key.encode()
             target.write(b"*3\r\n$5\r\nSETNX\r\n$%d\r\n%b\r\n" % (len(name), name))
             target.write(b"$%d\r\n%b\r\n" % (len(payload), payload))
-    ours: list[float] = []
-    theirs: list[float] = []
-    starts: list[float] = []
-    for index in range(arguments.rounds + 1):
-        for side in ("ours", "theirs") if index % 2 else ("theirs", "ours"):
-            adapter.empty("drop")
-            adapter.reclaim("rewrite")
-            begin = time.perf_counter()
-            if side == "ours":
-                assert sum(adapter.put_many(batch) for batch in batches) == count
-            else:
-                assert f"errors: 0, replies: {count}" in _client(endpoint, "--pipe", file=file)
-            (ours if side == "ours" else theirs).append(time.perf_counter() - begin)
-            assert adapter.count() == count
-        begin = time.perf_counter()
-        assert "PONG" in _client(endpoint, "PING")
-        starts.append(time.perf_counter() - begin)
+
+    def stored() -> None:
+        assert adapter.count() == len(whole)
+
+    found = paired(
+        lambda: seconds(lambda: [adapter.put_many(batch) for batch in batches]),
+        lambda: seconds(lambda: _client(endpoint, "--pipe", file=file)),
+        arguments.rounds,
+        before=lambda: _emptied(adapter),
+        after=stored,
+        start=lambda: _client(endpoint, "PING"),
+    )
     file.unlink()
     adapter.empty("drop")
-    # The first round warms caches and files up and is not counted.
-    _report_bulk(payload_bytes, whole.logical_bytes, ours[1:], theirs[1:], starts[1:])
+    tell_bulk(payload_bytes, whole.logical_bytes, "redis-cli --pipe", found)
 
 
-def _report_bulk(
-    payload_bytes: int,
-    total_bytes: int,
-    ours: list[float],
-    theirs: list[float],
-    starts: list[float],
-) -> None:
-    start_s = statistics.median(starts)
-    pairs = list(zip(ours, theirs, strict=True))
-    ratio = statistics.median(other / mine for mine, other in pairs)
-    net_ratio = statistics.median((other - start_s) / mine for mine, other in pairs)
-    our_rate, their_rate = (total_bytes / 1e6 / statistics.median(x) for x in (ours, theirs))
-    print(
-        f"bulk {payload_bytes:>6} B: put_many {our_rate:6.1f} MB/s, redis-cli --pipe "
-        f"{their_rate:6.1f} MB/s (start {start_s * 1e3:.0f} ms); "
-        f"ratio {ratio:.2f} x, without its start {net_ratio:.2f} x"
-    )
+def _emptied(adapter: RedisAdapter) -> None:
+    adapter.empty("drop")
+    adapter.reclaim("rewrite")
 
 
 def _insert(
@@ -178,28 +132,23 @@ def _insert(
 ) -> None:
     payload = np.random.default_rng(1).bytes(payload_bytes)
     keys = [f"{number:012d}" for number in range(arguments.inserts)]
-    ours: list[float] = []
-    theirs: list[float] = []
-    for index in range(arguments.insert_rounds + 1):
-        for side in ("ours", "theirs") if index % 2 else ("theirs", "ours"):
-            adapter.empty("drop")
-            adapter.reclaim("rewrite")
-            if side == "ours":
-                begin = time.perf_counter()
-                for key in keys:
-                    adapter.put(key, payload)
-                ours.append(len(keys) / (time.perf_counter() - begin))
-            else:
-                theirs.append(_benchmark(endpoint, payload_bytes, len(keys)))
-            # Random keys may meet, but hardly ever do.
-            assert adapter.count() > 0.99 * len(keys)
-    ratio = statistics.median(
-        mine / other for mine, other in zip(ours[1:], theirs[1:], strict=True)
+
+    def ours() -> None:
+        for key in keys:
+            adapter.put(key, payload)
+
+    def stored() -> None:
+        # Random keys may meet, but hardly ever do.
+        assert adapter.count() > 0.99 * len(keys)
+
+    found = paired(
+        lambda: len(keys) / seconds(ours),
+        lambda: _benchmark(endpoint, payload_bytes, len(keys)),
+        arguments.insert_rounds,
+        before=lambda: _emptied(adapter),
+        after=stored,
     )
-    print(
-        f"insert {payload_bytes:>5} B: put {statistics.median(ours[1:]):6.0f} /s, "
-        f"redis-benchmark {statistics.median(theirs[1:]):6.0f} /s; ratio {ratio:.2f} x"
-    )
+    tell_insert(payload_bytes, "redis-benchmark", found)
 
 
 def _benchmark(endpoint: Endpoint, payload_bytes: int, inserts: int) -> float:
@@ -214,16 +163,6 @@ def _benchmark(endpoint: Endpoint, payload_bytes: int, inserts: int) -> float:
     answer = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
     rates = re.findall(r'"([0-9.]+)"', answer.stdout.splitlines()[-1])
     return float(rates[0])
-
-
-def _batch(count: int, payload_bytes: int) -> Batch:
-    data = np.random.default_rng(7).bytes(count * payload_bytes)
-    offsets = np.arange(count + 1, dtype=np.int64) * payload_bytes
-    return Batch([f"o{index:011d}" for index in range(count)], memoryview(data), offsets)
-
-
-def _part(whole: Batch, start: int, stop: int) -> Batch:
-    return Batch(whole.keys[start:stop], whole.data, whole.offsets[start : stop + 1])
 
 
 if __name__ == "__main__":

@@ -17,15 +17,16 @@ from __future__ import annotations
 
 import argparse
 import http.client
-import shutil
 import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
+
+from _pairs import instance
 
 from deduplab.adapters._rest_wire import BULK_TYPE, bulk_body
 from deduplab.adapters.rest import RestAdapter
@@ -35,7 +36,8 @@ from deduplab.servers.rest import RestServer
 from deduplab.testing import batch_of, random_payload
 from deduplab.units import KIB, MIB
 
-DATABASE = "/v1/databases/bench-rest"
+NAMESPACE = "bench-rest"
+DATABASE = f"/v1/databases/{NAMESPACE}"
 SIDES = ("adapter", "http.client", "curl")
 
 Seconds = Callable[[], float]
@@ -48,27 +50,13 @@ def main() -> None:
     parser.add_argument("--inserts", type=int, default=1000)
     parser.add_argument("--durability", default="fsync")
     chosen = parser.parse_args()
-    with _instance(chosen.durability) as (endpoint, adapter, scratch):
+    settings = {"variant": "default", "durability": chosen.durability}
+    with instance(RestServer, RestAdapter(), NAMESPACE, **settings) as up:
+        _, endpoint, adapter, scratch = up
         for payload_bytes in (1 * KIB, 10 * KIB, 100 * KIB):
             _bulk(adapter, endpoint, scratch, payload_bytes, chosen)
         for payload_bytes in (1 * KIB, 10 * KIB):
             _insert(adapter, endpoint, scratch, payload_bytes, chosen)
-
-
-@contextmanager
-def _instance(durability: str) -> Iterator[tuple[Endpoint, RestAdapter, Path]]:
-    workspace = Path(tempfile.mkdtemp(prefix="deduplab-benchmark-"))
-    server = RestServer(workspace, variant="default", durability=durability)
-    adapter = RestAdapter()
-    try:
-        endpoint = server.start()
-        adapter.open(endpoint)
-        adapter.create("bench-rest", layout="blob", variant="default", durability=durability)
-        yield endpoint, adapter, workspace
-    finally:
-        adapter.close()
-        server.stop()
-        shutil.rmtree(workspace)
 
 
 def _bulk(
