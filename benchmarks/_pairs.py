@@ -131,15 +131,17 @@ def tell_bulk(payload_bytes: int, total_bytes: int, tool: str, found: Pairs) -> 
     """Print rates and ratios of loads that took so many seconds."""
     pairs = list(zip(found.ours, found.theirs, strict=True))
     ratio = statistics.median(theirs / ours for ours, theirs in pairs)
-    net = statistics.median((theirs - found.start_s) / ours for ours, theirs in pairs)
     our_rate, their_rate = (
         total_bytes / 1e6 / statistics.median(side) for side in (found.ours, found.theirs)
     )
-    print(
-        f"bulk {payload_bytes:>6} B: put_many {our_rate:6.1f} MB/s, {tool} {their_rate:6.1f} MB/s "
-        f"(start {found.start_s * 1e3:.0f} ms); ratio {ratio:.2f} x, without its start {net:.2f} x",
-        flush=True,
+    words = (
+        f"bulk {payload_bytes:>6} B: put_many {our_rate:6.1f} MB/s, {tool} {their_rate:6.1f} MB/s; "
+        f"ratio {ratio:.2f} x"
     )
+    if found.starts_s:
+        net = statistics.median((theirs - found.start_s) / ours for ours, theirs in pairs)
+        words += f", without its start ({found.start_s * 1e3:.0f} ms) {net:.2f} x"
+    print(words, flush=True)
 
 
 def tell_insert(payload_bytes: int, tool: str, found: Pairs) -> None:

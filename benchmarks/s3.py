@@ -30,6 +30,7 @@ from deduplab.adapters._s3_wire import REGION
 from deduplab.adapters.s3 import MinioAdapter, SeaweedfsAdapter
 from deduplab.batch import Batch
 from deduplab.server import Endpoint, Server
+from deduplab.servers._private_server import environment_without
 from deduplab.servers.minio import MinioServer
 from deduplab.servers.seaweedfs import SeaweedfsServer
 from deduplab.units import KIB
@@ -131,7 +132,7 @@ def _rclone(endpoint: Endpoint, *words: str) -> None:
     environment = {f"RCLONE_CONFIG_LAB_{name}": value for name, value in settings.items()}
     subprocess.run(
         [program, "--config", os.devnull, *words],
-        env={**os.environ, **environment},
+        env=environment_without("AWS_", "RCLONE_", **environment),
         check=True,
         capture_output=True,
         timeout=300,
