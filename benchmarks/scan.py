@@ -52,6 +52,7 @@ from deduplab.bound.gear import cutter_name
 from deduplab.units import GIB, KIB, MIB
 
 DEADLINE_S = 600
+NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 FILE_BYTES = (4 * KIB, 64 * KIB, 300_001, MIB, 5_000_000, 32 * MIB)
 SHARES = (0.02, 0.08, 0.1, 0.2, 0.25, 0.35)
 
@@ -198,11 +199,14 @@ def small_files(folder: Path, count: int) -> None:
 
 def run(command: list[str], cores: set[int], folder: Path, **environment: str) -> Took:
     """Run a process on some cores to its end, and take the time of it and its children."""
+    # What pip installs is compiled to bytecode, once; where writing that is switched off, each
+    # start of ours would compile numpy anew, while the other tools come compiled.
+    inherited = {key: value for key, value in os.environ.items() if key != NO_BYTECODE}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
     done = subprocess.run(
         command,
-        env={**os.environ, **environment},
+        env={**inherited, **environment},
         capture_output=True,
         text=True,
         timeout=DEADLINE_S,
@@ -397,8 +401,10 @@ def ratios(took: dict[str, list[Took]], mine: str, other: str) -> None:
         return
     pairs = list(zip(took[mine], took[other], strict=True))
     each = sorted(two.elapsed_s / one.elapsed_s for one, two in pairs)
+    by_cpu = statistics.median(two.cpu_s / one.cpu_s for one, two in pairs)
     print(
-        f"{mine} against {other}: {statistics.median(each):.2f} x ({each[0]:.2f} to {each[-1]:.2f})"
+        f"{mine} against {other}: {statistics.median(each):.2f} x ({each[0]:.2f} to "
+        f"{each[-1]:.2f}), by CPU seconds {by_cpu:.2f} x"
     )
 
 
