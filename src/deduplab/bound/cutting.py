@@ -8,10 +8,8 @@ to it, and on no more than :attr:`Cutter.most_bytes` of them.
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
-from xxhash import xxh3_128
+from xxhash import xxh3_128, xxh3_128_digest
 
 from deduplab.bound.chunkers import first_cut_point
 from deduplab.bound.chunks import Chunks, Objects, marks_of
@@ -19,8 +17,6 @@ from deduplab.bound.compression import HEAD_BYTES
 from deduplab.bound.gear import DIGEST_BYTES, CutObjects, Piece
 from deduplab.bound.grains import Grain
 from deduplab.bound.known import LEAST_KNOWN_LENGTH_BYTES, Cuts, KnownCuts
-
-_NO_DATA: Final = memoryview(b"")
 
 
 class Cutter:
@@ -86,38 +82,32 @@ class Cutter:
             A fingerprint of everything of the object so far, this part and where parts
             ended included: two parts with one key are cut alike.
         """
-        bridge = _NO_DATA
-        carried_bytes = len(self._carried)
-        if carried_bytes:
-            most_bytes = self.grain.most_bytes
-            bridge = memoryview(b"".join((self._carried, piece.data[:most_bytes])))
-            if len(piece.data) <= most_bytes:
-                piece, bridge = Piece(bridge), _NO_DATA
-        self._carried = b""
+        carried, self._carried = self._carried, b""
+        if carried and len(piece.data) <= self.grain.most_bytes:
+            piece, carried = Piece(memoryview(carried + piece.data)), b""
         if not piece.data:
             return []
         key += self._label + b"end" if final else self._label
         cuts = self._known.get(key)
         if cuts is None:
-            cuts = self._cut_part(bridge, carried_bytes, piece, final=final)
+            cuts = self._cut_part(carried, piece, final=final)
             self._known.put(key, cuts)
         if cuts.left_bytes:
             self._carried = bytes(piece.data[-cuts.left_bytes :])
-        return _part_chunks(cuts, bridge, piece.data)
+        return _part_chunks(cuts, carried, piece.data)
 
-    def _cut_part(
-        self, bridge: memoryview, carried_bytes: int, piece: Piece, *, final: bool
-    ) -> Cuts:
+    def _cut_part(self, carried: bytes, piece: Piece, *, final: bool) -> Cuts:
         """Cut what was carried with what follows, if anything was, and then on from there."""
         bridging: list[int] = []
         bridging_digests = b""
         at = 0
-        while bridge and at < carried_bytes:
+        bridge = memoryview(carried + piece.data[: self.grain.most_bytes] if carried else b"")
+        while at < len(carried):
             length = self._first_length(bridge[at:])
             bridging.append(length)
-            bridging_digests += xxh3_128(bridge[at : at + length]).digest()
+            bridging_digests += xxh3_128_digest(bridge[at : at + length])
             at += length
-        bridged_bytes = at - carried_bytes if bridge else 0
+        bridged_bytes = at - len(carried)
         begin = np.array([bridged_bytes], dtype=np.int64)
         found = piece.cut(self.grain, begin, len(piece.data) - begin)
         lengths, digests, left_bytes = found.lengths, found.digests, 0
@@ -163,15 +153,14 @@ class WholeObject:
         return [Chunks.tiling(head, lengths, marks_of(self._hash.digest()))]
 
 
-def _part_chunks(cuts: Cuts, bridge: memoryview, data: memoryview) -> list[Chunks]:
+def _part_chunks(cuts: Cuts, carried: bytes, data: memoryview) -> list[Chunks]:
     """Return the chunks of a part: those that begin before it, and the others."""
-    bridging = cuts.bridging
-    lengths, digests = np.frombuffer(cuts.lengths, dtype=np.int64), cuts.digests
-    at = bridging * DIGEST_BYTES
-    pieces = (
-        (bridge, lengths[:bridging], digests[:at]),
-        (data[cuts.bridged_bytes :], lengths[bridging:], digests[at:]),
-    )
-    return [
-        Chunks.tiling(view, sizes, marks_of(marks)) for view, sizes, marks in pieces if len(sizes)
-    ]
+    lengths, marks = np.frombuffer(cuts.lengths, dtype=np.int64), marks_of(cuts.digests)
+    bridging, bridged_bytes = cuts.bridging, cuts.bridged_bytes
+    found = []
+    if bridging:
+        bridge = memoryview(carried + data[:bridged_bytes])
+        found.append(Chunks.tiling(bridge, lengths[:bridging], marks[:bridging]))
+    if len(lengths) > bridging:
+        found.append(Chunks.tiling(data[bridged_bytes:], lengths[bridging:], marks[bridging:]))
+    return found
