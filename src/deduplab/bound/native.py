@@ -94,7 +94,7 @@ class Native:
 
         self._rows_count = function(
             "rows_count", pointer, number, number, pointer, pointer, pointer, pointer, number,
-            pointer,
+            ctypes.c_uint64, pointer, pointer,
         )  # fmt: skip
         self._rows_move = function("rows_move", pointer, number, pointer, number, number)
 
@@ -135,17 +135,21 @@ class Native:
         )  # fmt: skip
         return room.written(digests_bytes)
 
-    def count_rows(self, slots: Column, halvings: int, *chunks: Column) -> Column:
-        """Count chunks (halves of fingerprints, lengths, ends) in slots, and return the gaps.
+    def count_rows(
+        self, slots: Column, halvings: int, behind: int, *chunks: Column
+    ) -> tuple[int, Column]:
+        """Count chunks (halves of fingerprints, lengths, ends) in slots.
 
-        There must be more slots than rows, those that are to come included.
+        There must be more slots than rows, those that are to come included. Returns how many are
+        new rows, and of each that ended behind a place before the bytes since then.
         """
         count = len(chunks[0])
-        gaps = np.empty(count, dtype=np.uint64)
-        copies = self._rows_count(
-            address(slots), len(slots), halvings, *map(address, chunks), count, address(gaps)
-        )
-        return gaps[:copies]
+        gaps, written = np.empty(count, dtype=np.uint64), ctypes.c_int64()
+        news = self._rows_count(
+            address(slots), len(slots), halvings, *map(address, chunks), count, behind,
+            address(gaps), ctypes.byref(written),
+        )  # fmt: skip
+        return news, gaps[: written.value]
 
     def move_rows(self, slots: Column, wider: Column, halvings: int) -> None:
         """Put all rows of some slots into others, which are free."""

@@ -28,21 +28,23 @@ static struct row *slot_of(struct row *rows, uint64_t slots, int halvings, uint6
     return rows + slot;
 }
 
-/* Count chunks in their order, and write how far behind the one before each that is there again
- * begins. Return how many these are; all others are new rows. */
+/* Count chunks in their order. Of each that ended behind a place before, write the bytes between that
+ * end and its begin. `*written` is how many these are; return how many chunks are new rows. */
 SHOWN int64_t rows_count(struct row *rows, int64_t slots, int64_t halvings, const uint64_t *firsts,
                          const uint64_t *seconds, const uint64_t *lengths, const uint64_t *ends,
-                         int64_t chunks, uint64_t *gaps)
+                         int64_t chunks, uint64_t behind, uint64_t *gaps, int64_t *written)
 {
-    int64_t copies = 0;
+    int64_t news = 0, copies = 0;
 
     for (int64_t chunk = 0; chunk < chunks; chunk++) {
         struct row *row =
             slot_of(rows, (uint64_t)slots, (int)halvings, firsts[chunk], seconds[chunk]);
 
         if (row->count != 0) {
-            gaps[copies++] = ends[chunk] - lengths[chunk] - row->last_end;
+            if (row->last_end > behind)
+                gaps[copies++] = ends[chunk] - lengths[chunk] - row->last_end;
         } else {
+            news++;
             row->first = firsts[chunk];
             row->second = seconds[chunk];
             row->length = lengths[chunk];
@@ -50,7 +52,8 @@ SHOWN int64_t rows_count(struct row *rows, int64_t slots, int64_t halvings, cons
         row->count++;
         row->last_end = ends[chunk];
     }
-    return copies;
+    *written = copies;
+    return news;
 }
 
 /* Put the rows of one table into another one, which has none of them. Return how many. */

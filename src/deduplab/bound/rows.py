@@ -24,7 +24,9 @@ class Rows(Protocol):
         """Return how many unique chunks there are."""
         ...
 
-    def count(self, first: Column, second: Column, lengths: Column, ends: Column) -> Column:
+    def count(
+        self, first: Column, second: Column, lengths: Column, ends: Column, behind: int
+    ) -> Column:
         """Count chunks in their order.
 
         Parameters
@@ -33,6 +35,8 @@ class Rows(Protocol):
             The halves of their fingerprints.
         lengths, ends
             Their lengths, and where they end in the stream.
+        behind
+            Copies that end in front of this place count as chunks, but have no distance.
 
         Returns
         -------
@@ -76,13 +80,17 @@ class HashedRows:
     def __len__(self) -> int:
         return self._used
 
-    def count(self, first: Column, second: Column, lengths: Column, ends: Column) -> Column:
+    def count(
+        self, first: Column, second: Column, lengths: Column, ends: Column, behind: int
+    ) -> Column:
         """Count chunks; see :meth:`Rows.count`."""
         needed = 5 * (self._used + len(first)) // 4
         if needed > len(self._slots):
             self._grow(max(needed, 3 * len(self._slots) // 2))
-        gaps = self._library.count_rows(self._slots, self._halvings, first, second, lengths, ends)
-        self._used += len(first) - len(gaps)
+        news, gaps = self._library.count_rows(
+            self._slots, self._halvings, behind, first, second, lengths, ends
+        )
+        self._used += news
         return gaps
 
     def most_waiting(self) -> int:
@@ -126,13 +134,15 @@ class SortedRows:
     def __len__(self) -> int:
         return len(self._table)
 
-    def count(self, first: Column, second: Column, lengths: Column, ends: Column) -> Column:
+    def count(
+        self, first: Column, second: Column, lengths: Column, ends: Column, behind: int
+    ) -> Column:
         """Count chunks; see :meth:`Rows.count`."""
         order = sorted_order(first, second)
         first, second, lengths, ends = first[order], second[order], lengths[order], ends[order]
         opens = np.ones(len(first), dtype=np.bool_)
         opens[1:] = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
-        gaps = (ends[1:] - lengths[1:] - ends[:-1])[~opens[1:]]
+        gaps = (ends[1:] - lengths[1:] - ends[:-1])[~opens[1:] & (ends[:-1] > behind)]
         rows = np.flatnonzero(opens)
         found = ChunkTable(
             first[rows],
@@ -141,14 +151,16 @@ class SortedRows:
             np.diff(rows, append=len(first)).astype(np.uint64),
         )
         closes = np.append(rows[1:], len(first)) - 1
-        return np.concatenate([gaps, self._insert(found, (ends - lengths)[rows], ends[closes])])
+        known_gaps = self._insert(found, (ends - lengths)[rows], ends[closes], behind)
+        return np.concatenate([gaps, known_gaps])
 
-    def _insert(self, found: ChunkTable, begins: Column, ends: Column) -> Column:
+    def _insert(self, found: ChunkTable, begins: Column, ends: Column, behind: int) -> Column:
         """Put unique chunks into the table: where each first began, and last ended."""
         table = self._table
         places, known = table.find(found)
         at = places[known]
-        gaps: Column = begins[known] - self._lasts[at]
+        lasts = self._lasts[at]
+        gaps: Column = (begins[known] - lasts)[lasts > behind]
         table.counts[at] += found.counts[known]
         self._lasts[at] = ends[known]
         if known.all():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from deduplab.bound.compression import BUDGET_BYTES
@@ -60,6 +60,11 @@ class Scanner:
         self._sources: list[str] = []
         self._left_out: list[LeftOut] = []
 
+    def begin_part(self) -> None:
+        """Go on with a part that has no distances to what was read before."""
+        for stream in self._streams.values():
+            stream.begin_part()
+
     def read(self, source: Source, progress: Progress | None = None) -> None:
         """Scan a source to its end; an object that is open then ends there."""
         for block in source.blocks():
@@ -76,6 +81,11 @@ class Scanner:
             stream.end_object()
         self._sources.append(source.name)
         self._left_out += source.left_out
+
+    @property
+    def streams(self) -> Collection[str]:
+        """The names of the streams that were met, in order."""
+        return self._streams.keys()
 
     def sketch(self) -> Sketch:
         """Return what was found; the scanner must not be used any more."""
@@ -172,7 +182,6 @@ def scan_shard(
     settings: ScanSettings,
     halvings: int,
     progress: Progress | None = None,
-    known: KnownCuts | None = None,
 ) -> bytes:
     """Scan a part of something, and return its sketch as the content of a file.
 
@@ -186,12 +195,10 @@ def scan_shard(
         What samples for compression begin with: that of the whole, not of the part.
     progress
         Called with the logical bytes scanned since the last call.
-    known
-        What this process remembers of parts that it scanned before.
     """
     from deduplab.bound.sketch_file import to_bytes
 
-    scanner = Scanner(settings, halvings, known)
+    scanner = Scanner(settings, halvings)
     scanner.read(source, progress)
     return to_bytes(scanner.sketch())
 

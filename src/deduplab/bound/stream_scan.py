@@ -89,6 +89,14 @@ class StreamScan:
         if self._open is not None:
             self._feed(memoryview(b""), final=True)
 
+    def begin_part(self) -> None:
+        """Go on with a part that has no distances to what was before it."""
+        self.end_object()
+        tallies = [self._whole, *(scan.tally for scan in self._grains.values())]
+        for tally in tallies:
+            if tally is not None:
+                tally.begin_part()
+
     def finish(self) -> dict[str, Tally]:
         """Return the settled tallies by grain; an object that is still open ends here."""
         self.end_object()

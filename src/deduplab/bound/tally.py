@@ -53,6 +53,7 @@ class Tally:
         self.logical_bytes = 0
         self.distances = LogHistogram()
         self._rows = new_rows(halvings or 0)
+        self._part_begin = 0
         self._table: ChunkTable | None = None
         # As they were told, until they are enough for steps over all of them.
         self._told: list[tuple[npt.NDArray[np.int64], Fingerprints]] = []
@@ -68,6 +69,7 @@ class Tally:
         other.chunks, other.logical_bytes = self.chunks, self.logical_bytes
         other.distances = self.distances.copy()
         other._rows = self._rows.copy()
+        other._part_begin = self._part_begin
         return other
 
     @property
@@ -111,6 +113,11 @@ class Tally:
         self._take_told()
         self._count_waiting()
 
+    def begin_part(self) -> None:
+        """Go on with a part that has no distances to what was before it."""
+        self.settle()
+        self._part_begin = self.logical_bytes
+
     def close(self) -> None:
         """Settle, and let go of all but the table: nothing is to be added any more."""
         self.settle()
@@ -121,7 +128,8 @@ class Tally:
     def _count_waiting(self) -> None:
         if not self._waiting_rows:
             return
-        gaps = self._rows.count(*self._waiting[:, : self._waiting_rows])
+        first, second, lengths, ends = self._waiting[:, : self._waiting_rows]
+        gaps = self._rows.count(first, second, lengths, ends, self._part_begin)
         self._waiting_rows = 0
         self.distances.add(gaps, weight=1 << (self.halvings or 0))
         self._keep_limit()
