@@ -12,7 +12,7 @@ from deduplab.bound.settings import ScanSettings
 from deduplab.bound.sketch import GrainSketch, Sketch, StreamSketch, merge
 from deduplab.bound.stream import LeftOut, Source
 from deduplab.bound.stream_scan import StreamScan
-from deduplab.bound.tally import MOST_ROWS, ROW_BYTES, WAITING_BYTES, Tally
+from deduplab.bound.tally import MOST_ROWS, ROW_BYTES, Tally
 from deduplab.errors import PlanError
 
 __all__ = [
@@ -226,9 +226,9 @@ def exact_memory_bytes(
 ) -> int:
     """Return the memory that an exact scan takes at most, besides the blocks of data.
 
-    A unique chunk takes 40 bytes, a chunk that waits to be sorted 32, and at most half
-    as many as the unique ones wait; sorting them takes another 88 for each of these, at
-    one grain at a time. Cuts that are remembered take up to 24 MiB more.
+    A unique chunk takes 40 bytes and as much again at most in slots that are free. Where these
+    grow, or are sorted at the end, another 80 are taken, at one grain at a time. Cuts that are
+    remembered take up to 24 MiB more.
 
     Parameters
     ----------
@@ -243,10 +243,8 @@ def exact_memory_bytes(
     for name in grains:
         size = GRAINS[name].size_bytes if name in GRAINS else object_bytes
         rows.append(total_bytes // min(size, object_bytes) + 1)
-    waiting = WAITING_BYTES / 2
-    sorting = 44 * max(rows, default=0)
     known = min(MOST_KNOWN_BYTES, sum(rows) * KNOWN_CHUNK_BYTES)
-    return int(sum(rows) * (ROW_BYTES + waiting)) + sorting + known
+    return 2 * ROW_BYTES * (sum(rows) + max(rows, default=0)) + known
 
 
 def sampled_memory_bytes(grains: Sequence[str]) -> int:

@@ -31,8 +31,6 @@ _MOST_TELLINGS: Final = 256
 
 ROW_BYTES: Final = 40
 """What a unique chunk takes: two halves of its fingerprint, length, count, last place."""
-WAITING_BYTES: Final = 32
-"""What a chunk takes until it is sorted into the table: fingerprint, length, place."""
 
 
 class Tally:
