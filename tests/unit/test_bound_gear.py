@@ -213,6 +213,13 @@ def found_native() -> native.Native:
     return found
 
 
+def test_what_was_built_is_used() -> None:
+    built = Path(native.__file__).with_name(native.LIBRARY)
+    if not built.exists() or os.environ.get(native.SETTING) == "0":
+        pytest.skip("the part in C was not built, or is switched off")
+    assert cutter_name() == "deduplab"
+
+
 @pytest.mark.usefixtures("without_library")
 def test_it_can_be_switched_off() -> None:
     assert cutter_name() == "pyfastcdc"
