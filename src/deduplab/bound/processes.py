@@ -21,11 +21,9 @@ from concurrent.futures import (
 )
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import forkserver
 from multiprocessing.sharedctypes import Synchronized, SynchronizedArray
 from typing import Final
 
-from deduplab import pool_directory
 from deduplab.bound.scan import Progress
 from deduplab.bound.settings import ScanSettings
 from deduplab.bound.share import scan_share
@@ -116,6 +114,11 @@ def scan_in_processes(
     forked = _can_fork(sources)
     context = multiprocessing.get_context("fork" if forked else "forkserver")
     if processes > 1 and not forked:
+        # Imported late: forked processes begin sooner without them.
+        from multiprocessing import forkserver
+
+        from deduplab import pool_directory
+
         context.set_forkserver_preload([__name__, "lz4.block", "pyfastcdc", "zstandard"])
         pool_directory.claim()
         forkserver.ensure_running()  # it starts while the sources are divided
