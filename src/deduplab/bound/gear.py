@@ -15,7 +15,7 @@ import numpy.typing as npt
 from xxhash import xxh3_128_digest
 
 from deduplab.bound.chunkers import cut_points, fixed_cut_points
-from deduplab.bound.native import Native, address, native
+from deduplab.bound.native import Native, address_of, native
 
 if TYPE_CHECKING:
     from deduplab.bound.grains import Grain
@@ -54,12 +54,10 @@ class Piece:
         The bytes; they must not change as long as this is used.
     """
 
-    __slots__ = ("_address", "_bytes", "_looked_for", "_marks", "data")
+    __slots__ = ("_looked_for", "_marks", "data")
 
     def __init__(self, data: memoryview) -> None:
         self.data = data
-        self._bytes = np.frombuffer(data, dtype=np.uint8)
-        self._address = address(self._bytes)
         self._looked_for = False
         self._marks: bytes | None = None
 
@@ -79,19 +77,17 @@ class Piece:
         library = native()
         if library is None or (grain.content_defined and not self._marked(library, grain)):
             return self._cut_by_python(grain, begins, sizes, digests)
-        size_bytes, objects = grain.size_bytes, sizes.tobytes()
-        starts = begins.tobytes()
+        place, size_bytes = address_of(self.data), grain.size_bytes
+        starts, objects = begins.tobytes(), sizes.tobytes()
+        # No more chunks than that, as none but the last of an object is shorter than this.
+        most = len(self.data) // grain.never_cut_bytes + len(sizes)
         if grain.content_defined:
             assert self._marks is not None
-            most = int(sizes.sum()) // grain.never_cut_bytes + len(sizes)
             bits = size_bytes.bit_length() - 1
-            lengths, counts = library.content_cuts(
-                self._address, self._marks, starts, objects, most, bits
-            )
+            lengths, counts = library.content_cuts(place, self._marks, starts, objects, most, bits)
         else:
-            most = int(sizes.sum()) // size_bytes + len(sizes)
             lengths, counts = library.fixed_cuts(objects, most, size_bytes)
-        marks = library.digests(self._address, starts, counts, lengths, digests)
+        marks = library.digests(place, starts, counts, lengths, digests)
         return CutObjects(
             np.frombuffer(lengths, dtype=np.int64), marks, np.frombuffer(counts, dtype=np.int64)
         )
@@ -101,7 +97,8 @@ class Piece:
         library = native()
         if library is not None:
             ones = np.ones(len(sizes), dtype=np.int64)
-            return library.digests(self._address, begins.tobytes(), ones.tobytes(), sizes.tobytes())
+            place = address_of(self.data)
+            return library.digests(place, begins.tobytes(), ones.tobytes(), sizes.tobytes())
         pairs = zip(begins.tolist(), (begins + sizes).tolist(), strict=True)
         return b"".join([xxh3_128_digest(self.data[begin:end]) for begin, end in pairs])
 
@@ -111,7 +108,7 @@ class Piece:
             return False
         if not self._looked_for:
             self._looked_for = True
-            self._marks = library.marks(self._address, len(self.data))
+            self._marks = library.marks(address_of(self.data), len(self.data))
         return self._marks is not None
 
     def _cut_by_python(

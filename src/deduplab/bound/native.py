@@ -177,6 +177,13 @@ def address(array: npt.NDArray[np.generic]) -> int:
     return found
 
 
+def address_of(data: memoryview) -> int:
+    """Return where bytes lie in memory, at least one."""
+    if data.readonly:
+        return address(np.frombuffer(data, dtype=np.uint8))
+    return ctypes.addressof(ctypes.c_char.from_buffer(data))
+
+
 def _hash_address() -> int | None:
     """Return where XXH3-128 lies in the extension module of xxhash; None if it is not shown."""
     module = ctypes.CDLL(importlib.import_module("xxhash._xxhash").__file__)
