@@ -40,9 +40,10 @@ class _LazyGroup(click.Group):
             return None
         # What is imported stays: looking through it for what could go takes a tenth of the start.
         gc.disable()
-        module = importlib.import_module(f"deduplab.cli.{cmd_name}_command")
-        gc.freeze()
-        gc.enable()
+        try:
+            module = importlib.import_module(f"deduplab.cli.{cmd_name}_command")
+        finally:
+            gc.enable()
         command: click.Command = module.command
         return command
 
