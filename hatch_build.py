@@ -1,8 +1,8 @@
 """Builds the part of deduplab that is written in C, where there is a C compiler.
 
-Without one the package is complete all the same: ``deduplab.bound.gear`` says what takes the place
-of that part. ``CC`` names a compiler, ``CFLAGS`` further options; ``DEDUPLAB_NATIVE=0`` builds
-without.
+Without one the package is complete all the same: ``deduplab.bound.native`` says what takes the
+place of that part. ``CC`` names a compiler, ``CFLAGS`` further options; ``DEDUPLAB_NATIVE=0``
+builds without.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SOURCE = Path("src/deduplab/bound/gear.c")
-BUILT = SOURCE.with_name("_gear.so")
+FOLDER = Path("src/deduplab/bound")
+BUILT = FOLDER / "_native.so"
 OPTIONS = ["-std=c11", "-O3", "-fPIC", "-shared", "-fvisibility=hidden"]
 DEADLINE_S = 120
 
@@ -60,10 +60,11 @@ def compile_in(root: Path) -> str:
         return "there is no C compiler (cc, gcc or clang)"
     # Aside and then renamed: another process may be loading it.
     aside = built.with_name(f"{built.name}.{os.getpid()}")
+    sources = [str(source) for source in sorted((root / FOLDER).glob("*.c"))]
     command = [*compiler, *OPTIONS, *shlex.split(os.environ.get("CFLAGS", ""))]
     try:
         subprocess.run(
-            [*command, "-o", str(aside), str(root / SOURCE)],
+            [*command, "-o", str(aside), *sources],
             check=True,
             capture_output=True,
             text=True,

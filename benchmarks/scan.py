@@ -16,6 +16,9 @@ of each process. What each tool does with the data:
   by the same chunker, hashed by the same function, the digests kept in a set;
 - "without the part in C": the same scan with ``DEDUPLAB_NATIVE=0``, which is how it runs where no
   C compiler built that part;
+- "the command": ``deduplab scan --json`` itself, which imports the command line besides;
+- "two scans at once": all ten grains twice, on two cores at the same time. Where that takes longer
+  than once (a ratio below 1), the machine does not give two processes two cores;
 - "reading alone": an interpreter that imports numpy, and reads all files;
 - ``find -exec sha256sum {} +`` and ``find -exec cksum {} +`` for many small files.
 
@@ -52,6 +55,7 @@ from deduplab.bound.gear import cutter_name
 from deduplab.units import GIB, KIB, MIB
 
 DEADLINE_S = 600
+NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 FILE_BYTES = (4 * KIB, 64 * KIB, 300_001, MIB, 5_000_000, 32 * MIB)
 SHARES = (0.02, 0.08, 0.1, 0.2, 0.25, 0.35)
 
@@ -198,11 +202,14 @@ def small_files(folder: Path, count: int) -> None:
 
 def run(command: list[str], cores: set[int], folder: Path, **environment: str) -> Took:
     """Run a process on some cores to its end, and take the time of it and its children."""
+    # What pip installs is compiled to bytecode, once; where writing that is switched off, each
+    # start of ours would compile numpy anew, while the other tools come compiled.
+    inherited = {key: value for key, value in os.environ.items() if key != NO_BYTECODE}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
     done = subprocess.run(
         command,
-        env={**os.environ, **environment},
+        env={**inherited, **environment},
         capture_output=True,
         text=True,
         timeout=DEADLINE_S,
@@ -262,6 +269,10 @@ def compare_mixed(root: Path, total_bytes: int, rounds: int, cores: list[int]) -
         "ten grains, without copies": ours(mixed / "first", "all"),
         "cdc-8192, without the part in C": [*pure, *ours(mixed, "cdc-8192")],
         "ten grains, without copies and the part in C": [*pure, *ours(mixed / "first", "all")],
+        "the command, cdc-8192": [
+            str(Path(sys.executable).with_name("deduplab")),
+            *("scan", str(mixed), "--grain", "cdc-8192", "--no-compress", "--json"),
+        ],
         "a bare loop, cdc-8192": [sys.executable, "-c", LOOP, str(mixed)],
         "reading alone": [sys.executable, "-c", READING, str(mixed)],
         "ten grains, compressed": ours(mixed, "all", compress=True),
@@ -282,6 +293,10 @@ def compare_mixed(root: Path, total_bytes: int, rounds: int, cores: list[int]) -
         ),
     }
     two = {
+        "two scans at once": (
+            ["sh", "-c", '"$@" & first=$!; "$@" && wait $first', "sh", *ours(mixed, "all")],
+            set(cores[:2]),
+        ),
         "two processes": (ours(mixed, "all", processes=2), set(cores[:2])),
         "two processes, cdc-8192": (ours(mixed, "cdc-8192", processes=2), set(cores[:2])),
         "two processes, without copies": (
@@ -316,6 +331,7 @@ def compare_mixed(root: Path, total_bytes: int, rounds: int, cores: list[int]) -
             ratios(took, mine, other)
     if len(cores) > 1:
         ratios(took, "two processes", "ten grains")
+        ratios(took, "two scans at once", "ten grains")
         ratios(took, "two processes, cdc-8192", "cdc-8192")
         ratios(took, "two processes, without copies", "ten grains, without copies")
     print(f"ratios found: {took['ten grains'][-1].said}")
@@ -397,8 +413,10 @@ def ratios(took: dict[str, list[Took]], mine: str, other: str) -> None:
         return
     pairs = list(zip(took[mine], took[other], strict=True))
     each = sorted(two.elapsed_s / one.elapsed_s for one, two in pairs)
+    by_cpu = statistics.median(two.cpu_s / one.cpu_s for one, two in pairs)
     print(
-        f"{mine} against {other}: {statistics.median(each):.2f} x ({each[0]:.2f} to {each[-1]:.2f})"
+        f"{mine} against {other}: {statistics.median(each):.2f} x ({each[0]:.2f} to "
+        f"{each[-1]:.2f}), by CPU seconds {by_cpu:.2f} x"
     )
 
 

@@ -23,7 +23,7 @@ inputs() {
     echo "$root"
     # shellcheck disable=SC2086  # a list of words on purpose
     cat $files requirements/installer.txt pyproject.toml src/deduplab/__init__.py scripts/setup.sh \
-        hatch_build.py src/deduplab/bound/gear.c | cksum
+        hatch_build.py src/deduplab/bound/*.[ch] | cksum
 }
 
 # A stale path in bin/activate means that the checkout was moved; a venv does not survive that.
@@ -90,7 +90,7 @@ install "$@"
 echo "==> deduplab itself, editable"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-index \
     --no-build-isolation --editable .
-[ -e src/deduplab/bound/_gear.so ] ||
+[ -e src/deduplab/bound/_native.so ] ||
     echo "    without its part in C (a C compiler builds it): a scan takes longer, and finds the same"
 inputs >"$stamp"
 echo "==> ready after $(($(date +%s) - began)) s: .venv/bin/deduplab"

@@ -52,13 +52,11 @@ def test_the_finest_content_defined_grain() -> None:
     assert finest(("whole", "fixed-4096")) is None
 
 
-@pytest.mark.parametrize(
-    ("grains", "averages"), [(("whole",), 0), (("cdc-4096",), 1), (("cdc-4096", "cdc-8192"), 2)]
-)
-def test_what_cut_is_told(grains: tuple[str, ...], averages: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("grains", [("whole",), ("cdc-4096",), ("cdc-4096", "cdc-8192")])
+def test_what_cut_is_told(grains: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"ab" * 4096)
     asked = ScanSettings(grains=grains, compress=False)
     sketch = scan(open_source(str(tmp_path)), asked)
     told = document(Account(sketch, sketch.result(), asked))["environment"]
-    assert told == ({"cutter": cutter_name(averages)} if averages else {})
+    assert told == ({} if grains == ("whole",) else {"cutter": cutter_name()})
     assert document(Account(sketch, sketch.result()))["environment"] == {}

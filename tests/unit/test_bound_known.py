@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deduplab.bound import cutting
-from deduplab.bound.gear import Piece
-from deduplab.bound.known import Cuts, KnownCuts
+from deduplab.bound.gear import CutObjects, Piece, Places
+from deduplab.bound.grains import Grain
+from deduplab.bound.known import LEAST_KNOWN_LENGTH_BYTES, Cuts, KnownCuts
 from deduplab.bound.settings import ScanSettings
 from deduplab.bound.sources.buffer import BlockBuffer
 from deduplab.bound.stream import Block
@@ -48,9 +49,15 @@ def counted(objects: list[bytes], known: KnownCuts, capacity_bytes: int) -> dict
     order=st.lists(st.integers(0, 3), min_size=1, max_size=12),
     capacity_bytes=st.sampled_from([1_000, 30_000, 70_000, 1 << 20]),
     most_bytes=st.sampled_from([2_000, 20_000, 1 << 24]),
+    least_bytes=st.sampled_from([1_000, LEAST_KNOWN_LENGTH_BYTES]),
 )
 def test_the_answer_is_that_of_cutting_again(
-    seed: int, lengths: list[int], order: list[int], capacity_bytes: int, most_bytes: int
+    seed: int,
+    lengths: list[int],
+    order: list[int],
+    capacity_bytes: int,
+    most_bytes: int,
+    least_bytes: int,
 ) -> None:
     source = random.Random(seed)
     distinct = [source.randbytes(length) for length in lengths]
@@ -58,31 +65,36 @@ def test_the_answer_is_that_of_cutting_again(
     distinct += [content[: len(content) // 2] + b"other" for content in distinct]
     objects = [distinct[place % len(distinct)] for place in order]
     forgetful = counted(objects, KnownCuts(0), capacity_bytes)
-    assert counted(objects, KnownCuts(most_bytes), capacity_bytes) == forgetful
+    with patch("deduplab.bound.cutting.LEAST_KNOWN_LENGTH_BYTES", least_bytes):
+        assert counted(objects, KnownCuts(most_bytes), capacity_bytes) == forgetful
 
 
-@pytest.mark.parametrize("length_bytes", [5_000, 400_000])
-def test_a_copy_is_not_cut(length_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("length_bytes", "capacity_bytes"), [(150_000, 1 << 20), (400_000, 100_000)]
+)
+def test_a_copy_is_not_cut(
+    length_bytes: int, capacity_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cut_bytes: list[int] = []
-    cut_into = cutting.ContentCutter.cut_into
+    cut = Piece.cut
 
     def counting(
-        self: cutting.ContentCutter, piece: Piece, begin: int, found: cutting.Found
-    ) -> None:
-        cut_bytes.append(len(piece.data) - begin)
-        cut_into(self, piece, begin, found)
+        self: Piece, grain: Grain, begins: Places, sizes: Places, digests: bytes = b""
+    ) -> CutObjects:
+        cut_bytes.append(int(sizes[sizes > grain.never_cut_bytes].sum()))
+        return cut(self, grain, begins, sizes, digests)
 
-    monkeypatch.setattr(cutting.ContentCutter, "cut_into", counting)
+    monkeypatch.setattr(Piece, "cut", counting)
     payload = random.Random(1).randbytes(length_bytes)
     once = StreamScan(ScanSettings(("cdc-4096",), compress=False))
-    for block in blocks([payload], 100_000):
+    for block in blocks([payload], capacity_bytes):
         once.add(block)
     cut_once_bytes = sum(cut_bytes)
     assert cut_once_bytes >= length_bytes - 16_384
     cut_bytes.clear()
     often = StreamScan(ScanSettings(("cdc-4096",), compress=False))
     # Small objects between them, so that each copy lies elsewhere in its block.
-    for block in blocks([payload, b"a", payload, b"b" * 70_000, b"c", payload], 100_000):
+    for block in blocks([payload, b"a", payload, b"b" * 70_000, b"c", payload], capacity_bytes):
         often.add(block)
     assert sum(cut_bytes) == cut_once_bytes + 70_000
 

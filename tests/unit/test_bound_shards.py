@@ -16,7 +16,8 @@ import pytest
 
 from deduplab.bound import processes
 from deduplab.bound.results import ScanResult
-from deduplab.bound.scan import ScanSettings, scan_sources
+from deduplab.bound.scan import ScanSettings, scan, scan_sources
+from deduplab.bound.sketch import merge
 from deduplab.bound.sources.files import FileSource
 from deduplab.bound.stream import Block, Source
 from deduplab.errors import DatasetError, OperationFailed, PlanError, SystemUnavailable
@@ -90,6 +91,20 @@ def test_files_give_the_same_answer_by_forked_processes_too(
     ).result()
     assert counts(two) == counts(one)
     assert sum(told) == one.logical_bytes
+
+
+@pytest.mark.parametrize("sample", [None, 1 / 2])
+def test_distances_are_those_within_each_shard(sample: float | None, tmp_path: Path) -> None:
+    asked = ScanSettings(sample=sample, compress=False)
+    for number, content in enumerate([*OBJECTS, POOL, POOL] * 2):
+        (tmp_path / str(number)).write_bytes(content)
+    source = FileSource(str(tmp_path))
+    shards = source.shards(2 * processes.SHARDS_PER_PROCESS)
+    apart = merge([scan(shard, asked) for shard in shards])
+    apart.sources = [source.name]
+    together = scan_sources([source], asked, processes=2)
+    assert together.result() == apart.result()
+    assert sum(grain.distances.copies for grain in together.result().grains)
 
 
 def test_forked_are_only_processes_that_can_go_on(tmp_path: Path) -> None:

@@ -159,8 +159,8 @@ def _cutter(account: Account) -> dict[str, str]:
     """Return what found the content-defined cuts; of merged sketches it isn't known."""
     if account.settings is None:
         return {}
-    averages = sum(kind(name) == "content-defined" for name in account.settings.grains)
-    return {"cutter": cutter_name(averages)} if averages else {}
+    content_defined = any(kind(name) == "content-defined" for name in account.settings.grains)
+    return {"cutter": cutter_name()} if content_defined else {}
 
 
 def _grain(sketch: Sketch, stream: str, grain: GrainResult) -> dict[str, Any]:

@@ -11,12 +11,11 @@ about 1.1 A.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from pyfastcdc import Chunk, FastCDC
+    from pyfastcdc import FastCDC
 
 LEAST_AVERAGE_BYTES: Final = 256
 GREATEST_AVERAGE_BYTES: Final = 4 * 1024 * 1024
@@ -49,20 +48,18 @@ def cut_points(data: bytes | memoryview, average_bytes: int) -> list[int]:
     """
     if len(data) <= least_chunk_bytes(average_bytes):
         return [len(data)] if len(data) else []
-    return [chunk.offset + chunk.length for chunk in content_chunks(data, average_bytes)]
+    return [chunk.offset + chunk.length for chunk in _chunker(average_bytes).cut_buf(data)]
 
 
-def content_chunks(data: bytes | memoryview, average_bytes: int) -> Iterator[Chunk]:
-    """Return chunk after chunk of a payload, each with ``data``, ``offset`` and ``length``.
-
-    The same cuts as :func:`cut_points`, found only as far as they are asked for.
+def first_cut_point(data: bytes | memoryview, average_bytes: int) -> int:
+    """Return the first of :func:`cut_points` of a payload that is not empty, and look no further.
 
     Raises
     ------
     ValueError
         If the average is not a power of two or out of range.
     """
-    return iter(_chunker(average_bytes).cut_buf(data))
+    return next(iter(_chunker(average_bytes).cut_buf(data))).length
 
 
 def fixed_cut_points(length_bytes: int, block_bytes: int) -> list[int]:

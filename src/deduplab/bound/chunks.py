@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from deduplab.bound.fingerprints import Fingerprints
-from deduplab.bound.gear import Piece
+from deduplab.bound.gear import DIGEST_BYTES, CutObjects, Piece
+from deduplab.bound.grains import Grain
 
 
 @dataclass(slots=True)
@@ -64,8 +65,11 @@ class Objects:
         int64, shape (objects,), ascending.
     marks
         Their fingerprints.
-    averages
-        At how many averages they are cut where their content says so.
+
+    Attributes
+    ----------
+    longest_bytes
+        The length of the longest.
     """
 
     def __init__(
@@ -74,24 +78,24 @@ class Objects:
         starts: npt.NDArray[np.int64],
         lengths: npt.NDArray[np.int64],
         marks: Fingerprints,
-        averages: int,
     ) -> None:
         self.view = view
         self.starts = starts
         self.lengths = lengths
         self.marks = marks
-        self.sizes_bytes: list[int] = lengths.tolist()
         self.digests = marks.astype("<u8", copy=False).tobytes()
-        self._averages = averages
-        self._pieces: dict[int, Piece] = {}
+        self.longest_bytes = int(lengths.max())
+        self._pieces: dict[tuple[int, int], Piece] = {}
 
-    def piece(self, number: int) -> Piece:
-        """Return the bytes of an object, the same ones for each grain."""
-        piece = self._pieces.get(number)
+    def cut(self, grain: Grain, first: int, stop: int) -> CutObjects:
+        """Cut some of them that follow each other; for each grain they are the same piece."""
+        starts = self.starts[first:stop]
+        begin, end = int(starts[0]), int(starts[-1] + self.lengths[stop - 1])
+        piece = self._pieces.get((first, stop))
         if piece is None:
-            start, length = int(self.starts[number]), int(self.lengths[number])
-            piece = self._pieces[number] = Piece(self.view[start : start + length], self._averages)
-        return piece
+            piece = self._pieces[first, stop] = Piece(self.view[begin:end])
+        digests = self.digests[first * DIGEST_BYTES : stop * DIGEST_BYTES]
+        return piece.cut(grain, starts - begin, self.lengths[first:stop], digests)
 
     def uncut(self) -> Chunks:
         """Return each object as one chunk."""

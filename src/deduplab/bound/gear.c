@@ -11,6 +11,8 @@
  * Plain C11. No Python is needed to build it: it is called through ctypes, which lets other
  * threads of the interpreter run meanwhile.
  */
+#include "shown.h"
+
 #include <stdint.h>
 #include <string.h>
 
@@ -19,12 +21,6 @@
 #define COMMON UINT64_C(0x0000d90003530000)
 #define LEAST_AVERAGE_BITS 12
 #define GREATEST_AVERAGE_BITS 22
-
-#if defined(_WIN32)
-#define SHOWN __declspec(dllexport)
-#else
-#define SHOWN __attribute__((visibility("default")))
-#endif
 
 #if defined(__GNUC__) && !defined(__clang__)
 #define UNROLL_4 _Pragma("GCC unroll 4")
@@ -182,13 +178,13 @@ SHOWN int64_t gear_marks(const uint8_t *data, int64_t length, struct mark *marks
     return end - marks;
 }
 
-/* Where the chunk that begins at a place of the data ends. `*next` is the number of a mark in front
- * of which none is of use, and is moved on. */
-static int64_t chunk_end(const uint8_t *data, int64_t begin, int64_t length,
+/* Where the chunk that begins at a place ends; its object ends at `stop`. `*next` is the number of a
+ * mark in front of which none is of use, and is moved on. */
+static int64_t chunk_end(const uint8_t *data, int64_t begin, int64_t stop,
                          const struct mark *marks, int64_t count, int64_t *next, int64_t average,
                          uint64_t strict, uint64_t lenient)
 {
-    const int64_t left = length - begin;
+    const int64_t left = stop - begin;
     const int64_t end = begin + (left < 4 * average ? left : 4 * average);
     /* Bytes are tested two by two from the begin on, so the last one of an odd number is not. */
     const int64_t tested = end - (end - begin) % 2;
@@ -196,7 +192,7 @@ static int64_t chunk_end(const uint8_t *data, int64_t begin, int64_t length,
     uint64_t hash = 0;
 
     if (left <= average / 4)
-        return length;
+        return stop;
     /* The hash begins here, so until it has a window full of bytes it differs from the marks'. */
     for (; place < full && place < tested; place++) {
         hash = (hash << 1) + GEAR[data[place]];
@@ -214,24 +210,31 @@ static int64_t chunk_end(const uint8_t *data, int64_t begin, int64_t length,
     return end;
 }
 
-/* Cut data from a place on, given all its marks, at an average of 2^average_bits bytes, and write
- * the lengths of the chunks: at most (length - begin) / (2^average_bits / 4) + 1 of them. Return
- * how many; -1 if the average is not among those that have marks. */
-SHOWN int64_t gear_cuts(const uint8_t *data, int64_t begin, int64_t length,
-                        const struct mark *marks, int64_t count, int64_t average_bits,
-                        int64_t *lengths)
+/* Cut objects at an average of 2^average_bits bytes, given all marks of the data that they lie in,
+ * in ascending order. Write the lengths of the chunks, at most size / (2^average_bits / 4) + 1 of
+ * them for an object, and how many each object has. Return how many these are in all; -1 if the
+ * average is not among those that have marks. */
+SHOWN int64_t gear_cuts(const uint8_t *data, const int64_t *begins, const int64_t *sizes,
+                        int64_t objects, const struct mark *marks, int64_t count,
+                        int64_t average_bits, int64_t *lengths, int64_t *counts)
 {
+    const uint64_t *mask;
     int64_t next = 0, chunks = 0;
 
     if (average_bits < LEAST_AVERAGE_BITS || average_bits > GREATEST_AVERAGE_BITS)
         return -1;
-    while (begin < length) {
-        const uint64_t *mask = MASKS + (average_bits - LEAST_AVERAGE_BITS);
-        int64_t end = chunk_end(data, begin, length, marks, count, &next,
-                                (int64_t)1 << average_bits, mask[2], mask[0]);
+    mask = MASKS + (average_bits - LEAST_AVERAGE_BITS);
+    for (int64_t number = 0; number < objects; number++) {
+        const int64_t stop = begins[number] + sizes[number], before = chunks;
 
-        lengths[chunks++] = end - begin;
-        begin = end;
+        for (int64_t begin = begins[number]; begin < stop;) {
+            int64_t end = chunk_end(data, begin, stop, marks, count, &next,
+                                    (int64_t)1 << average_bits, mask[2], mask[0]);
+
+            lengths[chunks++] = end - begin;
+            begin = end;
+        }
+        counts[number] = chunks - before;
     }
     return chunks;
 }

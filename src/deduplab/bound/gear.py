@@ -1,115 +1,141 @@
-"""The cuts of FastCDC at several averages from one pass over the data, by code compiled from C.
+"""Pieces of data that are cut at several grains, by code compiled from C where it was built.
 
-The pass finds the places where a cut may be at any average (``gear.c`` says how), each
-average then chooses among these. The library is built with the package where there is a C
-compiler; without it, or with ``DEDUPLAB_NATIVE=0`` in the environment, ``pyfastcdc`` cuts at one
-average after the other, as it does where there is but one: the same cuts.
+Where a cut may be at any average is found in one pass over the data (``gear.c`` says how); each
+average then chooses among these places. Without the library ``pyfastcdc`` cuts at one average
+after the other: the same cuts.
 """
 
 from __future__ import annotations
 
-import ctypes
-import os
-from functools import cache
-from typing import Final
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from xxhash import xxh3_128_digest
 
-SETTING: Final = "DEDUPLAB_NATIVE"
-LIBRARY: Final = "_gear.so"
+from deduplab.bound.chunkers import cut_points, fixed_cut_points
+from deduplab.bound.native import Native, address_of, native
+
+if TYPE_CHECKING:
+    from deduplab.bound.grains import Grain
+
 LEAST_AVERAGE_BYTES: Final = 4096
 GREATEST_AVERAGE_BYTES: Final = 4 * 1024 * 1024
-LEAST_MARKED_BYTES: Final = 8192
-"""Shorter pieces are not marked: the calls would take longer than cutting them."""
-_BYTES_PER_MARK: Final = 64
-"""Room for this many times more marks than random data has; what has more is not marked."""
+DIGEST_BYTES: Final = 16
+
+Places = npt.NDArray[np.int64]
+
+
+class CutObjects(NamedTuple):
+    """The chunks of some objects, in order.
+
+    Attributes
+    ----------
+    lengths
+        int64, shape (chunks,), in bytes.
+    digests
+        XXH3-128 of each chunk, 16 bytes a chunk.
+    counts
+        int64, shape (objects,): how many chunks each object has.
+    """
+
+    lengths: Places
+    digests: bytes
+    counts: Places
 
 
 class Piece:
-    """Bytes that are cut at several averages, and marked when first asked to.
+    """Bytes that objects lie in, marked when they are first cut at a content-defined grain.
 
     Parameters
     ----------
     data
         The bytes; they must not change as long as this is used.
-    averages
-        At how many averages they are cut. At one alone, ``pyfastcdc`` is as fast, as it
-        passes over the bytes that lie below the least length of each chunk.
     """
 
-    __slots__ = ("_address", "_bytes", "_looked_for", "_marks", "data")
+    __slots__ = ("_looked_for", "_marks", "data")
 
-    def __init__(self, data: memoryview, averages: int) -> None:
+    def __init__(self, data: memoryview) -> None:
         self.data = data
-        self._looked_for = averages < 2 or len(data) < LEAST_MARKED_BYTES
-        self._marks: npt.NDArray[np.uint64] | None = None
+        self._looked_for = False
+        self._marks: bytes | None = None
 
-    def lengths(self, average_bytes: int, begin: int = 0) -> npt.NDArray[np.int64] | None:
-        """Return the lengths of the chunks from a place on, in bytes; None if not cut here.
+    def cut(self, grain: Grain, begins: Places, sizes: Places, digests: bytes = b"") -> CutObjects:
+        """Cut objects that lie in this piece at a grain, and hash the chunks.
 
         Parameters
         ----------
-        average_bytes
-            The average of the chunks, a power of two.
-        begin
-            Where the first chunk begins.
+        grain
+            What they are cut at.
+        begins, sizes
+            Where each object begins, and its length: int64, shape (objects,), ascending and
+            within the data; no size is 0.
+        digests
+            The objects' own digests, or nothing if they aren't known.
         """
-        library = _library()
-        if library is None or not LEAST_AVERAGE_BYTES <= average_bytes <= GREATEST_AVERAGE_BYTES:
-            return None
-        if not self._looked_for:
-            self._mark(library)
-        if self._marks is None:
-            return None
-        most = max(0, len(self.data) - begin) * 4 // average_bytes + 1
-        found = np.empty(most, dtype=np.int64)
-        count = library.gear_cuts(
-            self._address,
-            begin,
-            len(self.data),
-            _address(self._marks),
-            len(self._marks),
-            average_bytes.bit_length() - 1,
-            _address(found),
+        library = native()
+        if library is None or (grain.content_defined and not self._marked(library, grain)):
+            return self._cut_by_python(grain, begins, sizes, digests)
+        place, size_bytes = address_of(self.data), grain.size_bytes
+        starts, objects = begins.tobytes(), sizes.tobytes()
+        # No more chunks than that, as none but the last of an object is shorter than this.
+        most = len(self.data) // grain.never_cut_bytes + len(sizes)
+        if grain.content_defined:
+            assert self._marks is not None
+            bits = size_bytes.bit_length() - 1
+            lengths, counts = library.content_cuts(place, self._marks, starts, objects, most, bits)
+        else:
+            lengths, counts = library.fixed_cuts(objects, most, size_bytes)
+        marks = library.digests(place, starts, counts, lengths, digests)
+        return CutObjects(
+            np.frombuffer(lengths, dtype=np.int64), marks, np.frombuffer(counts, dtype=np.int64)
         )
-        return found[:count]
 
-    def _mark(self, library: ctypes.CDLL) -> None:
-        self._looked_for = True
-        self._bytes = np.frombuffer(self.data, dtype=np.uint8)
-        self._address = _address(self._bytes)
-        most = len(self.data) // _BYTES_PER_MARK
-        room = np.empty((most, 2), dtype=np.uint64)
-        count = library.gear_marks(self._address, len(self.data), _address(room), most)
-        if count >= 0:
-            # A copy, so that the room is let go.
-            self._marks = room[:count].copy()
+    def digests(self, begins: Places, sizes: Places) -> bytes:
+        """Hash objects that lie in this piece: 16 bytes an object."""
+        library = native()
+        if library is not None:
+            ones = np.ones(len(sizes), dtype=np.int64)
+            place = address_of(self.data)
+            return library.digests(place, begins.tobytes(), ones.tobytes(), sizes.tobytes())
+        pairs = zip(begins.tolist(), (begins + sizes).tolist(), strict=True)
+        return b"".join([xxh3_128_digest(self.data[begin:end]) for begin, end in pairs])
+
+    def _marked(self, library: Native, grain: Grain) -> bool:
+        """Tell whether the places are known where cuts may be, and look for them at first."""
+        if not LEAST_AVERAGE_BYTES <= grain.size_bytes <= GREATEST_AVERAGE_BYTES:
+            return False
+        if not self._looked_for:
+            self._looked_for = True
+            self._marks = library.marks(address_of(self.data), len(self.data))
+        return self._marks is not None
+
+    def _cut_by_python(
+        self, grain: Grain, begins: Places, sizes: Places, digests: bytes
+    ) -> CutObjects:
+        lengths: list[int] = []
+        marks: list[bytes] = []
+        counts: list[int] = []
+        for number, (begin, size) in enumerate(zip(begins.tolist(), sizes.tolist(), strict=True)):
+            data = self.data[begin : begin + size]
+            if size <= grain.never_cut_bytes:
+                ends = [size]
+            elif grain.content_defined:
+                ends = cut_points(data, grain.size_bytes)
+            else:
+                ends = fixed_cut_points(size, grain.size_bytes)
+            counts.append(len(ends))
+            lengths += np.diff(ends, prepend=0).tolist()
+            if len(ends) == 1 and digests:
+                marks.append(digests[number * DIGEST_BYTES : (number + 1) * DIGEST_BYTES])
+            else:
+                marks += [xxh3_128_digest(data[a:b]) for a, b in pairwise([0, *ends])]
+        return CutObjects(
+            np.array(lengths, dtype=np.int64), b"".join(marks), np.array(counts, dtype=np.int64)
+        )
 
 
-def cutter_name(averages: int = 2) -> str:
-    """Return what cuts at so many averages: ``deduplab``'s compiled code or ``pyfastcdc``."""
-    return "pyfastcdc" if averages < 2 or _library() is None else "deduplab"
-
-
-@cache
-def _library() -> ctypes.CDLL | None:
-    """Load the library that lies beside this file, if it was built and is wanted."""
-    if os.environ.get(SETTING) == "0":
-        return None
-    try:
-        # No pathlib: a scan of files starts faster without it.
-        library = ctypes.CDLL(os.path.join(os.path.dirname(__file__), LIBRARY))  # noqa: PTH118, PTH120
-        marks, cuts = library.gear_marks, library.gear_cuts
-    except (OSError, AttributeError):
-        return None
-    pointer, number = ctypes.c_void_p, ctypes.c_int64
-    marks.argtypes = [pointer, number, pointer, number]
-    cuts.argtypes = [pointer, number, number, pointer, number, number, pointer]
-    marks.restype = cuts.restype = number
-    return library
-
-
-def _address(array: npt.NDArray[np.generic]) -> int:
-    address: int = array.__array_interface__["data"][0]
-    return address
+def cutter_name() -> str:
+    """Return what finds content-defined cuts: ``deduplab``'s compiled code or ``pyfastcdc``."""
+    return "pyfastcdc" if native() is None else "deduplab"

@@ -21,20 +21,18 @@ from concurrent.futures import (
 )
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import forkserver
 from multiprocessing.sharedctypes import Synchronized, SynchronizedArray
 from typing import Final
 
-from deduplab import pool_directory
-from deduplab.bound.known import KnownCuts
-from deduplab.bound.scan import Progress, Scanner, scan_shard
+from deduplab.bound.scan import Progress
 from deduplab.bound.settings import ScanSettings
+from deduplab.bound.share import scan_share
 from deduplab.bound.sketch import Sketch
-from deduplab.bound.sketch_file import from_bytes
+from deduplab.bound.sketch_file import from_bytes, to_bytes
 from deduplab.bound.stream import Source, split
 from deduplab.errors import OperationFailed
 
-SHARDS_PER_PROCESS: Final = 4
+SHARDS_PER_PROCESS: Final = 16
 """More shards than processes, so that none waits long for the last one."""
 _POLL_S: Final = 0.1
 
@@ -116,6 +114,11 @@ def scan_in_processes(
     forked = _can_fork(sources)
     context = multiprocessing.get_context("fork" if forked else "forkserver")
     if processes > 1 and not forked:
+        # Imported late: forked processes begin sooner without them.
+        from multiprocessing import forkserver
+
+        from deduplab import pool_directory
+
         context.set_forkserver_preload([__name__, "lz4.block", "pyfastcdc", "zstandard"])
         pool_directory.claim()
         forkserver.ensure_running()  # it starts while the sources are divided
@@ -133,7 +136,7 @@ def scan_in_processes(
     )
     teller = _Teller(work, progress)
     if not others:
-        return [sketch for _, sketch in _own_share(work, teller)]
+        return [sketch for _, sketch in sorted(_own_share(work, teller).items())]
     pool = ProcessPoolExecutor(others, mp_context=context, initializer=_begin, initargs=(work,))
     starter = ThreadPoolExecutor(1, thread_name_prefix="deduplab-scan")
     try:
@@ -144,7 +147,7 @@ def scan_in_processes(
             # By a thread: handing over waits until the fork server has imported what they need.
             starting = starter.submit(_submitted, pool, others)
         try:
-            found = dict(_own_share(work, teller))
+            found = _own_share(work, teller)
         except _Stopped:
             found = {}
         futures = starting.result()
@@ -210,16 +213,10 @@ class _Teller:
             self._progress(news_bytes)
 
 
-def _own_share(work: _Work, tell: Callable[[int], None]) -> list[tuple[int, Sketch]]:
+def _own_share(work: _Work, tell: Callable[[int], None]) -> dict[int, Sketch]:
     """Scan shards in this process until none is left."""
-    found = []
-    known = KnownCuts()
     number = work.begin()
-    while (place := work.take(number)) is not None:
-        scanner = Scanner(work.settings, work.halvings, known)
-        scanner.read(work.shards[place], tell)
-        found.append((place, scanner.sketch()))
-    return found
+    return scan_share(work.shards, lambda: work.take(number), work.settings, work.halvings, tell)
 
 
 def _begin(work: _Work) -> None:
@@ -231,19 +228,14 @@ def _share() -> list[tuple[int, bytes]]:
     """Scan shards in a process of the pool until none is left."""
     work = _work
     assert work is not None
-    found = []
-    known = KnownCuts()
-    number = work.begin()
     try:
-        while (place := work.take(number)) is not None:
-            sketch = scan_shard(work.shards[place], work.settings, work.halvings, work.count, known)
-            found.append((place, sketch))
+        found = _own_share(work, work.count)
     except _Stopped:
         return []
     except BaseException:
         work.stop()
         raise
-    return found
+    return [(place, to_bytes(sketch)) for place, sketch in found.items()]
 
 
 def _wait(futures: Sequence[_Share], teller: _Teller) -> None:

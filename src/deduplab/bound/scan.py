@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from deduplab.bound.compression import BUDGET_BYTES
@@ -12,7 +12,7 @@ from deduplab.bound.settings import ScanSettings
 from deduplab.bound.sketch import GrainSketch, Sketch, StreamSketch, merge
 from deduplab.bound.stream import LeftOut, Source
 from deduplab.bound.stream_scan import StreamScan
-from deduplab.bound.tally import MOST_ROWS, ROW_BYTES, WAITING_BYTES, Tally
+from deduplab.bound.tally import MOST_ROWS, ROW_BYTES, Tally
 from deduplab.errors import PlanError
 
 __all__ = [
@@ -60,6 +60,11 @@ class Scanner:
         self._sources: list[str] = []
         self._left_out: list[LeftOut] = []
 
+    def begin_part(self) -> None:
+        """Go on with a part that has no distances to what was read before."""
+        for stream in self._streams.values():
+            stream.begin_part()
+
     def read(self, source: Source, progress: Progress | None = None) -> None:
         """Scan a source to its end; an object that is open then ends there."""
         for block in source.blocks():
@@ -76,6 +81,11 @@ class Scanner:
             stream.end_object()
         self._sources.append(source.name)
         self._left_out += source.left_out
+
+    @property
+    def streams(self) -> Collection[str]:
+        """The names of the streams that were met, in order."""
+        return self._streams.keys()
 
     def sketch(self) -> Sketch:
         """Return what was found; the scanner must not be used any more."""
@@ -172,7 +182,6 @@ def scan_shard(
     settings: ScanSettings,
     halvings: int,
     progress: Progress | None = None,
-    known: KnownCuts | None = None,
 ) -> bytes:
     """Scan a part of something, and return its sketch as the content of a file.
 
@@ -186,12 +195,10 @@ def scan_shard(
         What samples for compression begin with: that of the whole, not of the part.
     progress
         Called with the logical bytes scanned since the last call.
-    known
-        What this process remembers of parts that it scanned before.
     """
     from deduplab.bound.sketch_file import to_bytes
 
-    scanner = Scanner(settings, halvings, known)
+    scanner = Scanner(settings, halvings)
     scanner.read(source, progress)
     return to_bytes(scanner.sketch())
 
@@ -219,9 +226,9 @@ def exact_memory_bytes(
 ) -> int:
     """Return the memory that an exact scan takes at most, besides the blocks of data.
 
-    A unique chunk takes 40 bytes, a chunk that waits to be sorted 32, and at most half
-    as many as the unique ones wait; sorting them takes another 88 for each of these, at
-    one grain at a time. Cuts that are remembered take up to 24 MiB more.
+    A unique chunk takes 40 bytes and as much again at most in slots that are free. Where these
+    grow, or are sorted at the end, another 80 are taken, at one grain at a time. Cuts that are
+    remembered take up to 24 MiB more.
 
     Parameters
     ----------
@@ -236,10 +243,8 @@ def exact_memory_bytes(
     for name in grains:
         size = GRAINS[name].size_bytes if name in GRAINS else object_bytes
         rows.append(total_bytes // min(size, object_bytes) + 1)
-    waiting = WAITING_BYTES / 2
-    sorting = 44 * max(rows, default=0)
     known = min(MOST_KNOWN_BYTES, sum(rows) * KNOWN_CHUNK_BYTES)
-    return int(sum(rows) * (ROW_BYTES + waiting)) + sorting + known
+    return 2 * ROW_BYTES * (sum(rows) + max(rows, default=0)) + known
 
 
 def sampled_memory_bytes(grains: Sequence[str]) -> int:

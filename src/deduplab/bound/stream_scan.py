@@ -8,10 +8,10 @@ from xxhash import xxh3_128_digest
 
 from deduplab.bound.chunks import Objects, marks_of
 from deduplab.bound.compression import CompressionSample
-from deduplab.bound.cutting import Cutter, WholeObject, cutter
+from deduplab.bound.cutting import Cutter, WholeObject
 from deduplab.bound.fingerprints import Fingerprints
 from deduplab.bound.gear import Piece
-from deduplab.bound.grains import WHOLE, kind
+from deduplab.bound.grains import GRAINS, WHOLE
 from deduplab.bound.known import KnownCuts
 from deduplab.bound.settings import ScanSettings
 from deduplab.bound.stream import Block
@@ -48,9 +48,10 @@ class StreamScan:
         self._whole: Tally | None = Tally(settings.halvings, compression)
         known = known or KnownCuts()
         self._grains = {
-            name: _GrainScan(cutter(name, known)) for name in settings.grains if name != WHOLE
+            name: _GrainScan(Cutter(GRAINS[name], known))
+            for name in settings.grains
+            if name != WHOLE
         }
-        self._averages = sum(kind(name) == "content-defined" for name in settings.grains)
         self._names = settings.grains
         self._open: WholeObject | None = None
         self._parts_mark = b""
@@ -88,6 +89,14 @@ class StreamScan:
         if self._open is not None:
             self._feed(memoryview(b""), final=True)
 
+    def begin_part(self) -> None:
+        """Go on with a part that has no distances to what was before it."""
+        self.end_object()
+        tallies = [self._whole, *(scan.tally for scan in self._grains.values())]
+        for tally in tallies:
+            if tally is not None:
+                tally.begin_part()
+
     def finish(self) -> dict[str, Tally]:
         """Return the settled tallies by grain; an object that is still open ends here."""
         self.end_object()
@@ -95,7 +104,7 @@ class StreamScan:
         for name in self._names:
             tally = self._whole if name == WHOLE else self._grains[name].tally or self._whole
             assert tally is not None
-            tally.settle()
+            tally.close()
             tallies[name] = tally
         return tallies
 
@@ -108,7 +117,7 @@ class StreamScan:
         self._parts_mark = xxh3_128_digest(self._parts_mark + xxh3_128_digest(data))
         if self._whole is not None:
             self._open.feed(data)
-        piece = Piece(data, self._averages)
+        piece = Piece(data)
         for scan in self._grains.values():
             assert scan.tally is not None
             for chunks in scan.cutter.feed(piece, final=final, key=self._parts_mark):
@@ -129,7 +138,7 @@ class StreamScan:
         if len(starts):
             self._part_from_whole(int(lengths.max()))
             marks = _marks(data, starts, lengths)
-            self._tell_all(Objects(data, starts, lengths, marks, self._averages))
+            self._tell_all(Objects(data, starts, lengths, marks))
 
     def add_whole(
         self,
@@ -157,7 +166,7 @@ class StreamScan:
         self.objects += len(starts)
         self.logical_bytes += int(lengths.sum())
         self._part_from_whole(int(lengths.max()))
-        self._tell_all(Objects(data, starts, lengths, marks, self._averages))
+        self._tell_all(Objects(data, starts, lengths, marks))
 
     def _tell_all(self, objects: Objects) -> None:
         if self._whole is not None:
@@ -172,7 +181,7 @@ class StreamScan:
         for scan in self._grains.values():
             if scan.tally is not None:
                 continue
-            if longest_bytes is None or longest_bytes > scan.cutter.never_cut_bytes:
+            if longest_bytes is None or longest_bytes > scan.cutter.grain.never_cut_bytes:
                 assert self._whole is not None
                 scan.tally = self._whole.copy()
             else:
@@ -192,5 +201,4 @@ class _GrainScan:
 def _marks(
     data: memoryview, starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
 ) -> Fingerprints:
-    pairs = zip(starts.tolist(), (starts + lengths).tolist(), strict=True)
-    return marks_of(b"".join([xxh3_128_digest(data[start:stop]) for start, stop in pairs]))
+    return marks_of(Piece(data).digests(starts, lengths))

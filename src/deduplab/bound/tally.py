@@ -19,20 +19,18 @@ from deduplab.bound.chunks import Chunks
 from deduplab.bound.compression import CompressionSample
 from deduplab.bound.fingerprints import Fingerprints
 from deduplab.bound.histogram import LogHistogram
-from deduplab.bound.table import ChunkTable, Column, rows_below, sorted_order, threshold
+from deduplab.bound.rows import new_rows
+from deduplab.bound.table import ChunkTable, rows_below, threshold
 
 MOST_ROWS: Final = 24_576
 """Unique chunks that a sampled tally keeps at most: 40 bytes each, so 0.94 MiB."""
 _LEAST_WAITING: Final = 1024
 _SAMPLED_WAITING: Final = 8192
-_EXACT_WAITING: Final = 1 << 16
 _MOST_TOLD: Final = 4096
 _MOST_TELLINGS: Final = 256
 
 ROW_BYTES: Final = 40
 """What a unique chunk takes: two halves of its fingerprint, length, count, last place."""
-WAITING_BYTES: Final = 32
-"""What a chunk takes until it is sorted into the table: fingerprint, length, place."""
 
 
 class Tally:
@@ -51,9 +49,10 @@ class Tally:
         self.compression = compression
         self.chunks = 0
         self.logical_bytes = 0
-        self.table = ChunkTable.empty()
         self.distances = LogHistogram()
-        self._lasts: Column = np.zeros(0, dtype=np.uint64)
+        self._rows = new_rows(halvings or 0)
+        self._part_begin = 0
+        self._table: ChunkTable | None = None
         # As they were told, until they are enough for steps over all of them.
         self._told: list[tuple[npt.NDArray[np.int64], Fingerprints]] = []
         self._told_rows = 0
@@ -66,12 +65,15 @@ class Tally:
         self.settle()
         other = Tally(self.halvings, self.compression.copy() if self.compression else None)
         other.chunks, other.logical_bytes = self.chunks, self.logical_bytes
-        other.table = ChunkTable(
-            self.table.first, self.table.second, self.table.lengths, self.table.counts.copy()
-        )
         other.distances = self.distances.copy()
-        other._lasts = self._lasts.copy()
+        other._rows = self._rows.copy()
+        other._part_begin = self._part_begin
         return other
+
+    @property
+    def table(self) -> ChunkTable:
+        """The unique chunks that were counted, without those that wait."""
+        return self._rows.table() if self._table is None else self._table
 
     def add(self, chunks: Chunks) -> None:
         """Count the next chunks."""
@@ -98,36 +100,36 @@ class Tally:
         if self.halvings is None:
             self._wait(marks, lengths, ends)
             if self._waiting_rows >= self._most_waiting():
-                self._sort_in()
+                self._count_waiting()
             return
         for at in range(0, len(marks), _SAMPLED_WAITING):
             part = slice(at, at + _SAMPLED_WAITING)
             self._wait_sampled(marks[part], lengths[part], ends[part], self.halvings)
 
     def settle(self) -> None:
-        """Sort what waits into the table."""
+        """Count what waits."""
         self._take_told()
-        self._sort_in()
+        self._count_waiting()
 
-    def _sort_in(self) -> None:
+    def begin_part(self) -> None:
+        """Go on with a part that has no distances to what was before it."""
+        self.settle()
+        self._part_begin = self.logical_bytes
+
+    def close(self) -> None:
+        """Settle, and let go of all but the table: nothing is to be added any more."""
+        self.settle()
+        if self._table is None:
+            self._table = self._rows.table()
+            self._rows = new_rows(0)
+
+    def _count_waiting(self) -> None:
         if not self._waiting_rows:
             return
         first, second, lengths, ends = self._waiting[:, : self._waiting_rows]
+        gaps = self._rows.count(first, second, lengths, ends, self._part_begin)
         self._waiting_rows = 0
-        order = sorted_order(first, second)
-        first, second, lengths, ends = first[order], second[order], lengths[order], ends[order]
-        opens = np.ones(len(first), dtype=np.bool_)
-        opens[1:] = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
-        self._count_gaps((ends[1:] - lengths[1:] - ends[:-1])[~opens[1:]])
-        rows = np.flatnonzero(opens)
-        found = ChunkTable(
-            first[rows],
-            second[rows],
-            lengths[rows],
-            np.diff(rows, append=len(first)).astype(np.uint64),
-        )
-        closes = np.append(rows[1:], len(first)) - 1
-        self._insert(found, (ends - lengths)[rows], ends[closes])
+        self.distances.add(gaps, weight=1 << (self.halvings or 0))
         self._keep_limit()
 
     def _wait(
@@ -164,49 +166,16 @@ class Tally:
             self._wait(marks, lengths, ends)
         # A chunk that waits is kept by today's threshold, so settle before it changes.
         if self._waiting_rows >= self._most_waiting():
-            self._sort_in()
+            self._count_waiting()
 
     def _most_waiting(self) -> int:
-        """Return how many chunks wait before they are sorted into the table."""
-        if self.halvings is not None:
-            return _SAMPLED_WAITING
-        return max(_EXACT_WAITING, len(self.table) // 2)
-
-    def _count_gaps(self, gaps: Column) -> None:
-        self.distances.add(gaps, weight=1 << (self.halvings or 0))
-
-    def _insert(self, found: ChunkTable, begins: Column, ends: Column) -> None:
-        """Put unique chunks into the table: where each first began, and last ended."""
-        table = self.table
-        places, known = table.find(found)
-        at = places[known]
-        self._count_gaps(begins[known] - self._lasts[at])
-        table.counts[at] += found.counts[known]
-        self._lasts[at] = ends[known]
-        if known.all():
-            return
-        new, where = ~known, places[~known]
-        # One column after another, so that only one is there twice.
-        table.first = np.insert(table.first, where, found.first[new])
-        table.second = np.insert(table.second, where, found.second[new])
-        table.lengths = np.insert(table.lengths, where, found.lengths[new])
-        table.counts = np.insert(table.counts, where, found.counts[new])
-        self._lasts = np.insert(self._lasts, where, ends[new])
+        """Return how many chunks wait before they are counted at once."""
+        return self._rows.most_waiting() if self.halvings is None else _SAMPLED_WAITING
 
     def _keep_limit(self) -> None:
-        if self.halvings is None or len(self.table) <= MOST_ROWS:
-            return
-        self.halvings = halvings_within_limit(self.table, self.halvings)
-        kept = rows_below(self.table.first, self.halvings)
-        table = self.table
-        # Copies, so that the rest is let go.
-        self.table = ChunkTable(
-            table.first[:kept].copy(),
-            table.second[:kept].copy(),
-            table.lengths[:kept].copy(),
-            table.counts[:kept].copy(),
-        )
-        self._lasts = self._lasts[:kept].copy()
+        if self.halvings is not None and len(self._rows) > MOST_ROWS:
+            self.halvings = halvings_within_limit(self._rows.table(), self.halvings)
+            self._rows.keep_below(self.halvings)
 
 
 def halvings_within_limit(table: ChunkTable, halvings: int) -> int:

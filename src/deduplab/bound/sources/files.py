@@ -153,15 +153,16 @@ class _Reading:
         """Read files; one that fits into the buffer is read by one call, all others go on."""
         buffer = self._buffer
         for name in names:
-            if buffer.room_bytes < _LEAST_ROOM_BYTES:
+            room = buffer.view[buffer.filled :]
+            if len(room) < _LEAST_ROOM_BYTES:
                 yield from buffer.hand_out()
+                room = buffer.view[buffer.filled :]
             try:
                 number = os.open(name, _FLAGS, dir_fd=folder_number)
             except OSError as error:
                 self._source.leave_out(shown(joined(folder, name)), unreadable(error))
                 continue
             try:
-                room = buffer.view[buffer.filled :]
                 count = os.readv(number, [room])
                 state = os.fstat(number)
                 buffer.filled += count
