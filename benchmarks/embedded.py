@@ -112,7 +112,8 @@ def bare_rocksdb(directory: Path) -> Iterator[Write]:
 
 @contextmanager
 def bare_clickhouse(directory: Path) -> Iterator[Write]:
-    connection = chdb.connect(str(directory))
+    connect: Any = chdb.connect  # it has no types
+    connection = connect(str(directory))
     connection.query("SET max_insert_threads = 1")
     listed = ", ".join(f"{name} = {value}" for name, value in table_settings("fsync").items())
     connection.query(
