@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
@@ -13,14 +13,13 @@ import psutil
 
 import deduplab
 from deduplab.units import format_bytes
-from deduplab.volumes import DEDUPE_OPTIONS, DEDUPE_PROGRAM, NONE, file_system, tool_version
 
 _CHANGING: Final = {"workspace free", "load average at start"}
 _PACKAGES = ("numpy", "cryptography", "pyfastcdc", "zstandard", "blake3", "xxhash", "pyarrow")
 
 
 def record(
-    workspace: Path, drivers: Iterable[str] = (), volumes: Iterable[str] = ()
+    workspace: Path, drivers: Iterable[str] = (), volumes: Collection[str] = ()
 ) -> dict[str, str]:
     """Return what a reader needs to compare this host with another, as text by name.
 
@@ -51,7 +50,8 @@ def record(
         "load average at start": load,
         "virtualised": _virtualised(),
     }
-    found |= _volumes(volumes)
+    if volumes:
+        found |= _volumes(volumes)
     for name in sorted({*_PACKAGES, *filter(None, drivers)}):
         try:
             found[f"package {name}"] = version(name)
@@ -76,6 +76,9 @@ def differences(recorded: dict[str, str], now: dict[str, str]) -> list[str]:
 
 def _volumes(kinds: Iterable[str]) -> dict[str, str]:
     """Return how volumes are made, and the versions of the tools, as text by name."""
+    # Late: a scan records its environment too, has no volumes, and begins sooner so.
+    from deduplab.volumes import DEDUPE_OPTIONS, DEDUPE_PROGRAM, NONE, file_system, tool_version
+
     found: dict[str, str] = {}
     for kind in kinds:
         if kind == NONE:
