@@ -1,7 +1,8 @@
-"""What of a plan ran, drawn on the console: payloads by systems, and why something did not."""
+"""What of a plan ran, drawn on the console: systems by payloads, and why something did not."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from rich.console import Console
@@ -10,6 +11,7 @@ from rich.text import Text
 
 from deduplab.analysis.census import NOT_RUN, Census, Count
 
+_ANY_WIDTH: Final = 10_000
 _STYLES: Final = {
     "OK": "green",
     "UNSUPPORTED": "cyan",
@@ -23,29 +25,29 @@ def print_ran(found: Census, console: Console) -> None:
     """Print how many stages ended how, the matrix, and the reasons, each once."""
     words = f"{found.stages.planned} stages in {found.cells.planned} cells"
     console.print(f"\n{words}: {found.stages.words}", markup=False, highlight=False)
-    console.print(_matrix(found))
+    console.print("stages that went well, of those planned", style="italic")
+    matrix = _matrix(found, found.payloads)
+    unbounded = console.options.update(width=_ANY_WIDTH)
+    fits = console.measure(matrix, options=unbounded).maximum <= console.width
+    console.print(matrix if fits else _matrix(found, ()))
+    if not fits:
+        console.print("by payload: on the page, or report --coverage --json", style="dim")
     for one in found.reasons:
         mark = Text(f"{one.kind:11} ", style=_STYLES[one.kind])
         words = f"{', '.join(one.systems)}, {one.stages} stages in {one.cells} cells: {one.reason}"
         console.print(mark + Text(words), soft_wrap=True)
 
 
-def _matrix(found: Census) -> Table:
-    # Without lines, so that eight systems fit into 80 columns.
-    table = Table(
-        title="stages that went well, of those planned",
-        title_justify="left",
-        box=None,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
-    table.add_column("payload", no_wrap=True)
+def _matrix(found: Census, payloads: Sequence[str]) -> Table:
+    # Without lines, so that many payloads fit.
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("system", no_wrap=True)
+    for payload in payloads:
+        table.add_column(payload.replace("_", "\n"), justify="right", no_wrap=True)
+    table.add_column("all", justify="right", no_wrap=True)
     for system in found.systems:
-        table.add_column(system.replace("/", "\n"), justify="right", overflow="fold")
-    for payload in found.payloads:
-        boxes = (found.boxes.get((payload, system)) for system in found.systems)
-        table.add_row(payload, *map(_box, boxes))
-    table.add_row("all", *(_box(found.stages_by_system[system]) for system in found.systems))
+        boxes = (found.boxes.get((payload, system)) for payload in payloads)
+        table.add_row(system, *map(_box, boxes), _box(found.stages_by_system[system]))
     return table
 
 
