@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Generic, TypeVar
 
-from deduplab.adapter import Adapter, checked_namespace
 from deduplab.adapters._layout import Conversion, Layout
 from deduplab.adapters._pg_values import decoder, encoder, record_chunks
 from deduplab.adapters._pgwire import Wire, copy_chunks, text_array
+from deduplab.adapters._server_adapter import ServerAdapter
 from deduplab.adapters._sql_tables import Tables
 from deduplab.batch import Batch
-from deduplab.errors import NamespaceRefused, OperationFailed
+from deduplab.errors import NamespaceRefused
 from deduplab.record import RecordType, Stored
 from deduplab.server import Endpoint
 
@@ -47,23 +47,19 @@ class Verbs:
 VerbsT = TypeVar("VerbsT", bound=Verbs)
 
 
-class PgAdapter(Adapter, Generic[VerbsT]):
+class PgAdapter(ServerAdapter[Wire, str], Generic[VerbsT]):
     """Base of the adapters that speak PostgreSQL's protocol.
 
     Attributes
     ----------
-    product
-        The system's name, for messages.
     container
         What a namespace is there: ``schema`` or ``database``.
     """
 
-    product: ClassVar[str]
     container: ClassVar[str]
 
     def __init__(self) -> None:
-        self._connection: Wire | None = None
-        self._namespace: str | None = None
+        super().__init__()
         self._variant = self._durability = ""
         self._layout = Layout()
         self._statements: VerbsT | None = None
@@ -107,12 +103,6 @@ class PgAdapter(Adapter, Generic[VerbsT]):
         else:
             self._namespace = None
 
-    def close(self) -> None:
-        """Disconnect; what is there stays."""
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = None
-
     def create(
         self,
         namespace: str,
@@ -123,11 +113,13 @@ class PgAdapter(Adapter, Generic[VerbsT]):
         record_type: RecordType | None = None,
     ) -> None:
         """Create the namespace and its tables, and set and check the durability."""
-        checked_namespace(namespace)
-        self.capabilities.require(
-            self.product, layout=layout, variant=variant, durability=durability
+        stored = self._checked(
+            namespace,
+            layout=layout,
+            variant=variant,
+            durability=durability,
+            record_type=record_type,
         )
-        stored = Layout.of(self.product, layout, record_type)
         self._set_durability(durability)
         if self._is_ours(namespace):
             self._drop_namespace(namespace)
@@ -171,18 +163,6 @@ class PgAdapter(Adapter, Generic[VerbsT]):
     def count(self) -> int:
         """Count the visible objects (whose content is there)."""
         return int(self._wire.scalar(self._issued.tables.count) or 0)
-
-    @property
-    def _wire(self) -> Wire:
-        if self._connection is None:
-            raise OperationFailed(f"{self.product} is not open; call open() first")
-        return self._connection
-
-    @property
-    def _entered(self) -> str:
-        if self._namespace is None:
-            raise OperationFailed("no namespace was entered; call create() first")
-        return self._namespace
 
     @property
     def _issued(self) -> VerbsT:
