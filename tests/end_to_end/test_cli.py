@@ -84,6 +84,8 @@ def test_an_interrupted_run_goes_down_cleanly_and_goes_on(
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # A shell's background jobs ignore it, and so would the run, as it should then.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + READY_DEADLINE_S
     while not _one_committed_and_one_up(tmp_path, workspace):
