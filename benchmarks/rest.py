@@ -26,14 +26,12 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
-from _pairs import instance
+from _pairs import instance, parts_of, random_batch
 
 from deduplab.adapters._rest_wire import BULK_TYPE, bulk_body
 from deduplab.adapters.rest import RestAdapter
-from deduplab.batch import Batch
 from deduplab.server import Endpoint
 from deduplab.servers.rest import RestServer
-from deduplab.testing import batch_of, random_payload
 from deduplab.units import KIB, MIB
 
 NAMESPACE = "bench-rest"
@@ -66,7 +64,8 @@ def _bulk(
     payload_bytes: int,
     chosen: argparse.Namespace,
 ) -> None:
-    batches = _batches(chosen.total_mib * MIB, payload_bytes, MIB)
+    count = chosen.total_mib * MIB // payload_bytes
+    batches = parts_of(random_batch(count, payload_bytes), MIB)
     bodies = [bulk_body(batch) for batch in batches]
     media_type = {"Content-Type": BULK_TYPE.decode()}
 
@@ -82,7 +81,6 @@ def _bulk(
         "http.client": _plain(endpoint, requests, media_type),
         "curl": _curl(endpoint, scratch, requests, media_type),
     }
-    count = sum(len(batch) for batch in batches)
     _compare(f"bulk {payload_bytes:>6} B", adapter, sides, count, chosen, payload_bytes)
 
 
@@ -93,7 +91,7 @@ def _insert(
     payload_bytes: int,
     chosen: argparse.Namespace,
 ) -> None:
-    (batch,) = _batches(chosen.inserts * payload_bytes, payload_bytes, 1 << 40)
+    batch = random_batch(chosen.inserts, payload_bytes)
     objects = list(zip(batch.keys, batch.payloads, strict=True))
 
     def ours() -> float:
@@ -190,17 +188,6 @@ def _compare(
             f"{statistics.median(ratios):.2f} x {side} ({min(ratios):.2f} to {max(ratios):.2f})"
         )
     print("; ".join(words), flush=True)
-
-
-def _batches(total_bytes: int, payload_bytes: int, batch_bytes: int) -> list[Batch]:
-    data = random_payload(total_bytes, payload_bytes)
-    starts = range(0, total_bytes - payload_bytes + 1, payload_bytes)
-    objects = [(f"o{start:012d}", data[start : start + payload_bytes]) for start in starts]
-    step = max(1, batch_bytes // payload_bytes)
-    made = [batch_of(objects[start : start + step]) for start in range(0, len(objects), step)]
-    for batch in made:
-        batch.payloads  # noqa: B018  (the bench makes them before the clock starts, too)
-    return made
 
 
 if __name__ == "__main__":
