@@ -21,7 +21,7 @@ _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a namespace was created as; written into its marker."""
+    """What a namespace was created as; the marker of a directory has it too."""
 
     namespace: str
     layout: Layout

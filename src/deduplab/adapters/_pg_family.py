@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import ClassVar, Generic, TypeVar
 
 from deduplab.adapters._layout import Conversion, Layout
+from deduplab.adapters._marker import Settings
 from deduplab.adapters._pg_values import decoder, encoder, record_chunks
 from deduplab.adapters._pgwire import Wire, copy_chunks, text_array
 from deduplab.adapters._server_adapter import ServerAdapter
 from deduplab.adapters._sql_tables import Tables
 from deduplab.batch import Batch
 from deduplab.errors import NamespaceRefused
-from deduplab.record import RecordType, Stored
+from deduplab.record import Stored
 from deduplab.server import Endpoint
 
 MARKER = "deduplab namespace, dropped with everything in it"
@@ -103,33 +104,6 @@ class PgAdapter(ServerAdapter[Wire, str], Generic[VerbsT]):
         else:
             self._namespace = None
 
-    def create(
-        self,
-        namespace: str,
-        *,
-        layout: str,
-        variant: str,
-        durability: str,
-        record_type: RecordType | None = None,
-    ) -> None:
-        """Create the namespace and its tables, and set and check the durability."""
-        stored = self._checked(
-            namespace,
-            layout=layout,
-            variant=variant,
-            durability=durability,
-            record_type=record_type,
-        )
-        self._set_durability(durability)
-        if self._is_ours(namespace):
-            self._drop_namespace(namespace)
-        self._make_namespace(namespace, variant)
-        self._namespace, self._variant, self._durability = namespace, variant, durability
-        self._layout = stored
-        self._statements = self._statements_of(variant, stored, namespace)
-        self._set_conversions(stored)
-        self._create_tables()
-
     def destroy(self) -> None:
         """Drop the namespace with everything in it."""
         namespace = self._entered
@@ -163,6 +137,19 @@ class PgAdapter(ServerAdapter[Wire, str], Generic[VerbsT]):
     def count(self) -> int:
         """Count the visible objects (whose content is there)."""
         return int(self._wire.scalar(self._issued.tables.count) or 0)
+
+    def _create(self, settings: Settings) -> None:
+        """Create the namespace and its tables, and set and check the durability."""
+        namespace, variant, durability = settings.namespace, settings.variant, settings.durability
+        self._set_durability(durability)
+        if self._is_ours(namespace):
+            self._drop_namespace(namespace)
+        self._make_namespace(namespace, variant)
+        self._namespace, self._variant, self._durability = namespace, variant, durability
+        self._layout = settings.layout
+        self._statements = self._statements_of(variant, self._layout, namespace)
+        self._set_conversions(self._layout)
+        self._create_tables()
 
     @property
     def _issued(self) -> VerbsT:

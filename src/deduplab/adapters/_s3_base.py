@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from deduplab.adapter import Variant
 from deduplab.adapters._layout import Layout
-from deduplab.adapters._marker import sync_file_system
+from deduplab.adapters._marker import Settings, sync_file_system
 from deduplab.adapters._per_object import file_name
 from deduplab.adapters._s3_wire import DEFAULT_REGION, REGION, Wire, checked_keys
 from deduplab.adapters._server_adapter import ServerAdapter
 from deduplab.batch import Batch
 from deduplab.errors import NamespaceRefused, OperationFailed, Unsupported
 from deduplab.model import Identity
-from deduplab.record import RecordType, Stored
+from deduplab.record import Stored
 from deduplab.server import Endpoint
 
 if TYPE_CHECKING:
@@ -77,36 +77,6 @@ class S3Adapter(ServerAdapter[Wire, str]):
             self._writers.shutdown()
         super().close()
         self._writers = self._objects = None
-
-    def create(
-        self,
-        namespace: str,
-        *,
-        layout: str,
-        variant: str,
-        durability: str,
-        record_type: RecordType | None = None,
-    ) -> None:
-        """Make the bucket with its tag, after checking the server's settings; drop an old one."""
-        stored = self._checked(
-            namespace,
-            layout=layout,
-            variant=variant,
-            durability=durability,
-            record_type=record_type,
-        )
-        bucket = _bucket(namespace)
-        wire = self._wire
-        self._check_settings(variant, durability)
-        if wire.is_ours(bucket):
-            wire.drop_bucket(bucket)
-        wire.make_bucket(bucket, versioned=variant == VERSIONING.name)
-        self._namespace, self._variant, self._durability = namespace, variant, durability
-        self._layout = stored
-        content_type = record_type.content_type if record_type and stored.is_native else ""
-        self._attributes = {"Content-Type": content_type} if content_type else {}
-        self._objects = wire.objects(bucket)
-        self._changed()
 
     def destroy(self) -> None:
         """Drop the bucket with all versions in it."""
@@ -214,6 +184,23 @@ class S3Adapter(ServerAdapter[Wire, str]):
         if self._namespace is not None:
             found.configuration.update(self._layout.described(), variant=self._variant)
         return found
+
+    def _create(self, settings: Settings) -> None:
+        """Make the bucket with its tag, after checking the server's settings; drop an old one."""
+        namespace, variant, durability = settings.namespace, settings.variant, settings.durability
+        bucket = _bucket(namespace)
+        wire = self._wire
+        self._check_settings(variant, durability)
+        if wire.is_ours(bucket):
+            wire.drop_bucket(bucket)
+        wire.make_bucket(bucket, versioned=variant == VERSIONING.name)
+        self._namespace, self._variant, self._durability = namespace, variant, durability
+        self._layout = settings.layout
+        record_type = self._layout.record_type
+        content_type = record_type.content_type if record_type else ""
+        self._attributes = {"Content-Type": content_type} if content_type else {}
+        self._objects = wire.objects(bucket)
+        self._changed()
 
     @abstractmethod
     def _identity(self) -> Identity:

@@ -19,6 +19,7 @@ from deduplab.adapters._kafka_namespace import MARKER_PART, KafkaNamespace
 from deduplab.adapters._kafka_objects import Objects
 from deduplab.adapters._kafka_topics import DURABILITIES, SCHEMES
 from deduplab.adapters._layout import LAYOUTS
+from deduplab.adapters._marker import Settings
 from deduplab.adapters._server_adapter import ServerAdapter
 from deduplab.batch import Batch
 from deduplab.datasets.record_types import json_record
@@ -90,32 +91,6 @@ class KafkaAdapter(ServerAdapter[KafkaClient, KafkaNamespace]):
         """Disconnect; what is there stays."""
         self._leave()
         super().close()
-
-    def create(
-        self,
-        namespace: str,
-        *,
-        layout: str,
-        variant: str,
-        durability: str,
-        record_type: RecordType | None = None,
-    ) -> None:
-        """Create the topics, and check that their durability is the declared one."""
-        stored = self._checked(
-            namespace,
-            layout=layout,
-            variant=variant,
-            durability=durability,
-            record_type=record_type,
-        )
-        self._leave()
-        ours = KafkaNamespace(namespace, SCHEMES[variant], durability, stored)
-        ours.create(self._wire)
-        ours.check_durability(self._wire)
-        self._namespace = ours
-        native = stored.record_type
-        self._codec = json_record(native.name, native.fields) if native else None
-        self._objects = ours.enter(self._wire, fresh=True)
 
     def destroy(self) -> None:
         """Delete the namespace's topics, that of the marker last."""
@@ -231,6 +206,19 @@ class KafkaAdapter(ServerAdapter[KafkaClient, KafkaNamespace]):
         return Identity("Apache Kafka", version, instance, namespace.configuration(client))
 
     # The state
+
+    def _create(self, settings: Settings) -> None:
+        """Create the topics, and check that their durability is the declared one."""
+        self._leave()
+        stored = settings.layout
+        scheme = SCHEMES[settings.variant]
+        ours = KafkaNamespace(settings.namespace, scheme, settings.durability, stored)
+        ours.create(self._wire)
+        ours.check_durability(self._wire)
+        self._namespace = ours
+        native = stored.record_type
+        self._codec = json_record(native.name, native.fields) if native else None
+        self._objects = ours.enter(self._wire, fresh=True)
 
     @property
     def _stored_objects(self) -> Objects:

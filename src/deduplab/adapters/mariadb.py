@@ -18,11 +18,12 @@ from deduplab.adapters._mariadb_bulk import BulkColumn, Kind
 from deduplab.adapters._mariadb_connector import Connection
 from deduplab.adapters._mariadb_statement import Statement
 from deduplab.adapters._mariadb_tables import MYROCKS, VARIANTS, Shape, row_hash
+from deduplab.adapters._marker import Settings
 from deduplab.adapters._server_adapter import ServerAdapter
 from deduplab.batch import Batch
 from deduplab.errors import DeduplabError, NamespaceRefused, OperationFailed, Unsupported
 from deduplab.model import Identity, Layer, Reading, Ruler
-from deduplab.record import RecordType, Stored
+from deduplab.record import Stored
 from deduplab.server import Endpoint
 
 MARKER: Final = "deduplab namespace, dropped with everything in it"
@@ -81,34 +82,6 @@ class MariadbAdapter(ServerAdapter[Connection, str]):
         """Disconnect; what is there stays."""
         self._forget_statements()
         super().close()
-
-    def create(
-        self,
-        namespace: str,
-        *,
-        layout: str,
-        variant: str,
-        durability: str,
-        record_type: RecordType | None = None,
-    ) -> None:
-        """Create database and tables, after checking the server's durability."""
-        stored = self._checked(
-            namespace,
-            layout=layout,
-            variant=variant,
-            durability=durability,
-            record_type=record_type,
-        )
-        told.check_engine(self._wire, variant)
-        if self._marked(namespace):
-            self._wire.query(f"DROP DATABASE `{namespace}`")
-        self._forget_statements()
-        self._set_shape(variant, stored)
-        told.check_durability(self._wire, variant, durability)
-        self._wire.query(f"CREATE DATABASE `{namespace}` COMMENT '{MARKER}'")
-        self._namespace, self._durability = namespace, durability
-        self._create_tables()
-        self._prepare()
 
     def destroy(self) -> None:
         """Drop the database with everything in it."""
@@ -235,6 +208,20 @@ class MariadbAdapter(ServerAdapter[Connection, str]):
         if self._namespace is not None:
             configuration |= self._layout.described()
         return Identity("MariaDB", version, instance, configuration)
+
+    def _create(self, settings: Settings) -> None:
+        """Create database and tables, after checking the server's durability."""
+        namespace, variant, durability = settings.namespace, settings.variant, settings.durability
+        told.check_engine(self._wire, variant)
+        if self._marked(namespace):
+            self._wire.query(f"DROP DATABASE `{namespace}`")
+        self._forget_statements()
+        self._set_shape(variant, settings.layout)
+        told.check_durability(self._wire, variant, durability)
+        self._wire.query(f"CREATE DATABASE `{namespace}` COMMENT '{MARKER}'")
+        self._namespace, self._durability = namespace, durability
+        self._create_tables()
+        self._prepare()
 
     @property
     def _tables(self) -> list[str]:

@@ -13,13 +13,14 @@ from typing import ClassVar, Final
 from deduplab.adapter import Capabilities, Variant
 from deduplab.adapters import _redis_status as told
 from deduplab.adapters._layout import LAYOUTS, Layout
+from deduplab.adapters._marker import Settings
 from deduplab.adapters._redis_values import Values, all_put
 from deduplab.adapters._resp import Resp
 from deduplab.adapters._server_adapter import ServerAdapter
 from deduplab.batch import Batch
 from deduplab.errors import NamespaceRefused, OperationFailed, Unsupported
 from deduplab.model import Identity, Layer, Reading, Ruler
-from deduplab.record import RecordType, Stored
+from deduplab.record import Stored
 from deduplab.server import Endpoint
 
 ROOT: Final = b"deduplab:"
@@ -69,36 +70,6 @@ class RedisAdapter(ServerAdapter[Resp, str]):
             self._check_durability(self._durability)
         else:
             self._namespace = None
-
-    def create(
-        self,
-        namespace: str,
-        *,
-        layout: str,
-        variant: str,
-        durability: str,
-        record_type: RecordType | None = None,
-    ) -> None:
-        """Set the marker, after checking the server's durability; delete what was left of ours."""
-        stored = self._checked(
-            namespace,
-            layout=layout,
-            variant=variant,
-            durability=durability,
-            record_type=record_type,
-        )
-        self._check_durability(durability)
-        if self._marked(namespace):
-            self._unlink_all(namespace)
-        elif next(self._scan(namespace), None):
-            raise NamespaceRefused(
-                f"keys of namespace {namespace!r} exist without our marker; "
-                "they are neither used nor deleted"
-            )
-        else:
-            self._wire.call(b"SETNX", _marker_key(namespace), MARKER)
-        self._namespace, self._variant, self._durability = namespace, variant, durability
-        self._values = Values(stored, variant == "hash", _prefix(namespace))
 
     def destroy(self) -> None:
         """Delete all keys of the namespace, and the marker last."""
@@ -199,6 +170,22 @@ class RedisAdapter(ServerAdapter[Resp, str]):
         if self._namespace is not None:
             configuration |= self._values.layout.described()
         return Identity(product, version, instance, configuration)
+
+    def _create(self, settings: Settings) -> None:
+        """Set the marker, after checking the server's durability; delete what was left of ours."""
+        namespace, variant, durability = settings.namespace, settings.variant, settings.durability
+        self._check_durability(durability)
+        if self._marked(namespace):
+            self._unlink_all(namespace)
+        elif next(self._scan(namespace), None):
+            raise NamespaceRefused(
+                f"keys of namespace {namespace!r} exist without our marker; "
+                "they are neither used nor deleted"
+            )
+        else:
+            self._wire.call(b"SETNX", _marker_key(namespace), MARKER)
+        self._namespace, self._variant, self._durability = namespace, variant, durability
+        self._values = Values(settings.layout, variant == "hash", _prefix(namespace))
 
     def _check_entered(self) -> None:
         if self._namespace is None:

@@ -10,6 +10,7 @@ from typing import ClassVar, Final
 
 from deduplab.adapter import Capabilities, Variant
 from deduplab.adapters._layout import LAYOUTS, Layout
+from deduplab.adapters._marker import Settings
 from deduplab.adapters._rest_wire import (
     BASE_PATH,
     BULK_TYPE,
@@ -33,7 +34,7 @@ from deduplab.adapters._server_adapter import ServerAdapter
 from deduplab.batch import Batch
 from deduplab.errors import NamespaceRefused, OperationFailed, ProbeError, Unsupported
 from deduplab.model import Identity, Layer, Reading, Ruler
-from deduplab.record import RecordType, Stored
+from deduplab.record import Stored
 from deduplab.server import Endpoint
 
 MARKER: Final = "deduplab namespace, dropped with everything in it"
@@ -89,42 +90,6 @@ class RestAdapter(ServerAdapter[RestWire, str]):
         self._connection, self._health = wire, health
         if self._namespace is not None and self._settings_of(self._namespace) != self._settings:
             self._namespace = None
-
-    def create(
-        self,
-        namespace: str,
-        *,
-        layout: str,
-        variant: str,
-        durability: str,
-        record_type: RecordType | None = None,
-    ) -> None:
-        """Create the database with our marker; one that bears it is dropped before."""
-        stored = self._checked(
-            namespace,
-            layout=layout,
-            variant=variant,
-            durability=durability,
-            record_type=record_type,
-        )
-        settings = {
-            "marker": MARKER,
-            "variant": variant,
-            "durability": durability,
-            "content_type": _content_type(stored),
-        }
-        found = self._settings_of(namespace)
-        if found is not None:
-            if found.get("marker") != MARKER:
-                raise NamespaceRefused(
-                    f"rest: the database {namespace!r} exists without our marker; "
-                    "it is neither used nor dropped: choose another namespace"
-                )
-            self._drop(namespace)
-        self._make(namespace, settings)
-        self._namespace, self._settings, self._layout = namespace, settings, stored
-        self._database = database_path(namespace)
-        self._object = self._database + b"/object?key="
 
     def destroy(self) -> None:
         """Drop the database; the server refuses if the marker is gone."""
@@ -235,6 +200,28 @@ class RestAdapter(ServerAdapter[RestWire, str]):
         if self._namespace is not None:
             configuration |= self._settings | self._layout.described()
         return Identity(health.product, health.version, health.instance, configuration)
+
+    def _create(self, settings: Settings) -> None:
+        """Create the database with our marker; one that bears it is dropped before."""
+        namespace, stored = settings.namespace, settings.layout
+        asked = {
+            "marker": MARKER,
+            "variant": settings.variant,
+            "durability": settings.durability,
+            "content_type": _content_type(stored),
+        }
+        found = self._settings_of(namespace)
+        if found is not None:
+            if found.get("marker") != MARKER:
+                raise NamespaceRefused(
+                    f"rest: the database {namespace!r} exists without our marker; "
+                    "it is neither used nor dropped: choose another namespace"
+                )
+            self._drop(namespace)
+        self._make(namespace, asked)
+        self._namespace, self._settings, self._layout = namespace, asked, stored
+        self._database = database_path(namespace)
+        self._object = self._database + b"/object?key="
 
     @property
     def _answering(self) -> Health:
