@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any, Final
 
 from deduplab.adapters._login import login_refused
 from deduplab.adapters._rights import advice
+from deduplab.adapters._sql_transaction import transaction
 from deduplab.adapters._tls import Tls, refused
 from deduplab.errors import DeduplabError, DiskSpaceError, OperationFailed, SystemUnavailable
 from deduplab.server import Endpoint
@@ -263,6 +265,10 @@ class Connection:
         """Return the first value of a statement's first row as text, None without a row."""
         rows = self.query(statement)
         return rows[0][0] if rows else None
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Run what is inside as one transaction; an error rolls it back."""
+        return transaction(self.query, "START TRANSACTION")
 
     def affected_rows(self) -> int:
         """Return how many rows the last statement changed."""

@@ -13,11 +13,13 @@ import contextlib
 import re
 import struct
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from deduplab.adapters._login import login_refused
 from deduplab.adapters._rights import advice
+from deduplab.adapters._sql_transaction import transaction
 from deduplab.adapters._tls import WITHOUT_TLS, Tls, refused
 from deduplab.batch import Batch
 from deduplab.errors import DeduplabError, DiskSpaceError, OperationFailed, SystemUnavailable
@@ -237,17 +239,9 @@ class Wire:
             result = self._checked(self._pgconn.exec_params(statement.encode(), None))
             return result.command_tuples or 0
 
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> AbstractContextManager[None]:
         """Run what is inside as one transaction; an error rolls it back."""
-        self.query("BEGIN")
-        try:
-            yield
-        except BaseException:
-            with contextlib.suppress(DeduplabError):  # what went wrong first is what counts
-                self.query("ROLLBACK")
-            raise
-        self.query("COMMIT")
+        return transaction(self.query, "BEGIN")
 
     def execute_prepared(self, name: bytes, parameters: Sequence[bytes | None]) -> PGresult:
         """Run a prepared statement with binary parameters (None: NULL) and a binary result."""

@@ -7,8 +7,7 @@ include is told in docs/systems/mariadb.md.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
 from deduplab.adapter import Capabilities
@@ -21,7 +20,7 @@ from deduplab.adapters._mariadb_tables import MYROCKS, VARIANTS, Shape, row_hash
 from deduplab.adapters._marker import Settings
 from deduplab.adapters._server_adapter import ServerAdapter
 from deduplab.batch import Batch
-from deduplab.errors import DeduplabError, NamespaceRefused, OperationFailed, Unsupported
+from deduplab.errors import NamespaceRefused, OperationFailed, Unsupported
 from deduplab.model import Identity, Layer, Reading, Ruler
 from deduplab.record import Stored
 from deduplab.server import Endpoint
@@ -99,7 +98,7 @@ class MariadbAdapter(ServerAdapter[Connection, str]):
             self._prepared("put").execute((key.encode(), *row))
             return
         content_hash = row_hash(row)
-        with self._transaction():
+        with self._wire.transaction():
             self._prepared("content").execute((content_hash, *row))
             self._prepared("put").execute((key.encode(), content_hash))
 
@@ -108,7 +107,7 @@ class MariadbAdapter(ServerAdapter[Connection, str]):
         put = self._prepared("put")
         rows = len(batch)
         keys = BulkColumn.of_values(Kind.BYTES, [key.encode() for key in batch.keys])
-        with self._transaction():
+        with self._wire.transaction():
             columns = self._shape.columns(batch)
             if self._shape.refers:
                 hashes = [row_hash(self._written(row)) for row in self._layout.rows(batch)]
@@ -127,7 +126,7 @@ class MariadbAdapter(ServerAdapter[Connection, str]):
     def delete(self, keys: Sequence[str]) -> int:
         """Delete these rows by the bulk protocol, one transaction."""
         column = BulkColumn.of_values(Kind.BYTES, [key.encode() for key in keys])
-        with self._transaction():
+        with self._wire.transaction():
             return self._prepared("delete").execute_many([column], len(keys))
 
     def empty(self, mode: str) -> None:
@@ -263,18 +262,6 @@ class MariadbAdapter(ServerAdapter[Connection, str]):
         for statement in self._statements.values():
             statement.close()
         self._statements.clear()
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """Commit at the end, or roll back so that the connection can go on."""
-        self._wire.query("START TRANSACTION")
-        try:
-            yield
-        except BaseException:
-            with contextlib.suppress(DeduplabError):
-                self._wire.query("ROLLBACK")
-            raise
-        self._wire.query("COMMIT")
 
     def _marked(self, namespace: str) -> bool:
         """Whether the database is there and ours; refuse one that is not ours."""
