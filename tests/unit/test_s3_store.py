@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,27 @@ def test_vacuum_is_asked_again_and_not_for_ever() -> None:
     assert sum("/vol/vacuum?garbageThreshold=0" in url for url in wire.asked) == 2
     with pytest.raises(OperationFailed, match="5 deleted chunks"):
         _s3_seaweedfs.vacuum(faked(dirty), "a")
+
+
+def test_a_server_that_hangs_in_each_answer_is_waited_for_until_the_deadline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+
+    def hang(wire: Wire) -> dict[str, Any]:
+        nonlocal looks
+        looks += 1
+        time.sleep(0.15)
+        raise SystemUnavailable("no answer")
+
+    monkeypatch.setattr(_s3_minio, "_DEADLINE_S", 0.2)
+    monkeypatch.setattr(_s3_minio, "_asked", lambda *asked: "")
+    monkeypatch.setattr(_s3_minio, "server_info", hang)
+    wire = unconnected()
+    wire.endpoint = Endpoint(directory=tmp_path)
+    with pytest.raises(SystemUnavailable, match="more than a minute to answer again"):
+        _s3_minio.restart(wire)
+    assert looks <= 5  # before, until it ends, and two or three until it should answer
 
 
 @pytest.mark.parametrize(

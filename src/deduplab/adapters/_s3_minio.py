@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from minio import MinioAdmin
 
 _POLL_S: Final = 0.05
-_POLLS: Final = 1200
+_DEADLINE_S: Final = 60.0
 _SYNC: Final = "MINIO_FS_OSYNC"
 _COMPRESSION: Final = "MINIO_COMPRESSION_ENABLE"
 _TOLD: Final = (
@@ -88,12 +88,21 @@ def _uptime_s(wire: Wire) -> int | None:
 
 
 def _wait_until(is_so: Callable[[], bool], what: str) -> None:
-    never = threading.Event()
-    for _ in range(_POLLS):
-        if is_so():
-            return
-        never.wait(_POLL_S)
-    raise SystemUnavailable(f"minio was to restart, and took more than a minute {what}")
+    """Look again and again until it is so; after the deadline no look begins.
+
+    One that has begun by then is waited for, as long as for any answer (``TIMEOUT_S``).
+    """
+    # A number of looks would be no deadline: a server may hang in each. A timer, since
+    # adapters have no clock.
+    is_late = threading.Event()
+    timer = threading.Timer(_DEADLINE_S, is_late.set)
+    timer.start()
+    try:
+        while not is_so():
+            if is_late.wait(_POLL_S):
+                raise SystemUnavailable(f"minio was to restart, and took more than a minute {what}")
+    finally:
+        timer.cancel()
 
 
 def _asked(wire: Wire, right: str, request: Callable[[MinioAdmin], str]) -> str:
