@@ -17,7 +17,7 @@ from deduplab.bound.known import LEAST_KNOWN_LENGTH_BYTES, Cuts, KnownCuts
 from deduplab.bound.settings import ScanSettings
 from deduplab.bound.sources.buffer import BlockBuffer
 from deduplab.bound.stream import Block
-from deduplab.bound.stream_scan import StreamScan
+from deduplab.bound.stream_scan import stream_scan
 
 EXACT = ScanSettings(compress=False)
 
@@ -31,7 +31,7 @@ def blocks(objects: list[bytes], capacity_bytes: int) -> Iterator[Block]:
 
 
 def counted(objects: list[bytes], known: KnownCuts, capacity_bytes: int) -> dict[str, object]:
-    stream = StreamScan(EXACT, known=known)
+    stream = stream_scan(EXACT, known=known)
     for block in blocks(objects, capacity_bytes):
         stream.add(block)
     return {
@@ -86,13 +86,13 @@ def test_a_copy_is_not_cut(
 
     monkeypatch.setattr(Piece, "cut", counting)
     payload = random.Random(1).randbytes(length_bytes)
-    once = StreamScan(ScanSettings(("cdc-4096",), compress=False))
+    once = stream_scan(ScanSettings(("cdc-4096",), compress=False))
     for block in blocks([payload], capacity_bytes):
         once.add(block)
     cut_once_bytes = sum(cut_bytes)
     assert cut_once_bytes >= length_bytes - 16_384
     cut_bytes.clear()
-    often = StreamScan(ScanSettings(("cdc-4096",), compress=False))
+    often = stream_scan(ScanSettings(("cdc-4096",), compress=False))
     # Small objects between them, so that each copy lies elsewhere in its block.
     for block in blocks([payload, b"a", payload, b"b" * 70_000, b"c", payload], capacity_bytes):
         often.add(block)

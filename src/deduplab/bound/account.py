@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
-import numpy as np
 
 from deduplab.bound.columns import CODEC, all_columns, column_bounds
-from deduplab.bound.gear import cutter_name
 from deduplab.bound.grains import kind
 from deduplab.bound.planted import PlantedCopies
 from deduplab.bound.results import Distances, GrainResult, ScanResult
@@ -17,6 +16,7 @@ from deduplab.bound.settings import ScanSettings
 from deduplab.bound.sketch import GrainSketch, Sketch
 from deduplab.bound.sources.tree import FURTHER_LINK, SPECIAL_FILE, SYMBOLIC_LINK
 from deduplab.bound.stream import LeftOut
+from deduplab.bound.stream_scan import cutter_name
 
 FORMAT: Final = "deduplab scan 1"
 _BY_DESIGN: Final = (FURTHER_LINK, SPECIAL_FILE, SYMBOLIC_LINK)
@@ -110,9 +110,9 @@ def copies_of(sketch: GrainSketch) -> list[tuple[int, int]]:
     Exact numbers, each once and ascending; the numbers of chunks are estimates where the
     scan was sampled.
     """
-    occurrences, chunks = np.unique(sketch.table.counts, return_counts=True)
     weight = 1 << (sketch.halvings or 0)
-    return [(int(n), int(c) * weight) for n, c in zip(occurrences, chunks, strict=True)]
+    occurrences = Counter(sketch.table.counts.tolist())
+    return [(number, chunks * weight) for number, chunks in sorted(occurrences.items())]
 
 
 def document(account: Account) -> dict[str, Any]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import msgspec
+from dataclasses import dataclass, field
 
 from deduplab.bound.stream import LeftOut
 
 
-class Bin(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Bin:
     """A bin of a histogram: how many have a value between two limits, both included.
 
     Estimated, and then rounded, where the scan was sampled.
@@ -18,7 +19,8 @@ class Bin(msgspec.Struct, frozen=True):
     count: int
 
 
-class Sizes(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Sizes:
     """Lengths of the unique chunks, each counted once.
 
     ``cv`` is the coefficient of variation, and the percentiles those of
@@ -32,7 +34,8 @@ class Sizes(msgspec.Struct, frozen=True):
     histogram_bytes: list[Bin]
 
 
-class Distances(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Distances:
     """How far back the previous copy was: logical bytes between its end and the copy's start.
 
     Adjacent copies have distance 0. Each chunk that was seen before counts
@@ -46,7 +49,8 @@ class Distances(msgspec.Struct, frozen=True):
     histogram_bytes: list[Bin]
 
 
-class Compression(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Compression:
     """What a compressor makes of chunks, each compressed alone.
 
     ``unique_ratio`` is raw by compressed bytes of the unique chunks, and
@@ -68,7 +72,8 @@ class Compression(msgspec.Struct, frozen=True):
     complete: bool
 
 
-class SamplingError(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class SamplingError:
     """How far a sampled figure may be off.
 
     ``relative_standard_error`` is sqrt((1 - p) / (p U) (1 + cv^2)), p the share of
@@ -84,7 +89,8 @@ class SamplingError(msgspec.Struct, frozen=True):
     ratio_interval: tuple[float, float | None]
 
 
-class GrainResult(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class GrainResult:
     """The bound at one grain.
 
     ``kind`` is ``whole``, ``fixed`` or ``content-defined``; ``size_bytes`` the
@@ -108,7 +114,8 @@ class GrainResult(msgspec.Struct, frozen=True):
     error: SamplingError | None
 
 
-class StreamResult(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class StreamResult:
     """One stream: all of the data (``""``), or one column."""
 
     objects: int
@@ -116,7 +123,8 @@ class StreamResult(msgspec.Struct, frozen=True):
     grains: list[GrainResult]
 
 
-class ScanResult(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class ScanResult:
     """What a scan, or several merged ones, found.
 
     ``grains`` is the main stream (empty if there are only columns); ``streams``
@@ -128,12 +136,13 @@ class ScanResult(msgspec.Struct, frozen=True):
     logical_bytes: int
     grains: list[GrainResult]
     streams: dict[str, StreamResult]
-    left_out: list[LeftOut] = msgspec.field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
     shards: int = 1
     sampled: bool = False
 
 
-class SharedGrain(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class SharedGrain:
     """Unique bytes of two data sets, and of what they have in common, at one grain.
 
     ``p`` is the share of fingerprints that was compared, 1 where it is exact.
@@ -150,7 +159,8 @@ class SharedGrain(msgspec.Struct, frozen=True):
     relative_standard_error: float | None
 
 
-class Comparison(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Comparison:
     """What two data sets share, by stream and grain; only what both sketches hold."""
 
     first: list[str]

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Final
+from typing import Any, Final
 
-from deduplab.bound.compression import BUDGET_BYTES
 from deduplab.bound.grains import GRAINS
 from deduplab.bound.known import KNOWN_CHUNK_BYTES, MOST_KNOWN_BYTES, KnownCuts
+from deduplab.bound.limits import COMPRESSED_BYTES, MOST_ROWS, ROW_BYTES
 from deduplab.bound.settings import ScanSettings
 from deduplab.bound.sketch import GrainSketch, Sketch, StreamSketch, merge
 from deduplab.bound.stream import LeftOut, Source
-from deduplab.bound.stream_scan import StreamScan
-from deduplab.bound.tally import MOST_ROWS, ROW_BYTES, Tally
+from deduplab.bound.stream_scan import FinishedTally, StreamScan, stream_scan
 from deduplab.errors import PlanError
 
 __all__ = [
@@ -51,11 +50,11 @@ class Scanner:
         self,
         settings: ScanSettings,
         compression_halvings: int = 0,
-        known: KnownCuts | None = None,
+        known: KnownCuts[Any] | None = None,
     ) -> None:
         self._settings = settings
         self._compression_halvings = compression_halvings
-        self._known = known or KnownCuts()
+        self._known: KnownCuts[Any] = KnownCuts() if known is None else known
         self._streams: dict[str, StreamScan] = {}
         self._sources: list[str] = []
         self._left_out: list[LeftOut] = []
@@ -72,7 +71,7 @@ class Scanner:
             if stream is None:
                 # Only the main stream is as long as the source.
                 halvings = 0 if block.stream else self._compression_halvings
-                stream = StreamScan(self._settings, halvings, self._known)
+                stream = stream_scan(self._settings, halvings, self._known)
                 self._streams[block.stream] = stream
             stream.add(block)
             if progress is not None:
@@ -216,7 +215,7 @@ def compression_halvings(logical_bytes: int | None) -> int:
     bytes cost more.
     """
     halvings = 0
-    while (logical_bytes or 0) >> halvings > BUDGET_BYTES:
+    while (logical_bytes or 0) >> halvings > COMPRESSED_BYTES:
         halvings += 1
     return halvings
 
@@ -256,7 +255,7 @@ def _stream_sketch(stream: StreamScan) -> StreamSketch:
     # Grains that share a tally share its sketch.
     made: dict[int, GrainSketch] = {}
 
-    def sketch_of(tally: Tally) -> GrainSketch:
+    def sketch_of(tally: FinishedTally) -> GrainSketch:
         return made.setdefault(id(tally), GrainSketch.of(tally))
 
     tallies = stream.finish()

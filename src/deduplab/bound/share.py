@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from deduplab.bound.known import KnownCuts
 from deduplab.bound.scan import Progress, Scanner
@@ -38,7 +39,7 @@ def scan_share(
     """
     found: dict[int, Sketch] = {}
     met_at: dict[str, int] = {}
-    known = KnownCuts()
+    known: KnownCuts[Any] = KnownCuts()
     scanner = Scanner(settings, halvings, known)
     while (place := take()) is not None:
         if settings.sample is not None:

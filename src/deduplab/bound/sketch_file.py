@@ -226,13 +226,12 @@ def _describe(grain: GrainSketch, columns: list[bytes]) -> _Tally:
             for mark, one in sorted(sample.chunks.items())
         ]
         columns.append(np.array(rows, dtype="<u8").reshape(-1, _SAMPLE_COLUMNS).T.tobytes())
-    bins = np.flatnonzero(grain.distances.counts).tolist()
     return _Tally(
         halvings=grain.halvings,
         chunks=grain.chunks,
         logical_bytes=grain.logical_bytes,
         rows=len(table),
-        distances=[(place, int(grain.distances.counts[place])) for place in bins],
+        distances=[(place, count) for place, count in enumerate(grain.distances.counts) if count],
         compression=None if sample is None else _Sample(sample.halvings, len(sample.chunks)),
     )
 
@@ -253,7 +252,7 @@ def _tallies(described: list[_Tally], columns: Column) -> list[GrainSketch]:
             raise _Refused("the sketch is damaged: its tables contradict its counts; scan again")
         found.append(
             GrainSketch(
-                table=table,
+                rows=table,
                 halvings=tally.halvings,
                 chunks=tally.chunks,
                 logical_bytes=tally.logical_bytes,

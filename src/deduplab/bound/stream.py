@@ -8,9 +8,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    from array import array
+
+    import numpy as np
+    import numpy.typing as npt
+
+    Offsets: TypeAlias = npt.NDArray[np.int64] | array[int]
 
 
 @dataclass(slots=True)
@@ -24,7 +30,7 @@ class Block:
     data
         Bytes, one-dimensional and contiguous; valid until the next block is asked for.
     offsets
-        int64, shape (objects + 1,), ascending: object i is
+        int64, shape (objects + 1,), ascending, of numpy or an ``array("q")``: object i is
         ``data[offsets[i]:offsets[i + 1]]``. ``offsets[0]`` may be above 0.
         An object may be empty; it counts as an object without bytes.
     continues
@@ -35,7 +41,7 @@ class Block:
     """
 
     data: memoryview
-    offsets: npt.NDArray[np.int64]
+    offsets: Offsets
     continues: bool = False
     stream: str = ""
 

@@ -11,8 +11,10 @@ import os
 import stat
 import time
 from collections.abc import Iterator, Sequence
+from ctypes import byref, c_int64
 from typing import Final
 
+from deduplab.bound.native import Native, address_of, native
 from deduplab.bound.sources.base import BLOCK_BYTES, ScanSource
 from deduplab.bound.sources.buffer import BlockBuffer
 from deduplab.bound.sources.tree import FURTHER_LINK, SPECIAL_FILE, joined, shown, unreadable, walk
@@ -150,40 +152,52 @@ class _Reading:
         yield from self._buffer.hand_out()
 
     def _files(self, folder: bytes, folder_number: int, names: list[bytes]) -> Iterator[Block]:
-        """Read files; one that fits into the buffer is read by one call, all others go on."""
-        buffer = self._buffer
-        for name in names:
-            room = buffer.view[buffer.filled :]
-            if len(room) < _LEAST_ROOM_BYTES:
+        """Read files, many by one call where the part in C was built."""
+        buffer, library = self._buffer, native()
+        many = None if library is None else _Many(library, folder_number, names, self._linked_once)
+        at = 0
+        while at < len(names):
+            if buffer.room_bytes < _LEAST_ROOM_BYTES:
                 yield from buffer.hand_out()
-                room = buffer.view[buffer.filled :]
-            try:
-                number = os.open(name, _FLAGS, dir_fd=folder_number)
-            except OSError as error:
-                self._source.leave_out(shown(joined(folder, name)), unreadable(error))
-                continue
-            try:
-                count = os.readv(number, [room])
-                state = os.fstat(number)
-                buffer.filled += count
-                if (
-                    count == state.st_size
-                    and count < len(room)
-                    and stat.S_ISREG(state.st_mode)
-                    and (state.st_nlink == 1 or not self._linked_once)
-                ):
-                    buffer.close_object()
-                else:
-                    again = count < len(room) or time.time_ns() - state.st_mtime_ns < _FRESH_NS
-                    if again:
-                        buffer.drop_object()
-                        os.lseek(number, 0, os.SEEK_SET)
-                        state = os.fstat(number)
-                    yield from self._rest(number, state, joined(folder, name))
-            except OSError as error:
-                self._broken(joined(folder, name), unreadable(error))
-            finally:
-                os.close(number)
+            if many is not None:
+                at += many.read(buffer)
+                if at == len(names) or buffer.room_bytes < _LEAST_ROOM_BYTES:
+                    continue
+                many.skip(names[at])
+            yield from self._file(folder, folder_number, names[at])
+            at += 1
+
+    def _file(self, folder: bytes, folder_number: int, name: bytes) -> Iterator[Block]:
+        """Read a file; one that fits into the buffer is read by one call, others go on."""
+        buffer = self._buffer
+        room = buffer.view[buffer.filled :]
+        try:
+            number = os.open(name, _FLAGS, dir_fd=folder_number)
+        except OSError as error:
+            self._source.leave_out(shown(joined(folder, name)), unreadable(error))
+            return
+        try:
+            count = os.readv(number, [room])
+            state = os.fstat(number)
+            buffer.filled += count
+            if (
+                count == state.st_size
+                and count < len(room)
+                and stat.S_ISREG(state.st_mode)
+                and (state.st_nlink == 1 or not self._linked_once)
+            ):
+                buffer.close_object()
+            else:
+                again = count < len(room) or time.time_ns() - state.st_mtime_ns < _FRESH_NS
+                if again:
+                    buffer.drop_object()
+                    os.lseek(number, 0, os.SEEK_SET)
+                    state = os.fstat(number)
+                yield from self._rest(number, state, joined(folder, name))
+        except OSError as error:
+            self._broken(joined(folder, name), unreadable(error))
+        finally:
+            os.close(number)
 
     def _rest(self, number: int, before: os.stat_result, path: bytes) -> Iterator[Block]:
         """Go on with a file that did not end where one call ended, and compare its state.
@@ -228,6 +242,42 @@ class _Reading:
         told = f"{reason}; the {buffer.open_bytes} bytes read until then are counted"
         buffer.close_object()
         self._source.leave_out(shown(path), told)
+
+
+class _Many:
+    """Files of a folder that the part in C reads, as long as none needs more care."""
+
+    def __init__(
+        self, library: Native, folder_number: int, names: list[bytes], linked_once: bool
+    ) -> None:
+        self._library = library
+        self._folder_number = folder_number
+        self._names = b"\0".join(names) + b"\0"
+        self._left = len(names)
+        self._linked_once = linked_once
+        self._at = 0
+        self._ends = (c_int64 * len(names))()
+
+    def read(self, buffer: BlockBuffer) -> int:
+        """Read files into a buffer, each an object, and return how many; the next one is left.
+
+        It needs more care than a file of a known length that fits, or more room than there is.
+        """
+        names_bytes = c_int64()
+        count: int = self._library.files_read(
+            self._folder_number, self._names[self._at :], self._left, address_of(buffer.view),
+            len(buffer.view), buffer.filled, _LEAST_ROOM_BYTES, _FLAGS, self._linked_once,
+            self._ends, byref(names_bytes),
+        )  # fmt: skip
+        self._at += names_bytes.value
+        self._left -= count
+        buffer.close_objects(self._ends[:count])
+        return count
+
+    def skip(self, name: bytes) -> None:
+        """Pass over the next file, which somebody else reads."""
+        self._at += len(name) + 1
+        self._left -= 1
 
 
 def _unlinked(root: bytes, left_out: list[LeftOut]) -> list[tuple[bytes, bytes, int]]:
