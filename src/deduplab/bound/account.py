@@ -11,7 +11,7 @@ import msgspec
 from deduplab.bound.columns import CODEC, all_columns, column_bounds
 from deduplab.bound.grains import kind
 from deduplab.bound.planted import PlantedCopies
-from deduplab.bound.results import Distances, GrainResult, ScanResult
+from deduplab.bound.results import Distances, GrainResult, ScanResult, plain
 from deduplab.bound.settings import ScanSettings
 from deduplab.bound.sketch import GrainSketch, Sketch
 from deduplab.bound.sources.tree import FURTHER_LINK, SPECIAL_FILE, SYMBOLIC_LINK
@@ -164,7 +164,7 @@ def _cutter(account: Account) -> dict[str, str]:
 
 
 def _grain(sketch: Sketch, stream: str, grain: GrainResult) -> dict[str, Any]:
-    found: dict[str, Any] = msgspec.to_builtins(grain)
+    found: dict[str, Any] = plain(grain)
     found["copies"] = copies_of(sketch.streams[stream].grains[grain.grain])
     found["distances"]["found_within"] = found_within(grain.distances)
     return found

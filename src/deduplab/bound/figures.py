@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from deduplab.bound.results import Bin
 
@@ -14,8 +13,7 @@ COUNTED_APART: Final = 16
 OCTAVES: Final = 65
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(NamedTuple):
     """Numbers over the rows of a table of unique chunks.
 
     Attributes

@@ -1,14 +1,18 @@
-"""What a scan found, as plain values that go to JSON as they are (``msgspec.to_builtins``)."""
+"""What a scan found, as plain values; :func:`plain` makes JSON of them.
+
+They, and what else the scan of files needs, are no dataclasses: to import what makes these takes
+as long as to scan 50 MiB.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from deduplab.bound.stream import LeftOut
 
 
-@dataclass(frozen=True, slots=True)
-class Bin:
+class Bin(NamedTuple):
     """A bin of a histogram: how many have a value between two limits, both included.
 
     Estimated, and then rounded, where the scan was sampled.
@@ -16,11 +20,10 @@ class Bin:
 
     least: int
     greatest: int
-    count: int
+    count: int  # type: ignore[assignment]  # not the method of tuples
 
 
-@dataclass(frozen=True, slots=True)
-class Sizes:
+class Sizes(NamedTuple):
     """Lengths of the unique chunks, each counted once.
 
     ``cv`` is the coefficient of variation, and the percentiles those of
@@ -34,8 +37,7 @@ class Sizes:
     histogram_bytes: list[Bin]
 
 
-@dataclass(frozen=True, slots=True)
-class Distances:
+class Distances(NamedTuple):
     """How far back the previous copy was: logical bytes between its end and the copy's start.
 
     Adjacent copies have distance 0. Each chunk that was seen before counts
@@ -49,8 +51,7 @@ class Distances:
     histogram_bytes: list[Bin]
 
 
-@dataclass(frozen=True, slots=True)
-class Compression:
+class Compression(NamedTuple):
     """What a compressor makes of chunks, each compressed alone.
 
     ``unique_ratio`` is raw by compressed bytes of the unique chunks, and
@@ -72,8 +73,7 @@ class Compression:
     complete: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SamplingError:
+class SamplingError(NamedTuple):
     """How far a sampled figure may be off.
 
     ``relative_standard_error`` is sqrt((1 - p) / (p U) (1 + cv^2)), p the share of
@@ -89,8 +89,7 @@ class SamplingError:
     ratio_interval: tuple[float, float | None]
 
 
-@dataclass(frozen=True, slots=True)
-class GrainResult:
+class GrainResult(NamedTuple):
     """The bound at one grain.
 
     ``kind`` is ``whole``, ``fixed`` or ``content-defined``; ``size_bytes`` the
@@ -114,8 +113,7 @@ class GrainResult:
     error: SamplingError | None
 
 
-@dataclass(frozen=True, slots=True)
-class StreamResult:
+class StreamResult(NamedTuple):
     """One stream: all of the data (``""``), or one column."""
 
     objects: int
@@ -123,8 +121,7 @@ class StreamResult:
     grains: list[GrainResult]
 
 
-@dataclass(frozen=True, slots=True)
-class ScanResult:
+class ScanResult(NamedTuple):
     """What a scan, or several merged ones, found.
 
     ``grains`` is the main stream (empty if there are only columns); ``streams``
@@ -136,13 +133,12 @@ class ScanResult:
     logical_bytes: int
     grains: list[GrainResult]
     streams: dict[str, StreamResult]
-    left_out: list[LeftOut] = field(default_factory=list)
+    left_out: Sequence[LeftOut] = ()
     shards: int = 1
     sampled: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class SharedGrain:
+class SharedGrain(NamedTuple):
     """Unique bytes of two data sets, and of what they have in common, at one grain.
 
     ``p`` is the share of fingerprints that was compared, 1 where it is exact.
@@ -159,10 +155,18 @@ class SharedGrain:
     relative_standard_error: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(NamedTuple):
     """What two data sets share, by stream and grain; only what both sketches hold."""
 
     first: list[str]
     second: list[str]
     streams: dict[str, list[SharedGrain]]
+
+
+def plain(value: Any) -> Any:
+    """Return values of this module as dictionaries, lists, texts and numbers."""
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return {name: plain(one) for name, one in zip(value._fields, value, strict=True)}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    return value

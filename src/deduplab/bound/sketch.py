@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import reduce
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from deduplab.bound.figures import Figures
 from deduplab.bound.histogram import LogHistogram
@@ -34,8 +33,7 @@ class Rows(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class GrainSketch:
+class GrainSketch(NamedTuple):
     """One grain of one stream; ``halvings`` is None where it is exact, else k of p = 2^-k."""
 
     rows: Rows
@@ -87,8 +85,7 @@ class GrainSketch:
         )
 
 
-@dataclass(slots=True)
-class StreamSketch:
+class StreamSketch(NamedTuple):
     """One stream at all its grains."""
 
     objects: int
@@ -122,7 +119,6 @@ class StreamSketch:
         )
 
 
-@dataclass(slots=True)
 class Sketch:
     """All that a scan keeps.
 
@@ -130,10 +126,19 @@ class Sketch:
     merged into it; distances are known only within each.
     """
 
-    sources: list[str]
-    streams: dict[str, StreamSketch]
-    left_out: list[LeftOut] = field(default_factory=list)
-    shards: int = 1
+    __slots__ = ("left_out", "shards", "sources", "streams")
+
+    def __init__(
+        self,
+        sources: list[str],
+        streams: dict[str, StreamSketch],
+        left_out: Sequence[LeftOut] = (),
+        shards: int = 1,
+    ) -> None:
+        self.sources = sources
+        self.streams = streams
+        self.left_out = list(left_out)
+        self.shards = shards
 
     def result(self) -> ScanResult:
         """Return what was found, ready to be shown or written as JSON."""

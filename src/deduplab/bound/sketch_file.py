@@ -70,9 +70,14 @@ class _Stream(msgspec.Struct, forbid_unknown_fields=True):
     grains: dict[str, _Count]  # the tally's place; grains may share one
 
 
+class _LeftOut(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    reason: str
+
+
 class _Header(msgspec.Struct, forbid_unknown_fields=True):
     sources: list[str]
-    left_out: list[LeftOut]
+    left_out: list[_LeftOut]
     shards: _Count
     streams: list[_Stream]
     tallies: list[_Tally]
@@ -131,8 +136,9 @@ def to_bytes(sketch: Sketch) -> bytes:
                 tallies.append(_describe(grain, columns))
         grains = {each: places[id(grain)] for each, grain in stream.grains.items()}
         streams.append(_Stream(name, stream.objects, stream.logical_bytes, grains))
+    left_out = [_LeftOut(one.name, one.reason) for one in sketch.left_out]
     header = msgspec.json.encode(
-        _Header(sketch.sources, sketch.left_out, sketch.shards, streams, tallies)
+        _Header(sketch.sources, left_out, sketch.shards, streams, tallies)
     )
     prefix = _PREFIX.pack(MAGIC, VERSION, len(header), sum(map(len, columns)))
     content = b"".join([prefix, header, *columns])
@@ -203,7 +209,8 @@ def _read(content: bytes) -> Sketch:
             name: tallies[stream.grains[name]] for name in ALL_GRAINS if name in stream.grains
         }
         streams[stream.name] = StreamSketch(stream.objects, stream.logical_bytes, grains)
-    return Sketch(header.sources, streams, header.left_out, header.shards)
+    left_out = [LeftOut(one.name, one.reason) for one in header.left_out]
+    return Sketch(header.sources, streams, left_out, header.shards)
 
 
 def _grains_fit(stream: _Stream, tallies: list[GrainSketch]) -> bool:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from array import array
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
     Offsets: TypeAlias = npt.NDArray[np.int64] | array[int]
 
 
-@dataclass(slots=True)
-class Block:
+class Block(NamedTuple):
     """Objects (files, rows, values, messages) back to back in memory, in order.
 
     A large object comes as many blocks, small ones come many to a block.
@@ -51,8 +49,7 @@ class Block:
         return int(self.offsets[-1] - self.offsets[0])
 
 
-@dataclass(frozen=True)
-class LeftOut:
+class LeftOut(NamedTuple):
     """Something that could not be read, by name, with the reason in a sentence."""
 
     name: str
