@@ -15,3 +15,6 @@ COMPRESSED_BYTES: Final = 4 * 1024 * 1024
 
 HEAD_BYTES: Final = 256 * 1024
 """The head of an object that stands for all of it where it is compressed; chunks are not longer."""
+
+SHARDS_PER_PROCESS: Final = 16
+"""More shards than processes, so that none waits long for the last one."""

@@ -32,6 +32,7 @@ _PROBED_LENGTHS: Final = (1, 4, 9, 17, 129, 512)
 CUTS_HEAD_BYTES: Final = 16
 CHUNK_BYTES: Final = 24
 """A chunk in the library's memory: its length, and the halves of its fingerprint, each u64."""
+ANY_LENGTH: Final = 2**63 - 1
 
 
 class TallyNumbers(ctypes.Structure):
@@ -96,12 +97,15 @@ class Native:
         )
         self.scan_count_part = function("scan_count_part", place, place, place, number)
         self.scan_count_whole = function("scan_count_whole", place, number, c_uint64, c_uint64)
-        self.scan_open = function("scan_open", place)
+        self.scan_expect = function("scan_expect", place, number)
         self.scan_carried = function("scan_carried", place, number, POINTER(c_int64), result=place)
         self.scan_begin_part = function("scan_begin_part", place, result=None)
         self.tally_columns = function(
             "tally_columns", place, place, place, place, place, result=None
         )
+        self.tally_rows = function("tally_rows", place, place, result=None)
+        self.tally_absorb = function("tally_absorb", place, place, place)
+        self.claim = function("claim", place)
         self.tally_figures = function("tally_figures", place, POINTER(FiguresNumbers))
         self.files_read = function(
             "files_read", number, c_char_p, number, place, number, number, number, number, number,
@@ -128,6 +132,13 @@ def native() -> Native | None:
     except (OSError, AttributeError):
         return None
     return found if found is not None and _hashes_alike(found) else None
+
+
+def checked(result: int) -> int:
+    """Return what a function of the library returned, unless it found no memory."""
+    if result < 0:
+        raise MemoryError("there is no memory for what a scan has to count")
+    return result
 
 
 def int64s(numbers: Iterable[int]) -> bytes:

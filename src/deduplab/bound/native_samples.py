@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ctypes import byref, c_int64, string_at
 from typing import Final
 
@@ -91,6 +92,18 @@ class NativeSamples:
         """Add an object that came in parts and has ended."""
         if self._whole_is_counted():
             self._add_one(_Reader(memoryview(head)), length_bytes, digest)
+
+    def absorb(self, samples: Mapping[int, CompressionSample | None]) -> None:
+        """Add the samples of another scan, as :meth:`of` numbers them."""
+        self._part_from_whole()
+        for number, own in ((_WHOLE, self._whole), *enumerate(self._own)):
+            other = samples.get(number) or samples.get(_WHOLE)
+            if own is None or other is None:
+                continue
+            if number == _WHOLE:
+                self._whole = own.merged(other)
+            else:
+                self._own[number] = own.merged(other)
 
     def _add_one(self, read: _Reader, length_bytes: int, digest: bytes) -> None:
         length = np.array([length_bytes], dtype=np.int64)

@@ -7,20 +7,18 @@ has samples of chunks compressed.
 from __future__ import annotations
 
 import struct
-from array import array
-from ctypes import byref, c_int64, string_at
-from functools import cached_property
+from collections.abc import Mapping
+from ctypes import c_int64, string_at
 from typing import TYPE_CHECKING, Final
 from weakref import finalize
 
 from xxhash import xxh3_128_digest
 
-from deduplab.bound.figures import Figures
 from deduplab.bound.grains import GRAINS, WHOLE
-from deduplab.bound.histogram import LogHistogram
 from deduplab.bound.known import LEAST_KNOWN_LENGTH_BYTES, KnownCuts
 from deduplab.bound.limits import MOST_ROWS
-from deduplab.bound.native import FiguresNumbers, Native, TallyNumbers, address_of, int64s
+from deduplab.bound.native import ANY_LENGTH, Native, address_of, checked, int64s
+from deduplab.bound.native_tally import CountedElsewhere, NativeTally
 from deduplab.bound.settings import ScanSettings
 from deduplab.bound.stream_scan import FinishedTally, OpenObject, StreamScan
 
@@ -28,14 +26,12 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from deduplab.bound.compression import CompressionSample
     from deduplab.bound.fingerprints import Fingerprints
     from deduplab.bound.native_samples import NativeSamples
     from deduplab.bound.stream import Offsets
-    from deduplab.bound.table import ChunkTable
 
 _HALVES: Final = struct.Struct("<QQ")
-_NEVER_LONG: Final = 2**63 - 1
+_WHOLE: Final = -1
 _OBJECT, _PART, _LAST_PART = b"object", b"part", b"last part"
 
 
@@ -57,7 +53,7 @@ class NativeScan(StreamScan):
         self._known = KnownCuts() if known is None else known
         # To cut blocks of one size takes no longer than to recognise what was cut.
         remembers = any(GRAINS[name].content_defined for name in self._names)
-        self._long_bytes = LEAST_KNOWN_LENGTH_BYTES if remembers else _NEVER_LONG
+        self._long_bytes = LEAST_KNOWN_LENGTH_BYTES if remembers else ANY_LENGTH
         self._samples: NativeSamples | None = None
         if settings.compress:
             from deduplab.bound.native_samples import NativeSamples
@@ -101,7 +97,7 @@ class NativeScan(StreamScan):
             stop = library.scan_objects(
                 self._scan.address, place, begins, ends, marks, first, last, self._long_bytes
             )
-            _check(stop)
+            checked(stop)
             if samples is not None:
                 samples.add_objects(data, begins, ends, first, stop)
             if stop < last:
@@ -116,12 +112,12 @@ class NativeScan(StreamScan):
         digest = xxh3_128_digest(data) if digest is None else digest
         cuts = self._cut(digest + _OBJECT, data, is_part=False, final=True)
         first, second = _HALVES.unpack(digest)
-        _check(self._library.scan_count_object(self._scan.address, cuts, len(data), first, second))
+        checked(self._library.scan_count_object(self._scan.address, cuts, len(data), first, second))
         if self._samples is not None:
             self._samples.add_object(cuts, data, digest)
 
     def _begin_object(self) -> bool:
-        _check(self._library.scan_open(self._scan.address))
+        checked(self._library.scan_expect(self._scan.address, ANY_LENGTH))
         return self._library.scan_tally(self._scan.address, -1) is not None
 
     def _feed(self, opened: OpenObject, data: memoryview, *, final: bool) -> None:
@@ -132,7 +128,7 @@ class NativeScan(StreamScan):
         if self._samples is not None:
             self._samples.add_part(cuts, data)
         place = address_of(data)
-        _check(self._library.scan_count_part(self._scan.address, cuts, place, len(data)))
+        checked(self._library.scan_count_part(self._scan.address, cuts, place, len(data)))
 
     def _cut(self, key: bytes, data: memoryview, *, is_part: bool, final: bool) -> bytes:
         """Return the cuts of an object or part, which may be remembered."""
@@ -141,7 +137,7 @@ class NativeScan(StreamScan):
             length = self._library.scan_cut(
                 self._scan.address, address_of(data), len(data), is_part, final
             )
-            _check(length)
+            checked(length)
             cuts = string_at(self._library.scan_cuts(self._scan.address), length)
             self._known.put(key, cuts, length)
         return cuts
@@ -151,7 +147,7 @@ class NativeScan(StreamScan):
         if digest is None:
             return
         halves = _HALVES.unpack(digest)
-        _check(self._library.scan_count_whole(self._scan.address, length_bytes, *halves))
+        checked(self._library.scan_count_whole(self._scan.address, length_bytes, *halves))
         if self._samples is not None:
             self._samples.add_whole(length_bytes, bytes(opened.head), digest)
 
@@ -159,80 +155,51 @@ class NativeScan(StreamScan):
         self._library.scan_begin_part(self._scan.address)
 
     def _finish(self) -> dict[str, FinishedTally]:
-        library, scan, samples = self._library, self._scan, self._samples
-        made: dict[int, NativeTally] = {}
-        found: dict[str, FinishedTally] = {}
-        for name in self._settings.grains:
-            number = -1 if name == WHOLE else self._names.index(name)
-            address = library.scan_tally(scan.address, number)
-            if address is None:
-                number, address = -1, library.scan_tally(scan.address, -1)
-            if address not in made:
-                sample = None if samples is None else samples.of(number)
+        tallies = self.tallies()
+        numbers = {WHOLE: _WHOLE} | {name: number for number, name in enumerate(self._names)}
+        return {
+            name: tallies.get(numbers[name]) or tallies[_WHOLE] for name in self._settings.grains
+        }
+
+    def tallies(self) -> dict[int, NativeTally]:
+        """Return what was counted until now, by the number of the grain that has its own tally.
+
+        -1 is that of whole objects, which is there as long as a grain needs it.
+        """
+        found = {}
+        for number in (_WHOLE, *range(len(self._names))):
+            address = self._library.scan_tally(self._scan.address, number)
+            if address is not None:
+                sample = None if self._samples is None else self._samples.of(number)
                 sampled = self._settings.sample is not None
-                made[address] = NativeTally(library, scan, address, sample, sampled=sampled)
-            found[name] = made[address]
+                found[number] = NativeTally(
+                    self._library, self._scan, address, sample, sampled=sampled
+                )
         return found
 
+    def absorb(self, objects: int, counted: Mapping[int, CountedElsewhere]) -> None:
+        """Count what another exact scan, asked for the same, has counted of the same stream.
 
-class NativeTally:
-    """What was found at one grain, as it lies in the library's memory; it changes no more."""
-
-    def __init__(
-        self,
-        library: Native,
-        scan: _InC,
-        address: int,
-        compression: CompressionSample | None,
-        *,
-        sampled: bool,
-    ) -> None:
-        numbers = TallyNumbers.from_address(address)
-        self.chunks: int = numbers.chunks
-        self.logical_bytes: int = numbers.logical_bytes
-        self.halvings: int | None = numbers.halvings if sampled else None
-        self.distances = LogHistogram(array("Q", bytes(numbers.distances)))
-        self.compression = compression
-        self.rows = NativeRows(library, scan, address, numbers.used)
-
-
-class NativeRows:
-    """Unique chunks in the library's memory, which is kept as long as this is."""
-
-    def __init__(self, library: Native, scan: _InC, address: int, count: int) -> None:
-        self._library = library
-        self._scan = scan
-        self._address = address
-        self._count = count
-
-    def table(self) -> ChunkTable:
-        """Return them sorted, in columns."""
-        return self._table
-
-    @cached_property
-    def _table(self) -> ChunkTable:
-        import numpy as np  # late: not every scan needs it
-
-        from deduplab.bound.table import ChunkTable, sorted_order
-
-        columns = np.empty((4, self._count), dtype=np.uint64)
-        places = [column.__array_interface__["data"][0] for column in columns]
-        self._library.tally_columns(self._address, *places)
-        order = sorted_order(columns[0], columns[1])
-        return ChunkTable(*(column[order] for column in columns))
-
-    def figures(self) -> Figures:
-        """Return what is published of them."""
-        numbers = FiguresNumbers()
-        _check(self._library.tally_figures(self._address, byref(numbers)))
-        return Figures(
-            unique_chunks=self._count,
-            unique_bytes=numbers.unique_bytes,
-            squares=numbers.squares_low + (numbers.squares_high << 64),
-            copies=list(numbers.copies),
-            lengths=list(numbers.lengths),
-            percentiles_bytes=list(numbers.percentiles),
+        Parameters
+        ----------
+        objects
+            How many it has scanned.
+        counted
+            What lies in memory of its tallies, as :meth:`tallies` numbers them.
+        """
+        self.end_object()
+        longest = max(
+            (GRAINS[self._names[n]].never_cut_bytes + 1 for n in counted if n >= 0), default=0
         )
+        checked(self._library.scan_expect(self._scan.address, longest))
+        if self._samples is not None:
+            self._samples.absorb({number: one.sample for number, one in counted.items()})
+        for number in self.tallies():
+            one = counted.get(number) or counted[_WHOLE]
+            address = self._library.scan_tally(self._scan.address, number)
+            checked(self._library.tally_absorb(address, one.numbers, one.rows_address))
+        self.objects += objects
+        self.logical_bytes += next(iter(counted.values())).logical_bytes
 
 
 class _InC:
@@ -264,8 +231,3 @@ def _number(numbers: bytes, place: int) -> int:
     """Return one of many int64."""
     found: int = c_int64.from_buffer_copy(numbers, 8 * place).value
     return found
-
-
-def _check(result: int) -> None:
-    if result < 0:
-        raise MemoryError("there is no memory for what a scan has to count")

@@ -177,15 +177,12 @@ static int part_from_whole(struct scan *scan, int64_t longest)
     int sharing = 0;
 
     for (struct grain *grain = scan->grain; grain < scan->grain + scan->grains; grain++) {
-        if (grain->tally != NULL)
-            continue;
-        if (longest > grain->never_cut) {
+        if (grain->tally == NULL && longest > grain->never_cut) {
             grain->tally = tally_copy(scan->whole);
             if (grain->tally == NULL)
                 return -1;
-        } else {
-            sharing = 1;
         }
+        sharing |= grain->tally == NULL;
     }
     if (!sharing && !scan->keeps_whole) {
         tally_free(scan->whole);
@@ -251,7 +248,7 @@ SHOWN struct scan *scan_new(hash_function hash, int64_t grains, const int64_t *s
 
 /* The tally of a grain, NULL if it shares that of the whole objects; of these, if the number is -1:
  * NULL if no grain needs it. */
-SHOWN const struct tally *scan_tally(const struct scan *scan, int64_t number)
+SHOWN struct tally *scan_tally(const struct scan *scan, int64_t number)
 {
     return number < 0 ? scan->whole : scan->grain[number].tally;
 }
@@ -499,10 +496,11 @@ SHOWN int scan_count_part(struct scan *scan, const uint8_t *cuts, const uint8_t 
     return 0;
 }
 
-/* An object begins that comes in parts, so it may be of any length. */
-SHOWN int scan_open(struct scan *scan)
+/* Objects of some length are to come, INT64_MAX for any: grains that cut them get tallies of their
+ * own. So it is before an object that comes in parts. */
+SHOWN int scan_expect(struct scan *scan, int64_t length)
 {
-    return part_from_whole(scan, INT64_MAX);
+    return part_from_whole(scan, length);
 }
 
 /* Count a whole object that came in parts. */

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from deduplab.bound.grains import GRAINS
@@ -67,13 +67,7 @@ class Scanner:
     def read(self, source: Source, progress: Progress | None = None) -> None:
         """Scan a source to its end; an object that is open then ends there."""
         for block in source.blocks():
-            stream = self._streams.get(block.stream)
-            if stream is None:
-                # Only the main stream is as long as the source.
-                halvings = 0 if block.stream else self._compression_halvings
-                stream = stream_scan(self._settings, halvings, self._known)
-                self._streams[block.stream] = stream
-            stream.add(block)
+            self.stream(block.stream).add(block)
             if progress is not None:
                 progress(block.logical_bytes)
         for stream in self._streams.values():
@@ -82,9 +76,19 @@ class Scanner:
         self._left_out += source.left_out
 
     @property
-    def streams(self) -> Collection[str]:
-        """The names of the streams that were met, in order."""
-        return self._streams.keys()
+    def streams(self) -> Mapping[str, StreamScan]:
+        """The streams that were met, in order, by name."""
+        return self._streams
+
+    def stream(self, name: str) -> StreamScan:
+        """Return the scan of a stream, which begins if it was not met yet."""
+        stream = self._streams.get(name)
+        if stream is None:
+            # Only the main stream is as long as the source.
+            halvings = 0 if name else self._compression_halvings
+            stream = stream_scan(self._settings, halvings, self._known)
+            self._streams[name] = stream
+        return stream
 
     def sketch(self) -> Sketch:
         """Return what was found; the scanner must not be used any more."""
@@ -164,9 +168,7 @@ def scan_sources(
 
         merged = merge(scan_on_cluster(dask, sources, settings, halvings, progress))
     elif processes > 1:
-        from deduplab.bound.processes import scan_in_processes
-
-        merged = merge(scan_in_processes(sources, settings, halvings, processes, progress))
+        merged = merge(_by_processes(sources, settings, halvings, processes, progress))
     else:
         scanner = Scanner(settings, halvings)
         for source in sources:
@@ -174,6 +176,22 @@ def scan_sources(
         return scanner.sketch()
     merged.sources = [source.name for source in sources]
     return merged
+
+
+def _by_processes(
+    sources: Sequence[Source],
+    settings: ScanSettings,
+    halvings: int,
+    processes: int,
+    progress: Progress | None,
+) -> list[Sketch]:
+    from deduplab.bound.forked import can_fork, scan_forked
+
+    if can_fork(sources):
+        return scan_forked(sources, settings, halvings, processes, progress)
+    from deduplab.bound.processes import scan_in_processes
+
+    return scan_in_processes(sources, settings, halvings, processes, progress)
 
 
 def scan_shard(

@@ -137,9 +137,7 @@ def to_bytes(sketch: Sketch) -> bytes:
         grains = {each: places[id(grain)] for each, grain in stream.grains.items()}
         streams.append(_Stream(name, stream.objects, stream.logical_bytes, grains))
     left_out = [_LeftOut(one.name, one.reason) for one in sketch.left_out]
-    header = msgspec.json.encode(
-        _Header(sketch.sources, left_out, sketch.shards, streams, tallies)
-    )
+    header = msgspec.json.encode(_Header(sketch.sources, left_out, sketch.shards, streams, tallies))
     prefix = _PREFIX.pack(MAGIC, VERSION, len(header), sum(map(len, columns)))
     content = b"".join([prefix, header, *columns])
     return content + blake3(content).digest()

@@ -199,6 +199,36 @@ SHOWN void tally_columns(const struct tally *tally, uint64_t *firsts, uint64_t *
         }
 }
 
+/* Write the rows one behind the other: for another process. */
+SHOWN void tally_rows(const struct tally *tally, struct row *rows)
+{
+    for (const struct row *row = tally->rows; row < tally->rows + tally->slots; row++)
+        if (row->count != 0)
+            *rows++ = *row;
+}
+
+/* Count what an exact tally of another process has counted: these many rows of it. */
+SHOWN int tally_absorb(struct tally *tally, const struct tally *numbers, const struct row *rows)
+{
+    tally->chunks += numbers->chunks;
+    tally->logical_bytes += numbers->logical_bytes;
+    for (int bin = 0; bin < DISTANCE_BINS; bin++)
+        tally->distances[bin] += numbers->distances[bin];
+    for (int64_t number = 0; number < numbers->used; number++) {
+        struct row *const row = row_of(tally, rows[number].first, rows[number].second);
+
+        if (row->count != 0) {
+            row->count += rows[number].count;
+            continue;
+        }
+        *row = rows[number];
+        tally->used++;
+        if (reserve(tally))
+            return -1;
+    }
+    return 0;
+}
+
 /* Sort numbers that are at most `greatest`, a byte at a time from the lowest on; the result is in one
  * of the two pieces of memory, which is returned. */
 static uint64_t *sorted(uint64_t *values, uint64_t *other, int64_t count, uint64_t greatest)
