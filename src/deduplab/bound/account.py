@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import Any, Final
-
-import msgspec
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
 from deduplab.bound.columns import CODEC, all_columns, column_bounds
 from deduplab.bound.grains import kind
-from deduplab.bound.planted import PlantedCopies
 from deduplab.bound.results import Distances, GrainResult, ScanResult, plain
 from deduplab.bound.settings import ScanSettings
 from deduplab.bound.sketch import GrainSketch, Sketch
 from deduplab.bound.sources.tree import FURTHER_LINK, SPECIAL_FILE, SYMBOLIC_LINK
 from deduplab.bound.stream import LeftOut
 from deduplab.bound.stream_scan import cutter_name
+
+if TYPE_CHECKING:
+    from deduplab.bound.planted import PlantedCopies
 
 FORMAT: Final = "deduplab scan 1"
 _BY_DESIGN: Final = (FURTHER_LINK, SPECIAL_FILE, SYMBOLIC_LINK)
@@ -111,7 +111,7 @@ def copies_of(sketch: GrainSketch) -> list[tuple[int, int]]:
     scan was sampled.
     """
     weight = 1 << (sketch.halvings or 0)
-    occurrences = Counter(sketch.table.counts.tolist())
+    occurrences = Counter(sketch.rows.occurrences())
     return [(number, chunks * weight) for number, chunks in sorted(occurrences.items())]
 
 
@@ -142,12 +142,12 @@ def document(account: Account) -> dict[str, Any]:
         "grains": streams[""]["grains"] if "" in streams else [],
         "page_bytes": account.page_bytes,
         "columns": {name: stream for name, stream in streams.items() if name},
-        "all_columns": msgspec.to_builtins(all_columns(columns)) if columns else None,
+        "all_columns": asdict(all_columns(columns)) if columns else None,
         "orders": {
-            order: [msgspec.to_builtins(column) for column in column_bounds(one)]
+            order: [asdict(column) for column in column_bounds(one)]
             for order, one in account.orders.items()
         },
-        "on_disk": msgspec.to_builtins(account.on_disk),
+        "on_disk": None if account.on_disk is None else asdict(account.on_disk),
         "left_out": [
             {"name": one.name, "reason": one.reason, "by_design": by_design(one)}
             for one in result.left_out

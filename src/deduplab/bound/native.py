@@ -103,6 +103,7 @@ class Native:
         self.tally_columns = function(
             "tally_columns", place, place, place, place, place, result=None
         )
+        self.tally_occurrences = function("tally_occurrences", place, place, result=None)
         self.tally_rows = function("tally_rows", place, place, result=None)
         self.tally_absorb = function("tally_absorb", place, place, place)
         self.claim = function("claim", place)

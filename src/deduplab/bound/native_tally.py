@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterable
 from ctypes import byref
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -99,6 +100,12 @@ class NativeRows:
         self._library.tally_columns(self._address, *places)
         order = sorted_order(columns[0], columns[1])
         return ChunkTable(*(column[order] for column in columns))
+
+    def occurrences(self) -> Iterable[int]:
+        """Return how often each was seen."""
+        counts = array("Q", bytes(8 * self._count))
+        self._library.tally_occurrences(self._address, counts.buffer_info()[0])
+        return counts
 
     def figures(self) -> Figures:
         """Return what is published of them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -30,6 +30,10 @@ class Rows(Protocol):
 
     def figures(self) -> Figures:
         """Return what is published of them."""
+        ...
+
+    def occurrences(self) -> Iterable[int]:
+        """Return how often each was seen, in any order."""
         ...
 
 

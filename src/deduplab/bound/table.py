@@ -45,6 +45,11 @@ class ChunkTable:
         """Return itself: the rows of a sketch are a table, or can be made one."""
         return self
 
+    def occurrences(self) -> list[int]:
+        """Return how often each was seen."""
+        counts: list[int] = self.counts.tolist()
+        return counts
+
     def figures(self) -> Figures:
         """Return what is published of the rows."""
         few = self.counts < COUNTED_APART

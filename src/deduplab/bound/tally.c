@@ -199,6 +199,14 @@ SHOWN void tally_columns(const struct tally *tally, uint64_t *firsts, uint64_t *
         }
 }
 
+/* Write how often each chunk was seen, in the order of the rows. */
+SHOWN void tally_occurrences(const struct tally *tally, uint64_t *counts)
+{
+    for (const struct row *row = tally->rows; row < tally->rows + tally->slots; row++)
+        if (row->count != 0)
+            *counts++ = row->count;
+}
+
 /* Write the rows one behind the other: for another process. */
 SHOWN void tally_rows(const struct tally *tally, struct row *rows)
 {
