@@ -169,4 +169,6 @@ def plain(value: Any) -> Any:
         return {name: plain(one) for name, one in zip(value._fields, value, strict=True)}
     if isinstance(value, list | tuple):
         return [plain(one) for one in value]
+    if isinstance(value, dict):
+        return {name: plain(one) for name, one in value.items()}
     return value
