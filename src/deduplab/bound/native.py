@@ -108,6 +108,7 @@ class Native:
         self.tally_absorb = function("tally_absorb", place, place, place)
         self.claim = function("claim", place)
         self.tally_figures = function("tally_figures", place, POINTER(FiguresNumbers))
+        self.files_lengths = function("files_lengths", number, c_char_p, number, place, result=None)
         self.files_read = function(
             "files_read", number, c_char_p, number, place, number, number, number, number, number,
             place, POINTER(c_int64), result=number,

@@ -17,18 +17,14 @@ from typing import Final
 from deduplab.bound.native import Native, address_of, native
 from deduplab.bound.sources.base import BLOCK_BYTES, ScanSource
 from deduplab.bound.sources.buffer import BlockBuffer
+from deduplab.bound.sources.file_list import FOLDER_FLAGS, Folder, files_below, parted
 from deduplab.bound.sources.tree import FURTHER_LINK, SPECIAL_FILE, joined, shown, unreadable, walk
 from deduplab.bound.stream import Block, LeftOut, Source
-
-Listing = list[tuple[bytes, list[bytes]]]
-"""Folders with names of files in them, in order."""
 
 _FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _LEAST_ROOM_BYTES: Final = BLOCK_BYTES // 8
 _FRESH_NS: Final = 1_000_000_000
 _COUNTED_FILES: Final = 10_000
-_FILE_COST_BYTES: Final = 16 * 1024
-"""What opening a file costs, in bytes that could be read instead: for even shards."""
 
 
 class FileSource(ScanSource):
@@ -72,15 +68,10 @@ class FileSource(ScanSource):
         if not os.path.isdir(self.path):  # noqa: PTH112
             return [self]
         left_out: list[LeftOut] = []
-        entries = _unlinked(self.path, left_out)
-        costs = [size + _FILE_COST_BYTES for _, _, size in entries]
-        parts: list[FileShard] = []
-        target, spent = sum(costs) / max(1, count), 0
-        for (folder, name, size_bytes), cost in zip(entries, costs, strict=True):
-            if len(parts) < count and spent + cost / 2 >= len(parts) * target:
-                parts.append(FileShard(self.path, f"{self.name} (part {len(parts) + 1})"))
-            parts[-1].add(folder, name, size_bytes)
-            spent += cost
+        listed = files_below(self.path, left_out)
+        parts = []
+        for number, listing in enumerate(parted(listed, count), 1):
+            parts.append(FileShard(self.path, f"{self.name} (part {number})", listing))
         if not parts:
             return [self]
         parts[0].known_left_out = left_out
@@ -99,28 +90,21 @@ class FileSource(ScanSource):
 class FileShard(FileSource):
     """Some of a folder's files, listed beforehand; further hard links are not among them."""
 
-    def __init__(self, path: bytes, name: str) -> None:
+    def __init__(self, path: bytes, name: str, listing: Sequence[Folder]) -> None:
         super().__init__(path)
         self.name = name
         self.known_left_out: list[LeftOut] = []
-        self._files: Listing = []
-        self._total_bytes = 0
-
-    def add(self, folder: bytes, name: bytes, size_bytes: int) -> None:
-        """Take a file into this part."""
-        if not self._files or self._files[-1][0] != folder:
-            self._files.append((folder, []))
-        self._files[-1][1].append(name)
-        self._total_bytes += size_bytes
+        self._listed = listing
 
     def total_bytes(self) -> int:
         """Return the bytes of the files as they were when they were listed."""
-        return self._total_bytes
+        return sum(sum(folder.sizes) for folder in self._listed)
 
     def blocks(self) -> Iterator[Block]:
         """Read the files in order."""
         self.left_out[:] = self.known_left_out
-        return _Reading(self, linked_once=False).blocks(iter(self._files))
+        listing = ((folder.path, folder.names) for folder in self._listed)
+        return _Reading(self, linked_once=False).blocks(listing)
 
     def shards(self, count: int) -> Sequence[Source]:
         """Return itself: it is a part already."""
@@ -141,7 +125,7 @@ class _Reading:
             if not names:
                 continue
             try:
-                number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                number = os.open(folder, FOLDER_FLAGS)
             except OSError as error:
                 self._source.leave_out(shown(folder), unreadable(error))
                 continue
@@ -278,31 +262,6 @@ class _Many:
         """Pass over the next file, which somebody else reads."""
         self._at += len(name) + 1
         self._left -= 1
-
-
-def _unlinked(root: bytes, left_out: list[LeftOut]) -> list[tuple[bytes, bytes, int]]:
-    """List all files with their lengths, each hard-linked one once."""
-    found: list[tuple[bytes, bytes, int]] = []
-    links: set[tuple[int, int]] = set()
-
-    def leave_out(name: str, reason: str) -> None:
-        left_out.append(LeftOut(name, reason))
-
-    for folder, entries in walk(root, leave_out):
-        for entry in entries:
-            try:
-                state = entry.stat(follow_symlinks=False)
-            except OSError as error:
-                leave_out(shown(entry.path), unreadable(error))
-                continue
-            if state.st_nlink > 1:
-                identity = (state.st_dev, state.st_ino)
-                if identity in links:
-                    leave_out(shown(entry.path), FURTHER_LINK)
-                    continue
-                links.add(identity)
-            found.append((folder, entry.name, state.st_size))
-    return found
 
 
 def _size(entry: os.DirEntry[bytes]) -> int:
