@@ -45,15 +45,15 @@ class NativeScan(StreamScan):
         compression_halvings: int = 0,
         known: KnownCuts[bytes] | None = None,
     ) -> None:
-        super().__init__()
+        names = [name for name in settings.grains if name != WHOLE]
+        # To cut blocks of one size takes no longer than to recognise what was cut.
+        super().__init__(remembers=any(GRAINS[name].content_defined for name in names))
         self._library = library
         self._settings = settings
-        self._names = [name for name in settings.grains if name != WHOLE]
+        self._names = names
         self._scan = _InC(library, settings, self._names)
         self._known = KnownCuts() if known is None else known
-        # To cut blocks of one size takes no longer than to recognise what was cut.
-        remembers = any(GRAINS[name].content_defined for name in self._names)
-        self._long_bytes = LEAST_KNOWN_LENGTH_BYTES if remembers else ANY_LENGTH
+        self._long_bytes = LEAST_KNOWN_LENGTH_BYTES if self._remembers else ANY_LENGTH
         self._samples: NativeSamples | None = None
         if settings.compress:
             from deduplab.bound.native_samples import NativeSamples
@@ -94,10 +94,11 @@ class NativeScan(StreamScan):
         """Scan objects that lie in data between these places, given as int64."""
         library, samples, place = self._library, self._samples, address_of(data)
         while first < last:
-            stop = library.scan_objects(
-                self._scan.address, place, begins, ends, marks, first, last, self._long_bytes
+            stop = checked(
+                library.scan_objects(
+                    self._scan.address, place, begins, ends, marks, first, last, self._long_bytes
+                )
             )
-            checked(stop)
             if samples is not None:
                 samples.add_objects(data, begins, ends, first, stop)
             if stop < last:
@@ -123,22 +124,25 @@ class NativeScan(StreamScan):
     def _feed(self, opened: OpenObject, data: memoryview, *, final: bool) -> None:
         if not self._names:
             return
-        key = opened.parts_digest + (_LAST_PART if final else _PART)
+        key = opened.parts_digest
+        if key is not None:
+            key += _LAST_PART if final else _PART
         cuts = self._cut(key, data, is_part=True, final=final)
         if self._samples is not None:
             self._samples.add_part(cuts, data)
         place = address_of(data)
         checked(self._library.scan_count_part(self._scan.address, cuts, place, len(data)))
 
-    def _cut(self, key: bytes, data: memoryview, *, is_part: bool, final: bool) -> bytes:
-        """Return the cuts of an object or part, which may be remembered."""
-        cuts = self._known.get(key)
-        if cuts is None:
-            length = self._library.scan_cut(
-                self._scan.address, address_of(data), len(data), is_part, final
-            )
-            checked(length)
-            cuts = string_at(self._library.scan_cuts(self._scan.address), length)
+    def _cut(self, key: bytes | None, data: memoryview, *, is_part: bool, final: bool) -> bytes:
+        """Return the cuts of an object or part, which may be remembered; not without a key."""
+        known = None if key is None else self._known.get(key)
+        if known is not None:
+            return known
+        length = checked(
+            self._library.scan_cut(self._scan.address, address_of(data), len(data), is_part, final)
+        )
+        cuts = string_at(self._library.scan_cuts(self._scan.address), length)
+        if key is not None:
             self._known.put(key, cuts, length)
         return cuts
 

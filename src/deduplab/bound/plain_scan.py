@@ -79,6 +79,7 @@ class PlainScan(StreamScan):
         return self._whole is not None
 
     def _feed(self, opened: OpenObject, data: memoryview, *, final: bool) -> None:
+        assert opened.parts_digest is not None
         for scan in self._grains.values():
             assert scan.tally is not None
             for chunks in scan.cutter.feed(data, final=final, key=opened.parts_digest):

@@ -58,7 +58,7 @@ struct scan {
     struct room objects;
     struct room marks;
     struct room joined;
-    int64_t marked; /* how many marks there are; -1 if there are too many */
+    int64_t marked; /* how many marks there are; -1 if there are too many, or none is needed */
 };
 
 /* Where an object, or what is to be cut of it, lies; `marks` are those of the data, or NULL. */
@@ -136,6 +136,7 @@ static int mark(struct scan *scan, const uint8_t *data, int64_t length, int64_t 
 
     for (const struct grain *grain = scan->grain; grain < scan->grain + scan->grains; grain++)
         needed |= grain->average_bits != 0 && longest > grain->never_cut;
+    scan->marked = -1;
     if (!needed)
         return 0;
     marks = space(&scan->marks, most * (int64_t)sizeof *marks);

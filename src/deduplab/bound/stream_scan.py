@@ -76,9 +76,10 @@ class StreamScan(ABC):
         What was scanned so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, remembers: bool = True) -> None:
         self.objects = 0
         self.logical_bytes = 0
+        self._remembers = remembers
         self._open: OpenObject | None = None
 
     def add(self, block: Block) -> None:
@@ -130,7 +131,8 @@ class StreamScan(ABC):
         """Scan the next part of an object that comes in parts."""
         opened = self._open
         if opened is None:
-            opened = self._open = OpenObject(hashed=self._begin_object())
+            opened = OpenObject(hashed=self._begin_object(), remembered=self._remembers)
+            self._open = opened
         opened.feed(data)
         self._feed(opened, data, final=final)
         if final:
@@ -197,6 +199,8 @@ class OpenObject:
     ----------
     hashed
         Whether its fingerprint and its head are asked for at its end.
+    remembered
+        Whether it is worth recognising parts that were cut before.
 
     Attributes
     ----------
@@ -206,18 +210,19 @@ class OpenObject:
         Its first bytes, at most :data:`HEAD_BYTES`.
     parts_digest
         A fingerprint of everything of it so far, and of where its parts ended: of two
-        objects with one, the part that came last is cut alike.
+        objects with one, the part that came last is cut alike. None if that is of no use.
     """
 
-    def __init__(self, *, hashed: bool) -> None:
+    def __init__(self, *, hashed: bool, remembered: bool) -> None:
         self.length_bytes = 0
         self.head = bytearray()
-        self.parts_digest = b""
+        self.parts_digest = b"" if remembered else None
         self._hash = xxh3_128() if hashed else None
 
     def feed(self, data: memoryview) -> None:
         """Take the next part."""
-        self.parts_digest = xxh3_128_digest(self.parts_digest + xxh3_128_digest(data))
+        if self.parts_digest is not None:
+            self.parts_digest = xxh3_128_digest(self.parts_digest + xxh3_128_digest(data))
         self.length_bytes += len(data)
         if self._hash is None:
             return

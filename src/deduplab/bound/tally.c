@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define LEAST_SLOTS 1024
+#define MOST_HALVINGS 63
 #define GREATEST_VALUE ((UINT64_C(1) << 53) - 1)
 /* Rows are fetched from memory while so many chunks before them are counted. */
 #define AHEAD 8
@@ -83,7 +84,7 @@ static int keep_limit(struct tally *tally)
 
     if (tally->most_rows == 0 || kept <= tally->most_rows)
         return 0;
-    while (kept > tally->most_rows) {
+    while (kept > tally->most_rows && tally->halvings < MOST_HALVINGS) {
         tally->halvings++;
         kept = 0;
         for (const struct row *row = tally->rows; row < tally->rows + tally->slots; row++)
