@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from deduplab.adapter import Adapter
+from deduplab.bound.native import SETTING, native
 from deduplab.server import Endpoint
 from tests.unit.reference_stores import Make
 
@@ -25,3 +26,13 @@ def make(tmp_path: Path) -> Iterator[Make]:
     yield build
     for adapter in made:
         adapter.close()
+
+
+@pytest.fixture
+def without_library(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Switches the part in C off."""
+    monkeypatch.setenv(SETTING, "0")
+    native.cache_clear()
+    yield
+    monkeypatch.undo()
+    native.cache_clear()
