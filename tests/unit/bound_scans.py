@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from ctypes import c_int64, string_at
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ from deduplab.bound.known import KnownCuts
 from deduplab.bound.native import (
     CHUNK_BYTES,
     CUTS_HEAD_BYTES,
+    SETTING,
     Native,
     address_of,
     int64s,
@@ -35,6 +39,17 @@ def found_native() -> Native:
     found = native()
     assert found is not None
     return found
+
+
+@contextmanager
+def switched_off() -> Iterator[None]:
+    """Switch the part in C off."""
+    with patch.dict(os.environ, {SETTING: "0"}):
+        native.cache_clear()
+        try:
+            yield
+        finally:
+            native.cache_clear()
 
 
 def scan_by(

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from deduplab.adapter import Adapter
-from deduplab.bound.native import SETTING, native
 from deduplab.server import Endpoint
+from tests.unit.bound_scans import switched_off
 from tests.unit.reference_stores import Make
 
 
@@ -29,10 +29,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
 
 
 @pytest.fixture
-def without_library(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def without_library() -> Iterator[None]:
     """Switches the part in C off."""
-    monkeypatch.setenv(SETTING, "0")
-    native.cache_clear()
-    yield
-    monkeypatch.undo()
-    native.cache_clear()
+    with switched_off():
+        yield
