@@ -13,8 +13,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from ctypes import string_at
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
@@ -24,7 +26,7 @@ from deduplab.bound.sources.files import FileSource
 from deduplab.bound.sources.raw import DeviceSource, StandardInput
 from deduplab.bound.stream import Source
 from deduplab.errors import DatasetError, PlanError
-from tests.unit.bound_scans import compiled, switched_off
+from tests.unit.bound_scans import compiled, found_native, switched_off
 from tests.unit.sources_reading import objects_of, reasons, rows_of
 
 _NOBODY = 65534
@@ -386,6 +388,31 @@ def test_what_changed_since_the_listing_is_the_same_without_the_library(tmp_path
     (tmp_path / "g").write_bytes(b"")
     assert _same_without_the_library(lambda: part) == [b"a", b"longer than it was", b"", b"h"]
     assert [Path(left.name).name for left in part.left_out] == list("bcde")
+
+
+@compiled
+def test_names_are_not_copied_for_each_file_that_needs_care(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a folder of many hard links, the library is called for each: it is told where to go on."""
+    for number in range(20):
+        (tmp_path / f"{number:02d}").write_bytes(bytes([number]))
+        os.link(tmp_path / f"{number:02d}", tmp_path / f"{number:02d} too")
+    library, heard = found_native(), list[tuple[int, bytes]]()
+    read = library.files_read
+
+    def listening(folder: int, names: int, *others: Any) -> Any:
+        heard.append((names, string_at(names)))
+        return read(folder, names, *others)
+
+    monkeypatch.setattr(library, "files_read", listening)
+    assert rows_of(FileSource(str(tmp_path))) == [bytes([number]) for number in range(20)]
+    names = sorted(path.name.encode() for path in tmp_path.iterdir())
+    assert [name for _, name in heard] == names
+    behind = heard[0][0]
+    for place, name in heard:
+        assert place == behind
+        behind = place + len(name) + 1
 
 
 def test_an_image_is_one_object_and_so_is_a_device(tmp_path: Path) -> None:
