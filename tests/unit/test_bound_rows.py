@@ -170,7 +170,8 @@ class TallyInC:
 @given(
     calls=st.lists(st.lists(st.tuples(HALF_IN_C, HALF), min_size=1, max_size=60), max_size=8),
     parts=st.sets(st.integers(0, 7)),
-    most_rows=st.integers(1, 40),
+    # As many as there are pairs whose halves no halving would tell from 0.
+    most_rows=st.integers(21, 60),
     halvings=st.none() | st.integers(0, 3),
 )
 def test_a_tally_in_c_is_that_of_a_dictionary(
@@ -195,6 +196,17 @@ def test_a_tally_in_c_is_that_of_a_dictionary(
     assert as_dictionary(found.rows.table()) == reference.rows()
     assert found.distances.counts.tolist() == reference.distances
     assert found.rows.figures() == found.rows.table().figures()
+
+
+@compiled
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_sample_that_no_halving_makes_smaller_is_refused(first: int) -> None:
+    """Nobody meets it but who makes data for it; the scan must end all the same."""
+    with patch.object(native_scan, "MOST_ROWS", 5):
+        tally = TallyInC(0)
+    tally.count([(first, second) for second in range(5)] * 2, [1] * 10)
+    with pytest.raises(MemoryError):
+        tally.count([(first, 5)], [1])
 
 
 @compiled
