@@ -14,7 +14,7 @@ import pytest
 
 from deduplab.bound import forked
 from deduplab.bound.limits import SHARDS_PER_PROCESS
-from deduplab.bound.results import ScanResult
+from deduplab.bound.results import Distances, ScanResult
 from deduplab.bound.scan import ScanSettings, scan, scan_sources
 from deduplab.bound.sketch import merge
 from deduplab.bound.sources.files import FileSource
@@ -24,6 +24,7 @@ from tests.unit.bound_memory import MemorySource
 
 RNG = np.random.default_rng(31)
 POOL = RNG.bytes(400_000)
+NO_DISTANCES = Distances(0, None, [])
 OBJECTS = [POOL[start : start + length] for start, length in RNG.integers(0, 150_000, (40, 2))] * 2
 
 
@@ -32,7 +33,7 @@ def counts(result: ScanResult) -> object:
     kept = result._asdict()
     del kept["shards"], kept["grains"], kept["streams"]
     streams = {
-        name: [grain._replace(distances=None) for grain in stream.grains]
+        name: [grain._replace(distances=NO_DISTANCES) for grain in stream.grains]
         for name, stream in result.streams.items()
     }
     return kept, streams

@@ -15,7 +15,7 @@ import ctypes
 import importlib
 import os
 from collections.abc import Callable, Iterable
-from ctypes import POINTER, c_char_p, c_int, c_int64, c_uint64, c_void_p
+from ctypes import POINTER, c_int, c_int64, c_uint64, c_void_p
 from functools import cache
 from typing import Any, Final
 
@@ -108,9 +108,9 @@ class Native:
         self.tally_absorb = function("tally_absorb", place, place, place)
         self.claim = function("claim", place)
         self.tally_figures = function("tally_figures", place, POINTER(FiguresNumbers))
-        self.files_lengths = function("files_lengths", number, c_char_p, number, place, result=None)
+        self.files_lengths = function("files_lengths", number, place, number, place, result=None)
         self.files_read = function(
-            "files_read", number, c_char_p, number, place, number, number, number, number, number,
+            "files_read", number, place, number, place, number, number, number, number, number,
             place, POINTER(c_int64), result=number,
         )  # fmt: skip
 

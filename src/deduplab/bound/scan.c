@@ -137,7 +137,7 @@ static int mark(struct scan *scan, const uint8_t *data, int64_t length, int64_t 
     for (const struct grain *grain = scan->grain; grain < scan->grain + scan->grains; grain++)
         needed |= grain->average_bits != 0 && longest > grain->never_cut;
     scan->marked = -1;
-    if (!needed)
+    if (!needed || length == 0)
         return 0;
     marks = space(&scan->marks, most * (int64_t)sizeof *marks);
     if (marks == NULL)
@@ -411,7 +411,8 @@ static int cut_part(struct scan *scan, const struct grain *grain, const uint8_t 
         if (joined == NULL)
             return -1;
         memcpy(joined, grain->carried.memory, (size_t)carried);
-        memcpy(joined + carried, data, (size_t)bridge);
+        if (bridge > 0)
+            memcpy(joined + carried, data, (size_t)bridge);
         if (all) {
             piece = (struct piece){joined, 0, carried + bridge, NULL, 0};
         } else {
@@ -464,7 +465,8 @@ static int carry(struct room *carried, const uint8_t *data, int64_t length, int6
     carried->used = kept;
     if (space(carried, left - kept + 1) == NULL)
         return -1;
-    memcpy(carried->memory + kept, data + length - (left - kept), (size_t)(left - kept));
+    if (left > kept)
+        memcpy(carried->memory + kept, data + length - (left - kept), (size_t)(left - kept));
     carried->used = left;
     return 0;
 }

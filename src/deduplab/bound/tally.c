@@ -77,14 +77,17 @@ static int reserve(struct tally *tally)
     return move_rows(tally, tally->slots + tally->slots / 2);
 }
 
-/* Halve the sample until the limit is kept. */
+/* Halve the sample until the limit is kept. -1 if it can't be: if too many halves are 0 or 1, which
+ * no data has unless it was made so. */
 static int keep_limit(struct tally *tally)
 {
     int64_t kept = tally->used, slots;
 
     if (tally->most_rows == 0 || kept <= tally->most_rows)
         return 0;
-    while (kept > tally->most_rows && tally->halvings < MOST_HALVINGS) {
+    while (kept > tally->most_rows) {
+        if (tally->halvings == MOST_HALVINGS)
+            return -1;
         tally->halvings++;
         kept = 0;
         for (const struct row *row = tally->rows; row < tally->rows + tally->slots; row++)

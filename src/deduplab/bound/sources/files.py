@@ -11,7 +11,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator, Sequence
-from ctypes import byref, c_int64
+from ctypes import byref, c_char_p, c_int64, c_void_p, cast
 from typing import Final
 
 from deduplab.bound.native import Native, address_of, native
@@ -237,6 +237,8 @@ class _Many:
         self._library = library
         self._folder_number = folder_number
         self._names = b"\0".join(names) + b"\0"
+        # A place, as what is left of them would be copied for each file that is not read here.
+        self._place = cast(c_char_p(self._names), c_void_p).value or 0
         self._left = len(names)
         self._linked_once = linked_once
         self._at = 0
@@ -249,7 +251,7 @@ class _Many:
         """
         names_bytes = c_int64()
         count: int = self._library.files_read(
-            self._folder_number, self._names[self._at :], self._left, address_of(buffer.view),
+            self._folder_number, self._place + self._at, self._left, address_of(buffer.view),
             len(buffer.view), buffer.filled, _LEAST_ROOM_BYTES, _FLAGS, self._linked_once,
             self._ends, byref(names_bytes),
         )  # fmt: skip
