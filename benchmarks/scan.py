@@ -51,7 +51,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deduplab.bound.gear import cutter_name
+from deduplab.bound.stream_scan import cutter_name
 from deduplab.units import GIB, KIB, MIB
 
 DEADLINE_S = 600

@@ -1,15 +1,21 @@
-"""What is fuzzed of the bound: chunkers, and files of sketches. A target fails by an exception."""
+"""What is fuzzed of the bound: chunkers, scans, and files of sketches.
+
+A target fails by an exception.
+"""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable
 from itertools import pairwise
+from unittest.mock import patch
 
 import msgspec
 import numpy as np
 from blake3 import blake3
 
+from deduplab.bound import native_scan, tally
+from deduplab.bound import table as tables
 from deduplab.bound.fingerprints import fingerprints
 from deduplab.bound.grains import ALL_GRAINS, GRAINS, WHOLE
 from deduplab.bound.scan import ScanSettings, scan
@@ -17,6 +23,7 @@ from deduplab.bound.sketch import compare, merge
 from deduplab.bound.sketch_file import from_bytes, to_bytes
 from deduplab.errors import StoreError
 from tests.unit.bound_memory import MemorySource
+from tests.unit.bound_scans import found, scan_by, told
 
 Target = Callable[[bytes], None]
 GRAIN_NAMES = ("fixed-4096", "fixed-131072", "cdc-4096", "cdc-8192", "cdc-16384", "cdc-65536")
@@ -24,11 +31,8 @@ PREFIX = struct.Struct("<8sIIQ")
 NOISE = np.random.default_rng(1).bytes(1 << 19)
 
 
-def chunkers(data: bytes) -> None:
-    """Cut objects that are made from some bytes, at once and in blocks: the same chunks."""
-    if len(data) < 8:
-        return
-    name = GRAIN_NAMES[data[0] % len(GRAIN_NAMES)]
+def objects_of(data: bytes) -> tuple[list[bytes], list[int]]:
+    """Make objects from at least 8 bytes, and where their blocks end."""
     repeats, at, stretch = 1 + data[1] % 64, data[2] << 8, data[3] << 10
     payload = data[8:] * repeats + NOISE[at : at + stretch] + data[8:]
     ends = [
@@ -37,10 +41,19 @@ def chunkers(data: bytes) -> None:
     cut = data[6] * len(payload) // 256
     objects = [payload[:cut], payload[cut:], payload[:cut]]
     total = sum(map(len, objects))
-    source = MemorySource(objects, [end for end in ends if end <= total])
+    return objects, [end for end in ends if end <= total]
+
+
+def chunkers(data: bytes) -> None:
+    """Cut objects that are made from some bytes, at once and in blocks: the same chunks."""
+    if len(data) < 8:
+        return
+    name = GRAIN_NAMES[data[0] % len(GRAIN_NAMES)]
+    objects, ends = objects_of(data)
+    source = MemorySource(objects, ends)
     # With others, because what is cut at several averages is cut another way.
     grains = (name,) if data[5] % 4 == 0 else (name, "cdc-4096", "cdc-65536")
-    found = scan(source, ScanSettings(grains, compress=False)).streams[""].grains[name]
+    table = scan(source, ScanSettings(grains, compress=False)).streams[""].grains[name].table
     expected: dict[tuple[int, int], list[int]] = {}
     for one in objects:
         cuts = GRAINS[name].cut(one)
@@ -52,7 +65,6 @@ def chunkers(data: bytes) -> None:
         marks = fingerprints(memoryview(one), [a for a, _ in pairs], [b for _, b in pairs])
         for mark, length in zip(marks.tolist(), lengths.tolist(), strict=True):
             expected.setdefault(tuple(mark), [length, 0])[1] += 1
-    table = found.table
     assert {
         (first, second): [length, count]
         for first, second, length, count in zip(
@@ -63,6 +75,31 @@ def chunkers(data: bytes) -> None:
             strict=True,
         )
     } == expected
+
+
+def scans(data: bytes) -> None:
+    """Scan objects that are made from some bytes by the part in C and without it: all the same."""
+    if len(data) < 8:
+        return
+    objects, ends = objects_of(data)
+    # Many small ones too, so that a sample is halved.
+    small = [bytes(data[i : i + 1 + data[i] % 9]) for i in range(len(data))]
+    sample = (None, 1.0, 1 / 4)[data[0] % 3]
+    asked = ScanSettings(
+        GRAIN_NAMES if data[4] % 2 else ALL_GRAINS, sample, compress=data[5] % 2 == 0
+    )
+    results = []
+    with (
+        patch.object(native_scan, "MOST_ROWS", 50),
+        patch.object(tally, "MOST_ROWS", 50),
+        patch.object(tables, "MOST_ROWS", 50),
+    ):
+        for kind in ("native", "plain"):
+            stream = scan_by(kind, asked)
+            told(stream, MemorySource([*small, *objects], ends).blocks())
+            stream.begin_part()
+            results.append(found(told(stream, MemorySource([*objects, *small], ends).blocks())))
+    assert results[0] == results[1]
 
 
 def _valid() -> bytes:
@@ -105,4 +142,4 @@ def sketches(data: bytes) -> None:
         from_bytes(to_bytes(sketch), "written again")
 
 
-TARGETS: dict[str, Target] = {"chunkers": chunkers, "sketches": sketches}
+TARGETS: dict[str, Target] = {"chunkers": chunkers, "scans": scans, "sketches": sketches}

@@ -1,10 +1,11 @@
-"""Fuzz the chunkers and the files of sketches for some time.
+"""Fuzz the chunkers, both ways of scanning, and the files of sketches for some time.
 
 With atheris installed, coverage leads the way; otherwise hypothesis makes the
 bytes, with a new seed for each of its runs. Both call the same targets. The
 first failure ends the run with its traceback and the bytes that show it.
 
-    python -m tests.fuzz.fuzz_bound chunkers|sketches [--seconds 600] [--with atheris|hypothesis]
+    python -m tests.fuzz.fuzz_bound chunkers|scans|sketches [--seconds 600]
+        [--with atheris|hypothesis]
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def with_atheris(name: str, seconds: float) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("target", choices=("chunkers", "sketches"))
+    parser.add_argument("target", choices=("chunkers", "scans", "sketches"))
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--with", dest="engine", choices=("atheris", "hypothesis"))
     arguments = parser.parse_args()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -81,8 +82,8 @@ def test_a_sample_shows_its_intervals(folder: Path) -> None:
 
 def test_what_was_left_out_is_on_top(folder: Path) -> None:
     account = account_of(folder)
-    account.result.left_out.append(LeftOut("<b>x</b>", "can't be read: Permission denied"))
-    page = scan_page.render(account)
+    left_out = [LeftOut("<b>x</b>", "can't be read: Permission denied")]
+    page = scan_page.render(replace(account, result=account.result._replace(left_out=left_out)))
     check(page)
     assert page.index("1 thing could not be read") < page.index("<svg")
     assert "&lt;b&gt;x&lt;/b&gt;" in page

@@ -7,6 +7,7 @@ import pytest
 
 from deduplab.adapter import Adapter
 from deduplab.server import Endpoint
+from tests.unit.bound_scans import switched_off
 from tests.unit.reference_stores import Make
 
 
@@ -25,3 +26,10 @@ def make(tmp_path: Path) -> Iterator[Make]:
     yield build
     for adapter in made:
         adapter.close()
+
+
+@pytest.fixture
+def without_library() -> Iterator[None]:
+    """Switches the part in C off."""
+    with switched_off():
+        yield

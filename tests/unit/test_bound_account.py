@@ -6,10 +6,10 @@ import pytest
 
 from deduplab.bound.account import Account, copies_of, document, found_within, packed_bytes
 from deduplab.bound.columns import all_columns, column_bounds, finest
-from deduplab.bound.gear import cutter_name
 from deduplab.bound.results import Bin, Distances
 from deduplab.bound.scan import ScanSettings, scan
 from deduplab.bound.sources.catalogue import open_source
+from deduplab.bound.stream_scan import cutter_name
 
 
 def test_the_distance_curve_rises_to_all_copies() -> None:

@@ -6,17 +6,19 @@ import pytest
 
 from deduplab.bound.chunks import Chunks
 from deduplab.bound.grains import WHOLE
+from deduplab.bound.limits import MOST_ROWS
 from deduplab.bound.results import GrainResult
 from deduplab.bound.scan import ScanSettings, scan
 from deduplab.bound.sketch import merge
 from deduplab.bound.stream import Block, Source
-from deduplab.bound.tally import MOST_ROWS, Tally
+from deduplab.bound.tally import Tally
 from tests.unit.bound_memory import MemorySource
+from tests.unit.bound_scans import KINDS, compiled, found, scan_by, told
 
 NONE = memoryview(b"")
 
 
-def told(
+def told_at_random(
     rng: np.random.Generator, unique: int, sizes: npt.NDArray[np.int64], halvings: int
 ) -> tuple[Tally, int]:
     """Return a tally that was told of chunks with random fingerprints, some of them often."""
@@ -42,7 +44,7 @@ def test_intervals_hold_their_confidence(unique: int, halvings: int, spread: flo
     held, errors, said = 0, [], []
     for _ in range(200):
         sizes = (4096 * rng.lognormal(0, spread, unique)).astype(np.int64) + 1
-        tally, true_bytes = told(rng, unique, sizes, halvings)
+        tally, true_bytes = told_at_random(rng, unique, sizes, halvings)
         grain = summarized(tally)
         assert grain.error is not None
         least, greatest = grain.error.unique_bytes_interval
@@ -65,7 +67,7 @@ def summarized(tally: Tally) -> GrainResult:
 def test_the_error_is_the_formula() -> None:
     rng = np.random.default_rng(1)
     sizes = rng.integers(1000, 9000, 5000)
-    grain = summarized(told(rng, 5000, sizes, 3)[0])
+    grain = summarized(told_at_random(rng, 5000, sizes, 3)[0])
     assert grain.error is not None
     assert grain.sizes is not None
     p, unique, cv = 1 / 8, 8 * grain.error.sampled_chunks, grain.sizes.cv
@@ -79,7 +81,7 @@ def test_a_sample_of_a_64th_is_close_at_a_hundred_thousand_chunks() -> None:
     errors = []
     for _ in range(15):
         sizes = rng.integers(2048, 20_000, 100_000)
-        tally, true_bytes = told(rng, 100_000, sizes, 6)
+        tally, true_bytes = told_at_random(rng, 100_000, sizes, 6)
         errors.append(abs(summarized(tally).unique_bytes / true_bytes - 1))
     assert np.median(errors) < 0.03
 
@@ -90,8 +92,8 @@ def test_the_state_is_bounded_and_the_estimate_sound() -> None:
     for _ in range(20):
         marks = rng.integers(0, 2**64, size=(50_000, 2), dtype=np.uint64)
         tally.add(Chunks.tiling(NONE, np.full(50_000, 100), marks))
-        assert len(tally.table) <= MOST_ROWS
-        assert tally._waiting.nbytes + 40 * len(tally.table) < 2 << 20
+        assert len(tally.rows) <= MOST_ROWS
+        assert tally._waiting.nbytes + 40 * len(tally.rows) < 2 << 20
     tally.settle()
     grain = summarized(tally)
     assert tally.halvings is not None
@@ -169,3 +171,64 @@ def test_merged_samples_are_that_of_all() -> None:
         other.sizes,
         other.compression,
     )
+
+
+def passing_the_limit(kind: str, objects: list[bytes], ends: list[int]) -> dict[str, object]:
+    """Return what a scan finds of objects that begin again in the middle, in a part of its own."""
+    scan = scan_by(kind, ScanSettings((WHOLE, "cdc-4096"), sample=1.0, compress=False))
+    half = len(objects) // 2
+    told(scan, MemorySource(objects[:half], ends).blocks())
+    scan.begin_part()
+    return dict(found(told(scan, MemorySource(objects[half:], ends).blocks())))
+
+
+def many_objects() -> list[bytes]:
+    """Return some 240,000, a third of them copies, and between them some that are cut."""
+    rng = np.random.default_rng(12)
+    objects = [number.tobytes() for number in rng.integers(0, 160_000, 240_000)]
+    for place in range(0, 240_000, 6_000):
+        objects[place] = rng.bytes(30_000)
+    return objects
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_sample_that_is_halved_again_does_not_depend_on_blocks(kind: str) -> None:
+    objects = many_objects()
+    length = sum(map(len, objects))
+    # One block has it all in one case; in others objects go on in the next one.
+    results = [
+        passing_the_limit(kind, objects, list(range(step, length, step)))
+        for step in (length, 700_001, 9_001)
+    ]
+    assert results[1:] == results[:1] * 2
+    halvings = [results[0][name]["halvings"] for name in (WHOLE, "cdc-4096")]  # type: ignore[index]
+    assert halvings == [3, 3]
+    assert sum(results[0][WHOLE]["distances"]) > 0  # type: ignore[index]
+
+
+@compiled
+def test_a_sample_that_is_halved_again_is_the_same_in_c() -> None:
+    objects = many_objects()
+    ends = list(range(0, sum(map(len, objects)), 300_007))
+    one, other = (passing_the_limit(kind, objects, ends) for kind in ("native", "plain"))
+    assert one == other
+
+
+@compiled
+@pytest.mark.parametrize("most_rows", [1, 7, 100])
+@pytest.mark.parametrize("sample", [1.0, 1 / 4])
+def test_a_small_limit_is_passed_at_the_same_chunks(
+    most_rows: int, sample: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("native_scan", "tally", "table"):
+        monkeypatch.setattr(f"deduplab.bound.{module}.MOST_ROWS", most_rows)
+    rng = np.random.default_rng(most_rows)
+    noise = [rng.bytes(int(length)) for length in rng.integers(1, 40_000, 60)]
+    objects = [noise[int(place)] for place in rng.integers(0, 60, 200)]
+    asked = ScanSettings(sample=sample, compress=False)
+    results = []
+    for kind in ("native", "plain"):
+        for step in (5_003, 90_001):
+            ends = list(range(step, sum(map(len, objects)), step))
+            results.append(found(told(scan_by(kind, asked), MemorySource(objects, ends).blocks())))
+    assert results[1:] == results[:1] * 3

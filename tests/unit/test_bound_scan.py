@@ -19,7 +19,7 @@ from deduplab.bound.scan import (
 )
 from deduplab.bound.sketch import Sketch
 from deduplab.bound.stream import Block, Source
-from deduplab.bound.stream_scan import StreamScan
+from deduplab.bound.stream_scan import stream_scan
 from deduplab.errors import PlanError
 from tests.unit.bound_memory import MemorySource, expected
 
@@ -131,7 +131,7 @@ def test_nothing_at_all() -> None:
 @pytest.mark.parametrize("offsets", [[0, 2, 5], [0, 3, 2], [-1, 2]])
 def test_a_block_that_contradicts_itself_is_refused(offsets: list[int]) -> None:
     with pytest.raises(ValueError, match="within its data"):
-        StreamScan(EXACT).add(Block(memoryview(b"four"), np.array(offsets)))
+        stream_scan(EXACT).add(Block(memoryview(b"four"), np.array(offsets)))
 
 
 def test_streams_are_scanned_apart() -> None:

@@ -1,5 +1,4 @@
 import json
-import multiprocessing
 import os
 import subprocess
 import sys
@@ -7,15 +6,15 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pytest
 
-from deduplab.bound import processes
-from deduplab.bound.results import ScanResult
+from deduplab.bound import forked
+from deduplab.bound.limits import SHARDS_PER_PROCESS
+from deduplab.bound.results import Distances, ScanResult
 from deduplab.bound.scan import ScanSettings, scan, scan_sources
 from deduplab.bound.sketch import merge
 from deduplab.bound.sources.files import FileSource
@@ -25,17 +24,19 @@ from tests.unit.bound_memory import MemorySource
 
 RNG = np.random.default_rng(31)
 POOL = RNG.bytes(400_000)
+NO_DISTANCES = Distances(0, None, [])
 OBJECTS = [POOL[start : start + length] for start, length in RNG.integers(0, 150_000, (40, 2))] * 2
 
 
 def counts(result: ScanResult) -> object:
     """Return all but what depends on shards: distances, and the number of shards."""
-    plain = msgspec.to_builtins(result)
-    del plain["shards"], plain["grains"]
-    for stream in plain["streams"].values():
-        for grain in stream["grains"]:
-            del grain["distances"]
-    return plain
+    kept = result._asdict()
+    del kept["shards"], kept["grains"], kept["streams"]
+    streams = {
+        name: [grain._replace(distances=NO_DISTANCES) for grain in stream.grains]
+        for name, stream in result.streams.items()
+    }
+    return kept, streams
 
 
 @dataclass
@@ -43,12 +44,13 @@ class Ending(MemorySource):
     """Ends its process, unless it is the one that runs the tests: that waits for the other."""
 
     marker: Path = Path()
+    tests_process: int = field(default_factory=os.getpid)
 
     def shards(self, count: int) -> list[Source]:
         return [self, self]
 
     def blocks(self) -> Iterator[Block]:
-        if multiprocessing.parent_process() is not None:
+        if os.getpid() != self.tests_process:
             self.marker.touch()
             os._exit(1)
         deadline = time.monotonic() + 60
@@ -83,7 +85,7 @@ def test_files_give_the_same_answer_by_forked_processes_too(
 ) -> None:
     for number, content in enumerate(OBJECTS):
         (tmp_path / str(number)).write_bytes(content)
-    monkeypatch.setattr(processes, "_can_fork", lambda _: forks)
+    monkeypatch.setattr(forked, "can_fork", lambda _: forks)
     told: list[int] = []
     one = scan_sources([FileSource(str(tmp_path))], ScanSettings()).result()
     two = scan_sources(
@@ -99,7 +101,7 @@ def test_distances_are_those_within_each_shard(sample: float | None, tmp_path: P
     for number, content in enumerate([*OBJECTS, POOL, POOL] * 2):
         (tmp_path / str(number)).write_bytes(content)
     source = FileSource(str(tmp_path))
-    shards = source.shards(2 * processes.SHARDS_PER_PROCESS)
+    shards = source.shards(2 * SHARDS_PER_PROCESS)
     apart = merge([scan(shard, asked) for shard in shards])
     apart.sources = [source.name]
     together = scan_sources([source], asked, processes=2)
@@ -109,22 +111,20 @@ def test_distances_are_those_within_each_shard(sample: float | None, tmp_path: P
 
 def test_forked_are_only_processes_that_can_go_on(tmp_path: Path) -> None:
     files = FileSource(str(tmp_path))
-    assert not processes._can_fork([files, MemorySource([b"x"])])
+    assert not forked.can_fork([files, MemorySource([b"x"])])
     stop = threading.Event()
     other = threading.Thread(target=stop.wait)
     other.start()
-    assert not processes._can_fork([files])
+    assert not forked.can_fork([files])
     stop.set()
     other.join()
-    assert processes._can_fork([files]) == (
-        sys.platform == "linux" and threading.active_count() == 1
-    )
+    assert forked.can_fork([files]) == (sys.platform == "linux" and threading.active_count() == 1)
 
 
 def test_a_forked_process_that_ends_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(processes, "_can_fork", lambda _: sys.platform == "linux")
+    monkeypatch.setattr(forked, "can_fork", lambda _: sys.platform == "linux")
     with pytest.raises(OperationFailed, match="ended early"):
         scan_sources([Ending([b"x"], marker=tmp_path / "ends")], ScanSettings(), processes=2)
 
@@ -145,7 +145,7 @@ class FailingThere(Ending):
     """Fails in another process while this one reads blocks without an end."""
 
     def blocks(self) -> Iterator[Block]:
-        if multiprocessing.parent_process() is not None:
+        if os.getpid() != self.tests_process:
             raise DatasetError("the table is gone there")
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:

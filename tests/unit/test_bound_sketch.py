@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deduplab.bound.grains import ALL_GRAINS, WHOLE
-from deduplab.bound.results import ScanResult
+from deduplab.bound.results import Distances, ScanResult
 from deduplab.bound.scan import ScanSettings, scan, scan_sources
 from deduplab.bound.sketch import Sketch, compare, merge
 from deduplab.bound.sketch_file import from_bytes, to_bytes
@@ -21,6 +21,7 @@ from tests.unit.bound_memory import MemorySource, expected
 
 RNG = np.random.default_rng(21)
 POOL = RNG.bytes(400_000)
+NO_DISTANCES = Distances(0, None, [])
 OBJECTS = [POOL[start : start + length] for start, length in RNG.integers(0, 200_000, (30, 2))] * 2
 OBJECTS += [number.tobytes() for number in RNG.integers(0, 100, 400)]
 EVERYTHING = ScanSettings()
@@ -28,11 +29,11 @@ ROUGHLY = ScanSettings(sample=1 / 4)
 
 
 def without_distances(result: ScanResult) -> object:
-    plain = msgspec.to_builtins(result)
-    for stream in plain["streams"].values():
-        for grain in stream["grains"]:
-            del grain["distances"]
-    return plain["streams"], plain["objects"], plain["logical_bytes"]
+    streams = {
+        name: [grain._replace(distances=NO_DISTANCES) for grain in stream.grains]
+        for name, stream in result.streams.items()
+    }
+    return streams, result.objects, result.logical_bytes
 
 
 @pytest.mark.parametrize("asked", [EVERYTHING, ROUGHLY])

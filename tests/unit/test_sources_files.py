@@ -11,10 +11,12 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from ctypes import string_at
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
@@ -22,7 +24,9 @@ from deduplab.bound.sources import open_source
 from deduplab.bound.sources.base import BLOCK_BYTES
 from deduplab.bound.sources.files import FileSource
 from deduplab.bound.sources.raw import DeviceSource, StandardInput
+from deduplab.bound.stream import Source
 from deduplab.errors import DatasetError, PlanError
+from tests.unit.bound_scans import compiled, found_native, switched_off
 from tests.unit.sources_reading import objects_of, reasons, rows_of
 
 _NOBODY = 65534
@@ -186,6 +190,8 @@ def test_a_large_file_that_is_overwritten_is_said(tmp_path: Path) -> None:
     assert "changed while it was read" in reasons(source)
 
 
+# Between two calls of Python nothing can happen to a file that the part in C reads.
+@pytest.mark.usefixtures("without_library")
 @pytest.mark.parametrize("length", [1, 0, 9000])
 def test_a_small_file_that_changes_is_read_again_from_its_beginning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int
@@ -206,6 +212,7 @@ def test_a_small_file_that_changes_is_read_again_from_its_beginning(
     assert source.left_out == []
 
 
+@pytest.mark.usefixtures("without_library")
 @pytest.mark.parametrize("length", [1, 9000])
 def test_a_small_file_that_keeps_changing_counts_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int
@@ -263,6 +270,149 @@ def test_files_without_a_length_of_their_own_are_not_taken_for_empty() -> None:
     source = FileSource("/proc/self/status")
     assert rows_of(source) == []
     assert "changed while it was read" in reasons(source)
+
+
+def _handed_out(source: Source) -> tuple[list[tuple[bytes, list[int], bool]], str]:
+    """Return the blocks, and what was left out with its reasons."""
+    blocks = [
+        (bytes(block.data), list(block.offsets), block.continues) for block in source.blocks()
+    ]
+    return blocks, reasons(source)
+
+
+def _same_without_the_library(make: Callable[[], Source]) -> list[bytes]:
+    """Read with the library and without it: the same; return the objects."""
+    with_it = _handed_out(make())
+    with switched_off():
+        assert _handed_out(make()) == with_it
+    return rows_of(make())
+
+
+@compiled
+def test_small_files_are_read_by_the_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contents = [_bytes(length, length) for length in (0, 1, 5000, 200_000, 0, 300_000)]
+    for number, content in enumerate(contents):
+        (tmp_path / f"{number}").write_bytes(content)
+
+    def refused(*_: object) -> int:
+        raise OSError(5, "not by Python")
+
+    monkeypatch.setattr("os.readv", refused)
+    source = FileSource(str(tmp_path))
+    assert rows_of(source) == contents
+    assert source.left_out == []
+    with switched_off():
+        assert rows_of(source) == []
+    assert reasons(source).count("not by Python") == len(contents)
+
+
+@compiled
+@pytest.mark.parametrize("count", [1, 3])
+def test_files_of_all_lengths_are_the_same_without_the_library(tree: Path, count: int) -> None:
+    # Two that just fit into the room that is left, and two that fill it.
+    for folder, less in (("d", 1), ("e", 0), ("f", -1)):
+        (tree / folder).mkdir()
+        (tree / folder / "0").write_bytes(_bytes(BLOCK_BYTES))
+        (tree / folder / "1").write_bytes(_bytes(600_000))
+        (tree / folder / "2").write_bytes(_bytes(BLOCK_BYTES - 600_000 - less))
+        (tree / folder / "3").write_bytes(b"behind")
+    assert sorted(_same_without_the_library(lambda: FileSource(str(tree)))) == _contents(tree)
+    for number in range(count):
+        _same_without_the_library(lambda number=number: FileSource(str(tree)).shards(count)[number])  # type: ignore[misc]
+
+
+@compiled
+def test_names_of_all_kinds_are_the_same_without_the_library(tmp_path: Path) -> None:
+    names = [
+        b"\xff\xfe",
+        b"caf\xc3\xa9",
+        b"new\nline",
+        b" ",
+        b"-",
+        b"a" * 255,
+        b"%s",
+        b"\x01",
+        b"'",
+    ]
+    for number, name in enumerate(names):
+        path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
+        path.write_bytes(b"content %d" % number)
+    found = _same_without_the_library(lambda: FileSource(str(tmp_path)))
+    assert found == [b"content %d" % names.index(name) for name in sorted(names)]
+
+
+@compiled
+def test_what_needs_care_is_the_same_without_the_library(tmp_path: Path) -> None:
+    """Links, special files and a closed one, each between files that are read."""
+    with TemporaryDirectory() as name:
+        root = Path(name)
+        root.chmod(0o755)
+        for number in range(0, 100, 2):
+            (root / f"{number:02d}").write_bytes(_bytes(number * 100, number))
+        os.link(root / "00", root / "01")
+        os.link(root / "20", root / "03")
+        os.link(root / "20", root / "99")
+        (root / "05").symlink_to("20")
+        os.mkfifo(root / "07")
+        (root / "09").write_bytes(b"secret")
+        (root / "09").chmod(0)
+        (root / "11").write_bytes(_bytes(2 * BLOCK_BYTES + 5))
+        (root / "13").mkdir()
+        (root / "13/15").write_bytes(b"")
+        with _unprivileged():
+            found = _same_without_the_library(lambda: FileSource(name))
+            source = FileSource(name)
+            list(source.blocks())
+        said = reasons(source)
+    expected = [_bytes(number * 100, number) for number in range(0, 100, 2)]
+    assert sorted(found) == sorted([*expected, _bytes(2 * BLOCK_BYTES + 5), b""])
+    assert said.count("hard link") == 3
+    assert said.count("symbolic link") == 1
+    assert said.count("not a regular file") == 1
+    assert said.count("09: can't be read: Permission denied") == 1
+
+
+@compiled
+def test_what_changed_since_the_listing_is_the_same_without_the_library(tmp_path: Path) -> None:
+    for name in "abcdefgh":
+        (tmp_path / name).write_bytes(name.encode())
+    (part,) = FileSource(str(tmp_path)).shards(1)
+    for name in "bcde":
+        (tmp_path / name).unlink()
+    (tmp_path / "c").mkdir()
+    (tmp_path / "d").symlink_to("a")
+    os.mkfifo(tmp_path / "e")
+    (tmp_path / "f").write_bytes(b"longer than it was")
+    (tmp_path / "g").write_bytes(b"")
+    assert _same_without_the_library(lambda: part) == [b"a", b"longer than it was", b"", b"h"]
+    assert [Path(left.name).name for left in part.left_out] == list("bcde")
+
+
+@compiled
+def test_names_are_not_copied_for_each_file_that_needs_care(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a folder of many hard links, the library is called for each: it is told where to go on."""
+    for number in range(20):
+        (tmp_path / f"{number:02d}").write_bytes(bytes([number]))
+        os.link(tmp_path / f"{number:02d}", tmp_path / f"{number:02d} too")
+    library, heard = found_native(), list[tuple[int, bytes]]()
+    read = library.files_read
+
+    def listening(folder: int, names: int, *others: Any) -> Any:
+        heard.append((names, string_at(names)))
+        return read(folder, names, *others)
+
+    monkeypatch.setattr(library, "files_read", listening)
+    assert rows_of(FileSource(str(tmp_path))) == [bytes([number]) for number in range(20)]
+    names = sorted(path.name.encode() for path in tmp_path.iterdir())
+    assert [name for _, name in heard] == names
+    behind = heard[0][0]
+    for place, name in heard:
+        assert place == behind
+        behind = place + len(name) + 1
 
 
 def test_an_image_is_one_object_and_so_is_a_device(tmp_path: Path) -> None:

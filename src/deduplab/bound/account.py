@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Final
-
-import msgspec
-import numpy as np
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
 from deduplab.bound.columns import CODEC, all_columns, column_bounds
-from deduplab.bound.gear import cutter_name
 from deduplab.bound.grains import kind
-from deduplab.bound.planted import PlantedCopies
-from deduplab.bound.results import Distances, GrainResult, ScanResult
+from deduplab.bound.results import Distances, GrainResult, ScanResult, plain
 from deduplab.bound.settings import ScanSettings
 from deduplab.bound.sketch import GrainSketch, Sketch
 from deduplab.bound.sources.tree import FURTHER_LINK, SPECIAL_FILE, SYMBOLIC_LINK
 from deduplab.bound.stream import LeftOut
+from deduplab.bound.stream_scan import cutter_name
+
+if TYPE_CHECKING:
+    from deduplab.bound.planted import PlantedCopies
 
 FORMAT: Final = "deduplab scan 1"
 _BY_DESIGN: Final = (FURTHER_LINK, SPECIAL_FILE, SYMBOLIC_LINK)
@@ -110,9 +110,9 @@ def copies_of(sketch: GrainSketch) -> list[tuple[int, int]]:
     Exact numbers, each once and ascending; the numbers of chunks are estimates where the
     scan was sampled.
     """
-    occurrences, chunks = np.unique(sketch.table.counts, return_counts=True)
     weight = 1 << (sketch.halvings or 0)
-    return [(int(n), int(c) * weight) for n, c in zip(occurrences, chunks, strict=True)]
+    occurrences = Counter(sketch.rows.occurrences())
+    return [(number, chunks * weight) for number, chunks in sorted(occurrences.items())]
 
 
 def document(account: Account) -> dict[str, Any]:
@@ -142,12 +142,12 @@ def document(account: Account) -> dict[str, Any]:
         "grains": streams[""]["grains"] if "" in streams else [],
         "page_bytes": account.page_bytes,
         "columns": {name: stream for name, stream in streams.items() if name},
-        "all_columns": msgspec.to_builtins(all_columns(columns)) if columns else None,
+        "all_columns": asdict(all_columns(columns)) if columns else None,
         "orders": {
-            order: [msgspec.to_builtins(column) for column in column_bounds(one)]
+            order: [asdict(column) for column in column_bounds(one)]
             for order, one in account.orders.items()
         },
-        "on_disk": msgspec.to_builtins(account.on_disk),
+        "on_disk": None if account.on_disk is None else asdict(account.on_disk),
         "left_out": [
             {"name": one.name, "reason": one.reason, "by_design": by_design(one)}
             for one in result.left_out
@@ -164,7 +164,7 @@ def _cutter(account: Account) -> dict[str, str]:
 
 
 def _grain(sketch: Sketch, stream: str, grain: GrainResult) -> dict[str, Any]:
-    found: dict[str, Any] = msgspec.to_builtins(grain)
+    found: dict[str, Any] = plain(grain)
     found["copies"] = copies_of(sketch.streams[stream].grains[grain.grain])
     found["distances"]["found_within"] = found_within(grain.distances)
     return found

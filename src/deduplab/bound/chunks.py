@@ -4,13 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from xxhash import xxh3_128_digest
 
 from deduplab.bound.fingerprints import Fingerprints
-from deduplab.bound.gear import DIGEST_BYTES, CutObjects, Piece
 from deduplab.bound.grains import Grain
+
+DIGEST_BYTES: Final = 16
+
+
+class CutObjects(NamedTuple):
+    """The chunks of some objects, in order.
+
+    Attributes
+    ----------
+    lengths
+        int64, shape (chunks,), in bytes.
+    digests
+        XXH3-128 of each chunk, 16 bytes a chunk.
+    counts
+        int64, shape (objects,): how many chunks each object has.
+    """
+
+    lengths: npt.NDArray[np.int64]
+    digests: bytes
+    counts: npt.NDArray[np.int64]
 
 
 @dataclass(slots=True)
@@ -44,6 +66,10 @@ class Chunks:
     ) -> Chunks:
         """Return chunks that lie in ``view`` from its beginning, without gaps."""
         return cls(view, lengths, marks, (0,), (len(lengths),))
+
+    def read(self, start: int, length_bytes: int) -> memoryview:
+        """Return some bytes of what they lie in."""
+        return self.view[start : start + length_bytes]
 
     def starts(self) -> npt.NDArray[np.int64]:
         """Return where in ``view`` each chunk begins: int64, shape (chunks,)."""
@@ -85,17 +111,26 @@ class Objects:
         self.marks = marks
         self.digests = marks.astype("<u8", copy=False).tobytes()
         self.longest_bytes = int(lengths.max())
-        self._pieces: dict[tuple[int, int], Piece] = {}
 
     def cut(self, grain: Grain, first: int, stop: int) -> CutObjects:
-        """Cut some of them that follow each other; for each grain they are the same piece."""
-        starts = self.starts[first:stop]
-        begin, end = int(starts[0]), int(starts[-1] + self.lengths[stop - 1])
-        piece = self._pieces.get((first, stop))
-        if piece is None:
-            piece = self._pieces[first, stop] = Piece(self.view[begin:end])
-        digests = self.digests[first * DIGEST_BYTES : stop * DIGEST_BYTES]
-        return piece.cut(grain, starts - begin, self.lengths[first:stop], digests)
+        """Cut some of them that follow each other, and hash the chunks."""
+        lengths: list[int] = []
+        digests: list[bytes] = []
+        counts: list[int] = []
+        starts, sizes = self.starts[first:stop].tolist(), self.lengths[first:stop].tolist()
+        for number, (begin, size) in enumerate(zip(starts, sizes, strict=True), first):
+            data = self.view[begin : begin + size]
+            ends = [size] if size <= grain.never_cut_bytes else grain.cut(data)
+            counts.append(len(ends))
+            if len(ends) == 1:
+                lengths.append(size)
+                digests.append(self.digests[number * DIGEST_BYTES : (number + 1) * DIGEST_BYTES])
+            else:
+                lengths += [b - a for a, b in pairwise([0, *ends])]
+                digests += [xxh3_128_digest(data[a:b]) for a, b in pairwise([0, *ends])]
+        return CutObjects(
+            np.array(lengths, dtype=np.int64), b"".join(digests), np.array(counts, dtype=np.int64)
+        )
 
     def uncut(self) -> Chunks:
         """Return each object as one chunk."""

@@ -17,16 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from deduplab.bound.fingerprints import Fingerprints
+from deduplab.bound.limits import COMPRESSED_BYTES, HEAD_BYTES
 from deduplab.bound.results import Compression
 from deduplab.bound.table import threshold
-from deduplab.units import KIB, MIB
 
 CODECS: Final = ("zstd-1", "zstd-3", "lz4")
-BUDGET_BYTES: Final = 4 * MIB
-"""Greatest sum of the lengths that are compressed for one grain."""
 MOST_CHUNKS: Final = 1024
-HEAD_BYTES: Final = 256 * KIB
-"""The head of an object that stands for all of it; chunks are never longer."""
 
 _Sizes = tuple[int, ...]
 _COMPRESSORS: list[Callable[[memoryview], int]] = []
@@ -66,12 +62,15 @@ class CompressionSample:
 
     def add(
         self,
-        view: memoryview,
+        read: Callable[[int, int], memoryview],
         starts: npt.NDArray[np.int64],
         lengths: npt.NDArray[np.int64],
         marks: Fingerprints,
     ) -> None:
-        """Count chunks that lie in ``view``, and compress those that are new in the sample."""
+        """Count chunks, and compress those that are new in the sample.
+
+        ``read`` returns the bytes from a start on, so many.
+        """
         first = marks[:, 0]
         if self.halvings:
             rows = np.flatnonzero(first < np.uint64(threshold(self.halvings)))
@@ -94,8 +93,7 @@ class CompressionSample:
         limit = threshold(self.halvings)
         for mark, one in new.items():
             if mark < limit:
-                start = places[mark]
-                one.compressed_bytes = _compressed(view[start : start + one.head_bytes])
+                one.compressed_bytes = _compressed(read(places[mark], one.head_bytes))
                 self.chunks[mark] = one
                 self._sampled_bytes += one.head_bytes
 
@@ -142,12 +140,12 @@ class CompressionSample:
         """Halve the threshold until what is kept and what is new is within the limits."""
         sampled_bytes = self._sampled_bytes + sum(one.head_bytes for one in new.values())
         count = len(self.chunks) + len(new)
-        if count <= MOST_CHUNKS and sampled_bytes <= BUDGET_BYTES:
+        if count <= MOST_CHUNKS and sampled_bytes <= COMPRESSED_BYTES:
             return
         marks = np.array([*self.chunks, *new], dtype=np.uint64)
         heads = [one.head_bytes for each in (self.chunks, new) for one in each.values()]
         sizes = np.array(heads, dtype=np.int64)
-        while len(marks) > MOST_CHUNKS or int(sizes.sum()) > BUDGET_BYTES:
+        while len(marks) > MOST_CHUNKS or int(sizes.sum()) > COMPRESSED_BYTES:
             self.halvings += 1
             kept = marks < np.uint64(threshold(self.halvings))
             marks, sizes = marks[kept], sizes[kept]

@@ -8,15 +8,36 @@ to it, and on no more than :attr:`Cutter.most_bytes` of them.
 
 from __future__ import annotations
 
+from itertools import pairwise
+from typing import NamedTuple
+
 import numpy as np
-from xxhash import xxh3_128, xxh3_128_digest
+from xxhash import xxh3_128_digest
 
 from deduplab.bound.chunkers import first_cut_point
-from deduplab.bound.chunks import Chunks, Objects, marks_of
-from deduplab.bound.compression import HEAD_BYTES
-from deduplab.bound.gear import DIGEST_BYTES, CutObjects, Piece
+from deduplab.bound.chunks import DIGEST_BYTES, Chunks, CutObjects, Objects, marks_of
 from deduplab.bound.grains import Grain
-from deduplab.bound.known import LEAST_KNOWN_LENGTH_BYTES, Cuts, KnownCuts
+from deduplab.bound.known import LEAST_KNOWN_LENGTH_BYTES, KnownCuts
+
+
+class Cuts(NamedTuple):
+    """Where an object, or the next part of one, was cut.
+
+    ``lengths`` are int64, ``digests`` 16 bytes a chunk, both as they lie in memory.
+    Of a part, the first ``bridging`` chunks begin before it and end ``bridged_bytes``
+    behind its begin, and its last ``left_bytes`` wait for what follows.
+    """
+
+    lengths: bytes
+    digests: bytes
+    bridging: int = 0
+    bridged_bytes: int = 0
+    left_bytes: int = 0
+
+    @property
+    def taken_bytes(self) -> int:
+        """What its lengths and digests take."""
+        return len(self.lengths) + len(self.digests)
 
 
 class Cutter:
@@ -28,7 +49,7 @@ class Cutter:
         What it cuts at.
     """
 
-    def __init__(self, grain: Grain, known: KnownCuts) -> None:
+    def __init__(self, grain: Grain, known: KnownCuts[Cuts]) -> None:
         self.grain = grain
         self._label = grain.name.encode()
         self._known = known
@@ -64,17 +85,18 @@ class Cutter:
         cuts = self._known.get(key)
         if cuts is None:
             found = objects.cut(self.grain, number, number + 1)
-            self._known.put(key, Cuts(found.lengths.tobytes(), found.digests))
+            cuts = Cuts(found.lengths.tobytes(), found.digests)
+            self._known.put(key, cuts, cuts.taken_bytes)
             return found
         lengths = np.frombuffer(cuts.lengths, dtype=np.int64)
         return CutObjects(lengths, cuts.digests, np.array([len(lengths)], dtype=np.int64))
 
-    def feed(self, piece: Piece, *, final: bool, key: bytes) -> list[Chunks]:
+    def feed(self, data: memoryview, *, final: bool, key: bytes) -> list[Chunks]:
         """Cut the next part of an object that comes in parts, as far as its cuts are certain.
 
         Parameters
         ----------
-        piece
+        data
             The part; empty where an object ends behind its last part.
         final
             Whether the object ends with it.
@@ -83,39 +105,41 @@ class Cutter:
             ended included: two parts with one key are cut alike.
         """
         carried, self._carried = self._carried, b""
-        if carried and len(piece.data) <= self.grain.most_bytes:
-            piece, carried = Piece(memoryview(carried + piece.data)), b""
-        if not piece.data:
+        if carried and len(data) <= self.grain.most_bytes:
+            data, carried = memoryview(carried + data), b""
+        if not data:
             return []
         key += self._label + b"end" if final else self._label
         cuts = self._known.get(key)
         if cuts is None:
-            cuts = self._cut_part(carried, piece, final=final)
-            self._known.put(key, cuts)
+            cuts = self._cut_part(carried, data, final=final)
+            self._known.put(key, cuts, cuts.taken_bytes)
         if cuts.left_bytes:
-            self._carried = bytes(piece.data[-cuts.left_bytes :])
-        return _part_chunks(cuts, carried, piece.data)
+            self._carried = bytes(data[-cuts.left_bytes :])
+        return _part_chunks(cuts, carried, data)
 
-    def _cut_part(self, carried: bytes, piece: Piece, *, final: bool) -> Cuts:
+    def _cut_part(self, carried: bytes, data: memoryview, *, final: bool) -> Cuts:
         """Cut what was carried with what follows, if anything was, and then on from there."""
         bridging: list[int] = []
         bridging_digests = b""
         at = 0
-        bridge = memoryview(carried + piece.data[: self.grain.most_bytes] if carried else b"")
+        bridge = memoryview(carried + data[: self.grain.most_bytes] if carried else b"")
         while at < len(carried):
             length = self._first_length(bridge[at:])
             bridging.append(length)
             bridging_digests += xxh3_128_digest(bridge[at : at + length])
             at += length
         bridged_bytes = at - len(carried)
-        begin = np.array([bridged_bytes], dtype=np.int64)
-        found = piece.cut(self.grain, begin, len(piece.data) - begin)
-        lengths, digests, left_bytes = found.lengths, found.digests, 0
-        if not final and lengths[-1] < self.grain.most_bytes:
-            left_bytes = int(lengths[-1])
-            lengths, digests = lengths[:-1], digests[:-DIGEST_BYTES]
+        rest = data[bridged_bytes:]
+        ends = self.grain.cut(rest)
+        left_bytes = 0
+        if not final and len(rest) - (ends[-2] if len(ends) > 1 else 0) < self.grain.most_bytes:
+            left_bytes = len(rest) - (ends[-2] if len(ends) > 1 else 0)
+            ends.pop()
+        lengths = [b - a for a, b in pairwise([0, *ends])]
+        digests = b"".join([xxh3_128_digest(rest[a:b]) for a, b in pairwise([0, *ends])])
         return Cuts(
-            lengths=np.array(bridging, dtype=np.int64).tobytes() + lengths.tobytes(),
+            lengths=np.array(bridging + lengths, dtype=np.int64).tobytes(),
             digests=bridging_digests + digests,
             bridging=len(bridging),
             bridged_bytes=bridged_bytes,
@@ -127,30 +151,6 @@ class Cutter:
         if self.grain.content_defined:
             return first_cut_point(data, self.grain.size_bytes)
         return min(self.grain.size_bytes, len(data))
-
-
-class WholeObject:
-    """One object that comes in parts: its fingerprint, its length and its head."""
-
-    def __init__(self) -> None:
-        self._hash = xxh3_128()
-        self._length_bytes = 0
-        self._head = bytearray()
-
-    def feed(self, data: memoryview) -> None:
-        """Take the next part."""
-        self._hash.update(data)
-        self._length_bytes += len(data)
-        if len(self._head) < HEAD_BYTES:
-            self._head += data[: HEAD_BYTES - len(self._head)]
-
-    def chunks(self) -> list[Chunks]:
-        """Return the object as one chunk, or nothing if it is empty."""
-        if not self._length_bytes:
-            return []
-        lengths = np.array([self._length_bytes], dtype=np.int64)
-        head = memoryview(bytes(self._head))
-        return [Chunks.tiling(head, lengths, marks_of(self._hash.digest()))]
 
 
 def _part_chunks(cuts: Cuts, carried: bytes, data: memoryview) -> list[Chunks]:

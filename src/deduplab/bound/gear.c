@@ -6,21 +6,16 @@
  * it began to hash within them). All masks of averages from 4 KiB on have the bits of COMMON, so a
  * place that fails there is a cut at no average. gear_marks() finds the places that pass, about
  * one in 2048, in four parts of the data at once, so that a core does not wait for one hash after
- * another; gear_cuts() chooses among them by the rules of one average.
- *
- * Plain C11. No Python is needed to build it: it is called through ctypes, which lets other
- * threads of the interpreter run meanwhile.
+ * another; gear_marked_end() chooses among them by the rules of one average. gear_end() looks at
+ * every byte instead: for a chunk here and there, and for data with too many marks.
  */
-#include "shown.h"
+#include "gear.h"
 
-#include <stdint.h>
 #include <string.h>
 
 #define WINDOW 48
 #define PARTS 4
 #define COMMON UINT64_C(0x0000d90003530000)
-#define LEAST_AVERAGE_BITS 12
-#define GREATEST_AVERAGE_BITS 22
 
 #if defined(__GNUC__) && !defined(__clang__)
 #define UNROLL_4 _Pragma("GCC unroll 4")
@@ -35,11 +30,6 @@
 #else
 #define UNLIKELY(test) (test)
 #endif
-
-struct mark {
-    uint64_t place;
-    uint64_t hash;
-};
 
 /* The table and the masks of the publication; the tests have them from a second source. */
 static const uint64_t GEAR[256] = {
@@ -145,10 +135,7 @@ static struct mark *moved(struct mark *to, const struct mark *first, const struc
         next##part++;                                                                              \
     }
 
-/* Write the marks of data in ascending order, and return how many; -1 if a fourth of `most` is
- * not enough for a fourth of the data. Of a place below WINDOW - 1 the hash is that from the
- * data's begin on. */
-SHOWN int64_t gear_marks(const uint8_t *data, int64_t length, struct mark *marks, int64_t most)
+int64_t gear_marks(const uint8_t *data, int64_t length, struct mark *marks, int64_t most)
 {
     const int64_t part = length / PARTS, room = most / PARTS;
     const uint8_t *begin0 = data, *begin1 = data + part;
@@ -178,63 +165,71 @@ SHOWN int64_t gear_marks(const uint8_t *data, int64_t length, struct mark *marks
     return end - marks;
 }
 
-/* Where the chunk that begins at a place ends; its object ends at `stop`. `*next` is the number of a
- * mark in front of which none is of use, and is moved on. */
-static int64_t chunk_end(const uint8_t *data, int64_t begin, int64_t stop,
-                         const struct mark *marks, int64_t count, int64_t *next, int64_t average,
-                         uint64_t strict, uint64_t lenient)
+/* What both ways to the end of a chunk begin with. */
+struct search {
+    int64_t begin;
+    int64_t end;
+    int64_t tested; /* no place from here on is a cut: bytes are tested two by two */
+    int64_t place;  /* where hashing begins */
+    int64_t average;
+    uint64_t strict;
+    uint64_t lenient;
+};
+
+static struct search search_from(int64_t begin, int64_t stop, int64_t average_bits)
 {
-    const int64_t left = stop - begin;
-    const int64_t end = begin + (left < 4 * average ? left : 4 * average);
-    /* Bytes are tested two by two from the begin on, so the last one of an odd number is not. */
-    const int64_t tested = end - (end - begin) % 2;
-    int64_t place = begin + average / 4, full = place + WINDOW - 1;
+    const int64_t average = (int64_t)1 << average_bits, left = stop - begin;
+    const int64_t length = left < 4 * average ? left : 4 * average;
+    const uint64_t *mask = MASKS + (average_bits - GEAR_LEAST_AVERAGE_BITS);
+
+    return (struct search){.begin = begin,
+                           .end = begin + length,
+                           .tested = begin + length - length % 2,
+                           .place = begin + average / 4,
+                           .average = average,
+                           .strict = mask[2],
+                           .lenient = mask[0]};
+}
+
+static int is_cut(const struct search *search, int64_t place, uint64_t hash)
+{
+    return (hash & (place - search->begin < search->average ? search->strict : search->lenient)) ==
+           0;
+}
+
+int64_t gear_end(const uint8_t *data, int64_t begin, int64_t stop, int64_t average_bits)
+{
+    const struct search search = search_from(begin, stop, average_bits);
     uint64_t hash = 0;
 
-    if (left <= average / 4)
-        return stop;
-    /* The hash begins here, so until it has a window full of bytes it differs from the marks'. */
-    for (; place < full && place < tested; place++) {
+    for (int64_t place = search.place; place < search.tested; place++) {
         hash = (hash << 1) + GEAR[data[place]];
-        if ((hash & strict) == 0)
+        if (UNLIKELY(is_cut(&search, place, hash)))
+            return place;
+    }
+    return search.end;
+}
+
+int64_t gear_marked_end(const uint8_t *data, int64_t begin, int64_t stop, int64_t average_bits,
+                        const struct mark *marks, int64_t count, int64_t *next)
+{
+    const struct search search = search_from(begin, stop, average_bits);
+    const int64_t full = search.place + WINDOW - 1;
+    uint64_t hash = 0;
+
+    /* The hash begins here, so until it has a window full of bytes it differs from the marks'. */
+    for (int64_t place = search.place; place < full && place < search.tested; place++) {
+        hash = (hash << 1) + GEAR[data[place]];
+        if (is_cut(&search, place, hash))
             return place;
     }
     for (; *next < count; ++*next) {
-        place = (int64_t)marks[*next].place;
-        if (place >= tested)
-            return end;
-        if (place >= full &&
-            (marks[*next].hash & (place - begin < average ? strict : lenient)) == 0)
+        const int64_t place = (int64_t)marks[*next].place;
+
+        if (place >= search.tested)
+            return search.end;
+        if (place >= full && is_cut(&search, place, marks[*next].hash))
             return place;
     }
-    return end;
-}
-
-/* Cut objects at an average of 2^average_bits bytes, given all marks of the data that they lie in,
- * in ascending order. Write the lengths of the chunks, at most size / (2^average_bits / 4) + 1 of
- * them for an object, and how many each object has. Return how many these are in all; -1 if the
- * average is not among those that have marks. */
-SHOWN int64_t gear_cuts(const uint8_t *data, const int64_t *begins, const int64_t *sizes,
-                        int64_t objects, const struct mark *marks, int64_t count,
-                        int64_t average_bits, int64_t *lengths, int64_t *counts)
-{
-    const uint64_t *mask;
-    int64_t next = 0, chunks = 0;
-
-    if (average_bits < LEAST_AVERAGE_BITS || average_bits > GREATEST_AVERAGE_BITS)
-        return -1;
-    mask = MASKS + (average_bits - LEAST_AVERAGE_BITS);
-    for (int64_t number = 0; number < objects; number++) {
-        const int64_t stop = begins[number] + sizes[number], before = chunks;
-
-        for (int64_t begin = begins[number]; begin < stop;) {
-            int64_t end = chunk_end(data, begin, stop, marks, count, &next,
-                                    (int64_t)1 << average_bits, mask[2], mask[0]);
-
-            lengths[chunks++] = end - begin;
-            begin = end;
-        }
-        counts[number] = chunks - before;
-    }
-    return chunks;
+    return search.end;
 }

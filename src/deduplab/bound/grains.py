@@ -6,8 +6,7 @@ they are part of the result format and never change their meaning.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from deduplab.bound.chunkers import (
     cut_points,
@@ -17,8 +16,7 @@ from deduplab.bound.chunkers import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Grain:
+class Grain(NamedTuple):
     """One way to cut payloads.
 
     ``size_bytes`` is the block size, or the average of a content-defined chunk.

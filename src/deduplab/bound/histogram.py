@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
+from array import array
+from itertools import accumulate
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
-import numpy.typing as npt
-
+from deduplab.bound.figures import OCTAVES, octaves
 from deduplab.bound.results import Bin
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 _STEPS: Final = 16
 _STEP_BITS: Final = 4
@@ -19,60 +23,61 @@ class LogHistogram:
     """Values up to 15 are told apart, above them 16 bins cover each octave.
 
     Values above 2^53 - 1 count as that: a double tells no more apart, and no data is so long.
+
+    Attributes
+    ----------
+    counts
+        Of each bin, as uint64.
     """
 
-    def __init__(self, counts: npt.NDArray[np.uint64] | None = None) -> None:
-        self.counts = np.zeros(BINS, dtype=np.uint64) if counts is None else counts
+    def __init__(self, counts: array[int] | None = None) -> None:
+        self.counts = array("Q", bytes(8 * BINS)) if counts is None else counts
 
     def add(self, values: npt.NDArray[np.uint64], weight: int = 1) -> None:
         """Count values, each ``weight`` times."""
-        if len(values):
-            found = np.bincount(_bins(values), minlength=BINS).astype(np.uint64)
-            self.counts += found * np.uint64(weight)
+        if not len(values):
+            return
+        import numpy as np  # late, as only what has arrays comes here
+
+        found = np.bincount(_bins(values), minlength=BINS).astype(np.uint64) * np.uint64(weight)
+        counts = np.frombuffer(self.counts, dtype=np.uint64)
+        counts += found
 
     def copy(self) -> LogHistogram:
         """Return one that can be counted on apart."""
-        return LogHistogram(self.counts.copy())
+        return LogHistogram(self.counts[:])
 
     def merged(self, other: LogHistogram) -> LogHistogram:
         """Return the histogram of both."""
-        return LogHistogram(self.counts + other.counts)
+        pairs = zip(self.counts, other.counts, strict=True)
+        return LogHistogram(array("Q", [one + two for one, two in pairs]))
 
     @property
     def total(self) -> int:
         """How many values were counted, by their weights."""
-        return int(self.counts.sum())
+        return sum(self.counts)
 
     def median(self) -> int | None:
         """Return the middle of the bin that the lower median lies in; None if it is empty."""
-        total = self.total
-        if not total:
-            return None
-        reached = np.cumsum(self.counts)
-        index = int(np.searchsorted(reached, np.uint64((total + 1) // 2)))
-        least, greatest = _limits(index)
-        return (least + greatest) // 2
+        middle = (self.total + 1) // 2
+        for index, reached in enumerate(accumulate(self.counts)):
+            if reached >= middle > 0:
+                least, greatest = _limits(index)
+                return (least + greatest) // 2
+        return None
 
     def octaves(self) -> list[Bin]:
         """Return the bins 0, 1, 2 to 3, 4 to 7 and so on that are not empty."""
-        found: dict[int, int] = {}
-        for index in np.flatnonzero(self.counts).tolist():
-            octave = _limits(index)[0].bit_length()
-            found[octave] = found.get(octave, 0) + int(self.counts[index])
-        return [
-            Bin(least=1 << octave >> 1, greatest=(1 << octave) - 1, count=count)
-            for octave, count in sorted(found.items())
-        ]
-
-
-def octaves(values: npt.NDArray[np.uint64], weight: int = 1) -> list[Bin]:
-    """Return how many values there are in 0, 1, 2 to 3, 4 to 7 and so on, without empty bins."""
-    histogram = LogHistogram()
-    histogram.add(values, weight)
-    return histogram.octaves()
+        by_bits = [0] * OCTAVES
+        for index, count in enumerate(self.counts):
+            if count:
+                by_bits[_limits(index)[0].bit_length()] += count
+        return octaves(by_bits)
 
 
 def _bins(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+    import numpy as np
+
     kept = np.minimum(values, np.uint64(_GREATEST))
     exponents = np.maximum(np.frexp(kept.astype(np.float64))[1].astype(np.int64) - 1, _STEP_BITS)
     shifts = (exponents - _STEP_BITS).astype(np.uint64)

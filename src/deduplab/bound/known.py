@@ -8,7 +8,7 @@ is the same.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final, Generic, TypeVar
 
 MOST_KNOWN_BYTES: Final = 24 * 1024 * 1024
 """What all that is remembered takes at most."""
@@ -19,41 +19,27 @@ KNOWN_CHUNK_BYTES: Final = _ENTRY_BYTES + 24
 """What a chunk that is remembered takes at most: alone, with its length and digest."""
 
 
-class Cuts(NamedTuple):
-    """Where an object, or the next part of one, was cut.
-
-    ``lengths`` are int64, ``digests`` 16 bytes a chunk, both as they lie in memory.
-    Of a part, the first ``bridging`` chunks begin before it and end ``bridged_bytes``
-    behind its begin, and its last ``left_bytes`` wait for what follows.
-    """
-
-    lengths: bytes
-    digests: bytes
-    bridging: int = 0
-    bridged_bytes: int = 0
-    left_bytes: int = 0
+Found = TypeVar("Found")
+"""What is remembered of one object or part: whatever whoever cuts it makes of it."""
 
 
-class KnownCuts:
-    """The cuts of what was cut last, by 128-bit fingerprint and grain."""
+class KnownCuts(Generic[Found]):
+    """The cuts of what was cut last, by 128-bit fingerprint, and grain where they are of one."""
 
     def __init__(self, most_bytes: int = MOST_KNOWN_BYTES) -> None:
         self._most_bytes = most_bytes
         self._bytes = 0
-        self._cuts: dict[bytes, Cuts] = {}
+        self._cuts: dict[bytes, tuple[Found, int]] = {}
 
-    def get(self, key: bytes) -> Cuts | None:
+    def get(self, key: bytes) -> Found | None:
         """Return what was remembered under a key, None if nothing is any more."""
-        return self._cuts.get(key)
+        known = self._cuts.get(key)
+        return known[0] if known else None
 
-    def put(self, key: bytes, cuts: Cuts) -> None:
-        """Remember cuts under a key that is new; the oldest are forgotten for them."""
-        self._cuts[key] = cuts
-        self._bytes += _taken_bytes(cuts)
+    def put(self, key: bytes, cuts: Found, length_bytes: int) -> None:
+        """Remember cuts, so many bytes, under a key that is new; the oldest are forgotten."""
+        taken_bytes = _ENTRY_BYTES + length_bytes
+        self._cuts[key] = (cuts, taken_bytes)
+        self._bytes += taken_bytes
         while self._bytes > self._most_bytes:
-            oldest = next(iter(self._cuts))
-            self._bytes -= _taken_bytes(self._cuts.pop(oldest))
-
-
-def _taken_bytes(cuts: Cuts) -> int:
-    return _ENTRY_BYTES + len(cuts.lengths) + len(cuts.digests)
+            self._bytes -= self._cuts.pop(next(iter(self._cuts)))[1]

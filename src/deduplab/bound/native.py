@@ -5,7 +5,8 @@ it, or with ``DEDUPLAB_NATIVE=0`` in the environment, Python and the packages th
 any case do the same, and take longer.
 
 The library hashes by the very function of the package ``xxhash``, which its extension module
-shows to C; where that is not so, the library is not used.
+shows to C; where that is not so, the library is not used. Nothing here needs numpy, whose
+import takes as long as the scan of some hundred MiB.
 """
 
 from __future__ import annotations
@@ -13,147 +14,111 @@ from __future__ import annotations
 import ctypes
 import importlib
 import os
-import sys
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from ctypes import POINTER, c_int, c_int64, c_uint64, c_void_p
 from functools import cache
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
 from xxhash import xxh3_128_digest
-
-Column = npt.NDArray[np.uint64]
 
 SETTING: Final = "DEDUPLAB_NATIVE"
 LIBRARY: Final = "_native.so"
 # The first one chooses by the processor at hand; not everywhere is there more than the second.
 _HASHES: Final = ("XXH3_128bits_dispatch", "XXH3_128bits")
 _PROBE: Final = bytes(range(256)) * 2
-MARK_BYTES: Final = 16
-_BYTES_PER_MARK: Final = 64
-"""Room for this many times more marks than random data has; what has more is not marked."""
-_LEAST_MARKS: Final = 64
+_PROBED_LENGTHS: Final = (1, 4, 9, 17, 129, 512)
+"""One of each kind that the hash tells apart."""
+
+CUTS_HEAD_BYTES: Final = 16
+CHUNK_BYTES: Final = 24
+"""A chunk in the library's memory: its length, and the halves of its fingerprint, each u64."""
+ANY_LENGTH: Final = 2**63 - 1
 
 
-class Room:
-    """Memory that the library writes to, used again and again: it only grows."""
+class TallyNumbers(ctypes.Structure):
+    """What stands first in ``struct tally``; see ``tally.h``."""
 
-    __slots__ = ("_address", "_memory")
-
-    def __init__(self) -> None:
-        self._memory = np.empty(0, dtype=np.uint8)
-        self._address = 0
-
-    def of(self, length_bytes: int) -> int:
-        """Return the address of so many bytes; what was written to it before is lost."""
-        if length_bytes > len(self._memory):
-            self._memory = np.empty(length_bytes + length_bytes // 4, dtype=np.uint8)
-            self._address = address(self._memory)
-        return self._address
-
-    def written(self, length_bytes: int) -> bytes:
-        """Return a copy of the first bytes."""
-        return self._memory[:length_bytes].tobytes()
+    _fields_ = (
+        ("chunks", c_uint64),
+        ("logical_bytes", c_uint64),
+        ("used", c_int64),
+        ("most_rows", c_int64),
+        ("halvings", c_int64),
+        ("distances", c_uint64 * 800),
+    )
 
 
-class _Rooms(threading.local):
-    """Each thread has its own, as the library lets other threads run meanwhile."""
+class FiguresNumbers(ctypes.Structure):
+    """``struct figures`` of ``tally.h``."""
 
-    def __init__(self) -> None:
-        self.marks, self.lengths, self.counts, self.digests = Room(), Room(), Room(), Room()
+    _fields_ = (
+        ("unique_bytes", c_uint64),
+        ("squares_low", c_uint64),
+        ("squares_high", c_uint64),
+        ("copies", c_uint64 * 81),
+        ("lengths", c_uint64 * 65),
+        ("percentiles", c_uint64 * 7),
+    )
 
 
 class Native:
-    """The functions of the library; its sources in C say more of each.
+    """The functions of the library, under their names; its sources in C say what they do.
 
-    Numbers are int64 and digests 16 bytes each, as bytes that follow each other: what lies in
-    them can be handed to C without a step of its own for each.
+    Where a function wants a place in memory, an address does, or ``bytes`` that it only reads.
     """
 
     def __init__(self, library: ctypes.CDLL, hash_address: int) -> None:
-        pointer, number = ctypes.c_void_p, ctypes.c_int64
-        self._hash_address = hash_address
-        self._rooms = _Rooms()
+        self.hash_address = hash_address
 
-        def function(name: str, *arguments: Any) -> Callable[..., int]:
-            found = getattr(library, name)
-            found.argtypes, found.restype = arguments, number
-            called: Callable[..., int] = found
+        def function(name: str, *arguments: Any, result: Any = c_int) -> Callable[..., Any]:
+            found: Any = getattr(library, name)
+            found.argtypes, found.restype = arguments, result
+            called: Callable[..., Any] = found
             return called
 
-        self._gear_marks = function("gear_marks", pointer, number, pointer, number)
-        self._gear_cuts = function(
-            "gear_cuts", pointer, pointer, pointer, number, pointer, number, number, pointer,
-            pointer,
+        place, number = c_void_p, c_int64
+        self.scan_hash = function("scan_hash", place, place, number, POINTER(c_uint64), result=None)
+        self.scan_new = function(
+            "scan_new", place, number, place, place, place, place, number, number, number,
+            result=place,
         )  # fmt: skip
-        self._fixed_cuts = function("fixed_cuts", pointer, number, number, pointer, pointer)
-        self._digests = function(
-            "chunk_digests", pointer, pointer, pointer, pointer, number, pointer, pointer, pointer
+        self.scan_free = function("scan_free", place, result=None)
+        self.scan_tally = function("scan_tally", place, number, result=place)
+        self.scan_ascends = function("scan_ascends", place, number)
+        self.scan_objects = function(
+            "scan_objects", place, place, place, place, place, number, number, number,
+            result=number,
+        )  # fmt: skip
+        self.scan_cut = function("scan_cut", place, place, number, number, number, result=number)
+        self.scan_cuts = function("scan_cuts", place, result=place)
+        self.scan_hashed = function("scan_hashed", place, result=place)
+        self.scan_count_object = function(
+            "scan_count_object", place, place, number, c_uint64, c_uint64
         )
-
-        self._rows_count = function(
-            "rows_count", pointer, number, number, pointer, pointer, pointer, pointer, number,
-            ctypes.c_uint64, pointer, pointer,
-        )  # fmt: skip
-        self._rows_move = function("rows_move", pointer, number, pointer, number, number)
-
-    def marks(self, data_address: int, length_bytes: int) -> bytes | None:
-        """Return the places where a cut may be; None if there are far more than in random data."""
-        most = length_bytes // _BYTES_PER_MARK + _LEAST_MARKS
-        room = self._rooms.marks
-        count = self._gear_marks(data_address, length_bytes, room.of(most * MARK_BYTES), most)
-        return room.written(count * MARK_BYTES) if count >= 0 else None
-
-    def content_cuts(
-        self, data_address: int, marks: bytes, begins: bytes, sizes: bytes, most: int, bits: int
-    ) -> tuple[bytes, bytes]:
-        """Return the lengths of the chunks, at most so many, and how many each object has."""
-        rooms, objects = self._rooms, len(sizes) // 8
-        count = self._gear_cuts(
-            data_address, begins, sizes, objects, marks, len(marks) // MARK_BYTES, bits,
-            rooms.lengths.of(8 * most), rooms.counts.of(8 * objects),
-        )  # fmt: skip
-        return rooms.lengths.written(8 * count), rooms.counts.written(8 * objects)
-
-    def fixed_cuts(self, sizes: bytes, most: int, block_bytes: int) -> tuple[bytes, bytes]:
-        """Return the same of blocks of one size."""
-        rooms, objects = self._rooms, len(sizes) // 8
-        count = self._fixed_cuts(
-            sizes, objects, block_bytes, rooms.lengths.of(8 * most), rooms.counts.of(8 * objects)
+        self.scan_count_part = function("scan_count_part", place, place, place, number)
+        self.scan_count_whole = function("scan_count_whole", place, number, c_uint64, c_uint64)
+        self.scan_expect = function("scan_expect", place, number)
+        self.scan_carried = function("scan_carried", place, number, POINTER(c_int64), result=place)
+        self.scan_begin_part = function("scan_begin_part", place, result=None)
+        self.tally_columns = function(
+            "tally_columns", place, place, place, place, place, result=None
         )
-        return rooms.lengths.written(8 * count), rooms.counts.written(8 * objects)
-
-    def digests(
-        self, data_address: int, begins: bytes, counts: bytes, lengths: bytes, known: bytes = b""
-    ) -> bytes:
-        """Return the digest of each chunk, given those of the objects if they are known."""
-        room, digests_bytes = self._rooms.digests, 2 * len(lengths)
-        self._digests(
-            self._hash_address, data_address, begins, counts, len(begins) // 8, lengths,
-            known or None, room.of(digests_bytes),
+        self.tally_occurrences = function("tally_occurrences", place, place, result=None)
+        self.tally_rows = function("tally_rows", place, place, result=None)
+        self.tally_absorb = function("tally_absorb", place, place, place)
+        self.claim = function("claim", place)
+        self.tally_figures = function("tally_figures", place, POINTER(FiguresNumbers))
+        self.files_lengths = function("files_lengths", number, place, number, place, result=None)
+        self.files_read = function(
+            "files_read", number, place, number, place, number, number, number, number, number,
+            place, POINTER(c_int64), result=number,
         )  # fmt: skip
-        return room.written(digests_bytes)
 
-    def count_rows(
-        self, slots: Column, halvings: int, behind: int, *chunks: Column
-    ) -> tuple[int, Column]:
-        """Count chunks (halves of fingerprints, lengths, ends) in slots.
-
-        There must be more slots than rows, those that are to come included. Returns how many are
-        new rows, and of each that ended behind a place before the bytes since then.
-        """
-        count = len(chunks[0])
-        gaps, written = np.empty(count, dtype=np.uint64), ctypes.c_int64()
-        news = self._rows_count(
-            address(slots), len(slots), halvings, *map(address, chunks), count, behind,
-            address(gaps), ctypes.byref(written),
-        )  # fmt: skip
-        return news, gaps[: written.value]
-
-    def move_rows(self, slots: Column, wider: Column, halvings: int) -> None:
-        """Put all rows of some slots into others, which are free."""
-        self._rows_move(address(slots), len(slots), address(wider), len(wider), halvings)
+    def hash_of(self, data: bytes) -> bytes:
+        """Return the fingerprint of some bytes: two halves, little-endian."""
+        halves = (c_uint64 * 2)()
+        self.scan_hash(self.hash_address, data, len(data), halves)
+        return b"".join(half.to_bytes(8, "little") for half in halves)
 
 
 @cache
@@ -171,17 +136,29 @@ def native() -> Native | None:
     return found if found is not None and _hashes_alike(found) else None
 
 
-def address(array: npt.NDArray[np.generic]) -> int:
-    """Return where an array lies in memory."""
-    found: int = array.__array_interface__["data"][0]
-    return found
+def checked(result: int) -> int:
+    """Return what a function of the library returned, unless it found no memory."""
+    if result < 0:
+        raise MemoryError("there is no memory for what a scan has to count")
+    return result
+
+
+def int64s(numbers: Iterable[int]) -> bytes:
+    """Return whole numbers as the library takes them."""
+    listed = list(numbers)
+    return bytes((c_int64 * len(listed))(*listed))
 
 
 def address_of(data: memoryview) -> int:
-    """Return where bytes lie in memory, at least one."""
-    if data.readonly:
-        return address(np.frombuffer(data, dtype=np.uint8))
-    return ctypes.addressof(ctypes.c_char.from_buffer(data))
+    """Return where bytes lie in memory; 0 if there are none."""
+    if not len(data):
+        return 0
+    if not data.readonly:
+        return ctypes.addressof(ctypes.c_char.from_buffer(data))
+    import numpy as np  # late, as only some sources hand out what can't be written to
+
+    address: int = np.frombuffer(data, dtype=np.uint8).__array_interface__["data"][0]
+    return address
 
 
 def _hash_address() -> int | None:
@@ -189,16 +166,13 @@ def _hash_address() -> int | None:
     module = ctypes.CDLL(importlib.import_module("xxhash._xxhash").__file__)
     for name in _HASHES:
         if hasattr(module, name):
-            return ctypes.cast(getattr(module, name), ctypes.c_void_p).value
+            return ctypes.cast(getattr(module, name), c_void_p).value
     return None
 
 
 def _hashes_alike(found: Native) -> bool:
-    """Tell whether what is called is the hash: once for each kind of length that it tells apart."""
-    data = np.frombuffer(_PROBE, dtype=np.uint8)
-    zero, one = (0).to_bytes(8, sys.byteorder), (1).to_bytes(8, sys.byteorder)
+    """Tell whether what is called is the hash."""
     return all(
-        found.digests(address(data), zero, one, length.to_bytes(8, sys.byteorder))
-        == xxh3_128_digest(_PROBE[:length])
-        for length in (1, 4, 9, 17, 129, 512)
+        found.hash_of(_PROBE[:length]) == xxh3_128_digest(_PROBE[:length])
+        for length in _PROBED_LENGTHS
     )

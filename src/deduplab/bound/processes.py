@@ -1,4 +1,4 @@
-"""Shards scanned by several processes: this one, and others, forked or from a fork server.
+"""Shards scanned by several processes: this one, and others from a fork server.
 
 Each takes the next shard when it is done with one. This process takes part, so
 nothing is lost while the others start. The sketches are merged in the shards'
@@ -8,9 +8,6 @@ order, so that who scanned what does not show.
 from __future__ import annotations
 
 import multiprocessing
-import sys
-import threading
-import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -21,19 +18,20 @@ from concurrent.futures import (
 )
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.sharedctypes import Synchronized, SynchronizedArray
 from typing import Final
 
+from deduplab import pool_directory
+from deduplab.bound.limits import SHARDS_PER_PROCESS
 from deduplab.bound.scan import Progress
 from deduplab.bound.settings import ScanSettings
-from deduplab.bound.share import scan_share
+from deduplab.bound.share import Share
 from deduplab.bound.sketch import Sketch
 from deduplab.bound.sketch_file import from_bytes, to_bytes
 from deduplab.bound.stream import Source, split
 from deduplab.errors import OperationFailed
 
-SHARDS_PER_PROCESS: Final = 16
-"""More shards than processes, so that none waits long for the last one."""
 _POLL_S: Final = 0.1
 
 _Share = Future[list[tuple[int, bytes]]]
@@ -111,14 +109,8 @@ def scan_in_processes(
     OperationFailed
         If a process ends early.
     """
-    forked = _can_fork(sources)
-    context = multiprocessing.get_context("fork" if forked else "forkserver")
-    if processes > 1 and not forked:
-        # Imported late: forked processes begin sooner without them.
-        from multiprocessing import forkserver
-
-        from deduplab import pool_directory
-
+    context = multiprocessing.get_context("forkserver")
+    if processes > 1:
         context.set_forkserver_preload([__name__, "lz4.block", "pyfastcdc", "zstandard"])
         pool_directory.claim()
         forkserver.ensure_running()  # it starts while the sources are divided
@@ -140,12 +132,8 @@ def scan_in_processes(
     pool = ProcessPoolExecutor(others, mp_context=context, initializer=_begin, initargs=(work,))
     starter = ThreadPoolExecutor(1, thread_name_prefix="deduplab-scan")
     try:
-        starting: Future[list[_Share]] = Future()
-        if forked:
-            starting.set_result(_submitted(pool, others))
-        else:
-            # By a thread: handing over waits until the fork server has imported what they need.
-            starting = starter.submit(_submitted, pool, others)
+        # By a thread: handing over waits until the fork server has imported what they need.
+        starting = starter.submit(_submitted, pool, others)
         try:
             found = _own_share(work, teller)
         except _Stopped:
@@ -170,24 +158,8 @@ def scan_in_processes(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _can_fork(sources: Sequence[Source]) -> bool:
-    """Tell whether processes may be forked, which takes a fifth of what a fork server does.
-
-    Not while another thread of this interpreter runs, such as one that shows progress: the
-    locks that it holds would stay locked.
-    """
-    return (
-        sys.platform == "linux"
-        and threading.active_count() == 1
-        and all(source.forks for source in sources)
-    )
-
-
 def _submitted(pool: ProcessPoolExecutor, count: int) -> list[_Share]:
-    with warnings.catch_warnings():
-        # Newer Pythons warn of threads that are no Python's: those of numpy wait for work.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return [pool.submit(_share) for _ in range(count)]
+    return [pool.submit(_share) for _ in range(count)]
 
 
 class _Teller:
@@ -216,7 +188,9 @@ class _Teller:
 def _own_share(work: _Work, tell: Callable[[int], None]) -> dict[int, Sketch]:
     """Scan shards in this process until none is left."""
     number = work.begin()
-    return scan_share(work.shards, lambda: work.take(number), work.settings, work.halvings, tell)
+    share = Share(work.shards, work.settings, work.halvings)
+    share.scan(lambda: work.take(number), tell)
+    return share.sketches()
 
 
 def _begin(work: _Work) -> None:

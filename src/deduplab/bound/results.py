@@ -1,13 +1,18 @@
-"""What a scan found, as plain values that go to JSON as they are (``msgspec.to_builtins``)."""
+"""What a scan found, as plain values; :func:`plain` makes JSON of them.
+
+They, and what else the scan of files needs, are no dataclasses: to import what makes these takes
+as long as to scan 50 MiB.
+"""
 
 from __future__ import annotations
 
-import msgspec
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from deduplab.bound.stream import LeftOut
 
 
-class Bin(msgspec.Struct, frozen=True):
+class Bin(NamedTuple):
     """A bin of a histogram: how many have a value between two limits, both included.
 
     Estimated, and then rounded, where the scan was sampled.
@@ -15,10 +20,10 @@ class Bin(msgspec.Struct, frozen=True):
 
     least: int
     greatest: int
-    count: int
+    count: int  # type: ignore[assignment]  # not the method of tuples
 
 
-class Sizes(msgspec.Struct, frozen=True):
+class Sizes(NamedTuple):
     """Lengths of the unique chunks, each counted once.
 
     ``cv`` is the coefficient of variation, and the percentiles those of
@@ -32,7 +37,7 @@ class Sizes(msgspec.Struct, frozen=True):
     histogram_bytes: list[Bin]
 
 
-class Distances(msgspec.Struct, frozen=True):
+class Distances(NamedTuple):
     """How far back the previous copy was: logical bytes between its end and the copy's start.
 
     Adjacent copies have distance 0. Each chunk that was seen before counts
@@ -46,7 +51,7 @@ class Distances(msgspec.Struct, frozen=True):
     histogram_bytes: list[Bin]
 
 
-class Compression(msgspec.Struct, frozen=True):
+class Compression(NamedTuple):
     """What a compressor makes of chunks, each compressed alone.
 
     ``unique_ratio`` is raw by compressed bytes of the unique chunks, and
@@ -68,7 +73,7 @@ class Compression(msgspec.Struct, frozen=True):
     complete: bool
 
 
-class SamplingError(msgspec.Struct, frozen=True):
+class SamplingError(NamedTuple):
     """How far a sampled figure may be off.
 
     ``relative_standard_error`` is sqrt((1 - p) / (p U) (1 + cv^2)), p the share of
@@ -84,7 +89,7 @@ class SamplingError(msgspec.Struct, frozen=True):
     ratio_interval: tuple[float, float | None]
 
 
-class GrainResult(msgspec.Struct, frozen=True):
+class GrainResult(NamedTuple):
     """The bound at one grain.
 
     ``kind`` is ``whole``, ``fixed`` or ``content-defined``; ``size_bytes`` the
@@ -108,7 +113,7 @@ class GrainResult(msgspec.Struct, frozen=True):
     error: SamplingError | None
 
 
-class StreamResult(msgspec.Struct, frozen=True):
+class StreamResult(NamedTuple):
     """One stream: all of the data (``""``), or one column."""
 
     objects: int
@@ -116,7 +121,7 @@ class StreamResult(msgspec.Struct, frozen=True):
     grains: list[GrainResult]
 
 
-class ScanResult(msgspec.Struct, frozen=True):
+class ScanResult(NamedTuple):
     """What a scan, or several merged ones, found.
 
     ``grains`` is the main stream (empty if there are only columns); ``streams``
@@ -128,12 +133,12 @@ class ScanResult(msgspec.Struct, frozen=True):
     logical_bytes: int
     grains: list[GrainResult]
     streams: dict[str, StreamResult]
-    left_out: list[LeftOut] = msgspec.field(default_factory=list)
+    left_out: Sequence[LeftOut] = ()
     shards: int = 1
     sampled: bool = False
 
 
-class SharedGrain(msgspec.Struct, frozen=True):
+class SharedGrain(NamedTuple):
     """Unique bytes of two data sets, and of what they have in common, at one grain.
 
     ``p`` is the share of fingerprints that was compared, 1 where it is exact.
@@ -150,9 +155,20 @@ class SharedGrain(msgspec.Struct, frozen=True):
     relative_standard_error: float | None
 
 
-class Comparison(msgspec.Struct, frozen=True):
+class Comparison(NamedTuple):
     """What two data sets share, by stream and grain; only what both sketches hold."""
 
     first: list[str]
     second: list[str]
     streams: dict[str, list[SharedGrain]]
+
+
+def plain(value: Any) -> Any:
+    """Return values of this module as dictionaries, lists, texts and numbers."""
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return {name: plain(one) for name, one in zip(value._fields, value, strict=True)}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    if isinstance(value, dict):
+        return {name: plain(one) for name, one in value.items()}
+    return value

@@ -1,28 +1,29 @@
 """Unique chunks as they are counted: rows that are found by fingerprint, and grow in number.
 
-Two ways to the same rows: in a table of slots, by code compiled from C (``rows.c``) where it was
-built, else sorted, by steps of numpy over many chunks at once.
+By steps of numpy over many chunks at once; ``tally.c`` does the same where it was built.
 """
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
-from deduplab.bound.native import Native, native
 from deduplab.bound.table import ChunkTable, Column, rows_below, sorted_order
 
-_LEAST_SLOTS: Final = 1024
-_LEAST_SORTED: Final = 1 << 16
+_LEAST_WAITING: Final = 1 << 16
 
 
-class Rows(Protocol):
-    """What chunks are counted into."""
+class SortedRows:
+    """Rows in columns, sorted by fingerprint, beside them where each chunk last ended."""
+
+    def __init__(self) -> None:
+        self._table = ChunkTable.empty()
+        self._lasts: Column = np.zeros(0, dtype=np.uint64)
 
     def __len__(self) -> int:
-        """Return how many unique chunks there are."""
-        ...
+        return len(self._table)
 
     def count(
         self, first: Column, second: Column, lengths: Column, ends: Column, behind: int
@@ -43,101 +44,6 @@ class Rows(Protocol):
         Column
             Of each that was there before, the bytes between that copy's end and its begin.
         """
-        ...
-
-    def most_waiting(self) -> int:
-        """Return how many chunks should wait to be counted by one call."""
-        ...
-
-    def table(self) -> ChunkTable:
-        """Return them sorted."""
-        ...
-
-    def copy(self) -> Rows:
-        """Return rows that go on apart from here."""
-        ...
-
-    def keep_below(self, halvings: int) -> None:
-        """Keep only those that a sample of p = 2^-halvings keeps."""
-        ...
-
-
-def new_rows(halvings: int) -> Rows:
-    """Return rows for chunks that a sample of p = 2^-halvings keeps; 0 for all chunks."""
-    library = native()
-    return SortedRows() if library is None else HashedRows(library, halvings)
-
-
-class HashedRows:
-    """Rows in slots, half to four fifths of which are in use when there are many."""
-
-    def __init__(self, library: Native, halvings: int) -> None:
-        self._library = library
-        self._halvings = halvings
-        self._slots = np.zeros((_LEAST_SLOTS, 5), dtype=np.uint64)
-        self._used = 0
-
-    def __len__(self) -> int:
-        return self._used
-
-    def count(
-        self, first: Column, second: Column, lengths: Column, ends: Column, behind: int
-    ) -> Column:
-        """Count chunks; see :meth:`Rows.count`."""
-        needed = 5 * (self._used + len(first)) // 4
-        if needed > len(self._slots):
-            self._grow(max(needed, 3 * len(self._slots) // 2))
-        news, gaps = self._library.count_rows(
-            self._slots, self._halvings, behind, first, second, lengths, ends
-        )
-        self._used += news
-        return gaps
-
-    def most_waiting(self) -> int:
-        """Return how many chunks should wait to be counted by one call: as few as you like."""
-        return 1
-
-    def table(self) -> ChunkTable:
-        """Return them sorted."""
-        used = np.flatnonzero(self._slots[:, 3])
-        order = used[sorted_order(self._slots[used, 0], self._slots[used, 1])]
-        return ChunkTable(*(self._slots[order, column] for column in range(4)))
-
-    def copy(self) -> HashedRows:
-        """Return rows that go on apart from here."""
-        other = HashedRows(self._library, self._halvings)
-        other._slots, other._used = self._slots.copy(), self._used
-        return other
-
-    def keep_below(self, halvings: int) -> None:
-        """Keep only those that a sample of p = 2^-halvings keeps."""
-        slots = self._slots
-        # What is not kept becomes free before the others are moved.
-        slots[slots[:, 0] >= np.uint64(1 << (64 - halvings)), 3] = 0
-        self._halvings = halvings
-        self._used = int(np.count_nonzero(slots[:, 3]))
-        self._grow(max(_LEAST_SLOTS, 5 * self._used // 3))
-
-    def _grow(self, slots: int) -> None:
-        wider = np.zeros((slots, 5), dtype=np.uint64)
-        self._library.move_rows(self._slots, wider, self._halvings)
-        self._slots = wider
-
-
-class SortedRows:
-    """Rows in columns, sorted by fingerprint, beside them where each chunk last ended."""
-
-    def __init__(self) -> None:
-        self._table = ChunkTable.empty()
-        self._lasts: Column = np.zeros(0, dtype=np.uint64)
-
-    def __len__(self) -> int:
-        return len(self._table)
-
-    def count(
-        self, first: Column, second: Column, lengths: Column, ends: Column, behind: int
-    ) -> Column:
-        """Count chunks; see :meth:`Rows.count`."""
         order = sorted_order(first, second)
         first, second, lengths, ends = first[order], second[order], lengths[order], ends[order]
         opens = np.ones(len(first), dtype=np.bool_)
@@ -174,9 +80,19 @@ class SortedRows:
         self._lasts = np.insert(self._lasts, where, ends[new])
         return gaps
 
+    def new_places(self, first: Column, second: Column) -> npt.NDArray[np.int64]:
+        """Return which of some chunks would be new rows, ascending; of equal ones the first."""
+        order = sorted_order(first, second)
+        first, second = first[order], second[order]
+        opens = np.ones(len(order), dtype=np.bool_)
+        opens[1:] = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
+        none = np.zeros(np.count_nonzero(opens), dtype=np.uint64)
+        known = self._table.find(ChunkTable(first[opens], second[opens], none, none))[1]
+        return np.sort(order[opens][~known])
+
     def most_waiting(self) -> int:
         """Return how many chunks should wait to be sorted by one call."""
-        return max(_LEAST_SORTED, len(self._table) // 2)
+        return max(_LEAST_WAITING, len(self._table) // 2)
 
     def table(self) -> ChunkTable:
         """Return them sorted."""

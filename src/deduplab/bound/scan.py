@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
-from deduplab.bound.compression import BUDGET_BYTES
 from deduplab.bound.grains import GRAINS
 from deduplab.bound.known import KNOWN_CHUNK_BYTES, MOST_KNOWN_BYTES, KnownCuts
+from deduplab.bound.limits import COMPRESSED_BYTES, MOST_ROWS, ROW_BYTES
 from deduplab.bound.settings import ScanSettings
 from deduplab.bound.sketch import GrainSketch, Sketch, StreamSketch, merge
 from deduplab.bound.stream import LeftOut, Source
-from deduplab.bound.stream_scan import StreamScan
-from deduplab.bound.tally import MOST_ROWS, ROW_BYTES, Tally
+from deduplab.bound.stream_scan import FinishedTally, StreamScan, stream_scan
 from deduplab.errors import PlanError
 
 __all__ = [
@@ -51,11 +50,11 @@ class Scanner:
         self,
         settings: ScanSettings,
         compression_halvings: int = 0,
-        known: KnownCuts | None = None,
+        known: KnownCuts[Any] | None = None,
     ) -> None:
         self._settings = settings
         self._compression_halvings = compression_halvings
-        self._known = known or KnownCuts()
+        self._known: KnownCuts[Any] = KnownCuts() if known is None else known
         self._streams: dict[str, StreamScan] = {}
         self._sources: list[str] = []
         self._left_out: list[LeftOut] = []
@@ -68,13 +67,7 @@ class Scanner:
     def read(self, source: Source, progress: Progress | None = None) -> None:
         """Scan a source to its end; an object that is open then ends there."""
         for block in source.blocks():
-            stream = self._streams.get(block.stream)
-            if stream is None:
-                # Only the main stream is as long as the source.
-                halvings = 0 if block.stream else self._compression_halvings
-                stream = StreamScan(self._settings, halvings, self._known)
-                self._streams[block.stream] = stream
-            stream.add(block)
+            self.stream(block.stream).add(block)
             if progress is not None:
                 progress(block.logical_bytes)
         for stream in self._streams.values():
@@ -83,9 +76,19 @@ class Scanner:
         self._left_out += source.left_out
 
     @property
-    def streams(self) -> Collection[str]:
-        """The names of the streams that were met, in order."""
-        return self._streams.keys()
+    def streams(self) -> Mapping[str, StreamScan]:
+        """The streams that were met, in order, by name."""
+        return self._streams
+
+    def stream(self, name: str) -> StreamScan:
+        """Return the scan of a stream, which begins if it was not met yet."""
+        stream = self._streams.get(name)
+        if stream is None:
+            # Only the main stream is as long as the source.
+            halvings = 0 if name else self._compression_halvings
+            stream = stream_scan(self._settings, halvings, self._known)
+            self._streams[name] = stream
+        return stream
 
     def sketch(self) -> Sketch:
         """Return what was found; the scanner must not be used any more."""
@@ -165,9 +168,7 @@ def scan_sources(
 
         merged = merge(scan_on_cluster(dask, sources, settings, halvings, progress))
     elif processes > 1:
-        from deduplab.bound.processes import scan_in_processes
-
-        merged = merge(scan_in_processes(sources, settings, halvings, processes, progress))
+        merged = merge(_by_processes(sources, settings, halvings, processes, progress))
     else:
         scanner = Scanner(settings, halvings)
         for source in sources:
@@ -175,6 +176,22 @@ def scan_sources(
         return scanner.sketch()
     merged.sources = [source.name for source in sources]
     return merged
+
+
+def _by_processes(
+    sources: Sequence[Source],
+    settings: ScanSettings,
+    halvings: int,
+    processes: int,
+    progress: Progress | None,
+) -> list[Sketch]:
+    from deduplab.bound.forked import can_fork, scan_forked
+
+    if can_fork(sources):
+        return scan_forked(sources, settings, halvings, processes, progress)
+    from deduplab.bound.processes import scan_in_processes
+
+    return scan_in_processes(sources, settings, halvings, processes, progress)
 
 
 def scan_shard(
@@ -216,7 +233,7 @@ def compression_halvings(logical_bytes: int | None) -> int:
     bytes cost more.
     """
     halvings = 0
-    while (logical_bytes or 0) >> halvings > BUDGET_BYTES:
+    while (logical_bytes or 0) >> halvings > COMPRESSED_BYTES:
         halvings += 1
     return halvings
 
@@ -256,7 +273,7 @@ def _stream_sketch(stream: StreamScan) -> StreamSketch:
     # Grains that share a tally share its sketch.
     made: dict[int, GrainSketch] = {}
 
-    def sketch_of(tally: Tally) -> GrainSketch:
+    def sketch_of(tally: FinishedTally) -> GrainSketch:
         return made.setdefault(id(tally), GrainSketch.of(tally))
 
     tallies = stream.finish()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from deduplab.bound.grains import ALL_GRAINS
 from deduplab.errors import PlanError, unknown_name
@@ -11,7 +11,6 @@ from deduplab.errors import PlanError, unknown_name
 LEAST_SAMPLE = 2.0**-40
 
 
-@dataclass(frozen=True, slots=True)
 class ScanSettings:
     """What a scan is asked for.
 
@@ -31,20 +30,24 @@ class ScanSettings:
         If a grain is unknown or none is given, or if ``sample`` is not such a number.
     """
 
-    grains: tuple[str, ...] = ALL_GRAINS
-    sample: float | None = None
-    compress: bool = True
+    __slots__ = ("compress", "grains", "sample")
 
-    def __post_init__(self) -> None:
-        for name in self.grains:
+    def __init__(
+        self,
+        grains: Sequence[str] = ALL_GRAINS,
+        sample: float | None = None,
+        compress: bool = True,
+    ) -> None:
+        for name in grains:
             if name not in ALL_GRAINS:
                 raise PlanError(unknown_name("grain", name, ALL_GRAINS))
-        if not self.grains:
+        if not grains:
             raise PlanError(f"no grain to scan at; name some of: {', '.join(ALL_GRAINS)}")
-        ordered = tuple(name for name in ALL_GRAINS if name in self.grains)
-        object.__setattr__(self, "grains", ordered)
-        if self.sample is not None:
-            self._check_sample(self.sample)
+        if sample is not None:
+            self._check_sample(sample)
+        self.grains = tuple(name for name in ALL_GRAINS if name in grains)
+        self.sample = sample
+        self.compress = compress
 
     @staticmethod
     def _check_sample(sample: float) -> None:

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from deduplab.bound.known import KnownCuts
 from deduplab.bound.scan import Progress, Scanner
 from deduplab.bound.settings import ScanSettings
 from deduplab.bound.sketch import Sketch
-from deduplab.bound.stream import Source
+from deduplab.bound.stream import LeftOut, Source
 
 
-def scan_share(
-    shards: Sequence[Source],
-    take: Callable[[], int | None],
-    settings: ScanSettings,
-    halvings: int,
-    progress: Progress,
-) -> dict[int, Sketch]:
-    """Scan shard after shard, and return a sketch of each by its place.
+class Share:
+    """Shards that one process scans, one after the other.
 
-    Their merged sketches are the same whoever scanned which: distances are those within a
+    The merged sketches are the same whoever scanned which: distances are those within a
     shard. But what an exact scan counts is kept once for all of them, in the sketch of the
     shard where a stream was met first, as it takes time to merge. A sampled scan, in which the
     weight of a distance depends on what was sampled before it, begins anew with each.
@@ -29,30 +24,63 @@ def scan_share(
     ----------
     shards
         All there are.
-    take
-        Returns the place of the next one, None if none is left.
     settings, halvings
         See :func:`deduplab.bound.scan.scan_shard`.
-    progress
-        Called with the logical bytes scanned since the last call.
+
+    Attributes
+    ----------
+    sampled
+        Whether the scan is a sampled one.
+    scanner
+        What has scanned the shards of an exact scan, or the last one of a sampled scan.
+    left_out
+        Of each shard that was scanned, by its place.
+    met_at
+        The places of the shards where the streams of an exact scan were met first.
     """
-    found: dict[int, Sketch] = {}
-    met_at: dict[str, int] = {}
-    known = KnownCuts()
-    scanner = Scanner(settings, halvings, known)
-    while (place := take()) is not None:
-        if settings.sample is not None:
-            scanner = Scanner(settings, halvings, known)
-        scanner.begin_part()
-        shard = shards[place]
-        scanner.read(shard, progress)
-        if settings.sample is not None:
-            found[place] = scanner.sketch()
-        else:
-            for name in scanner.streams:
-                met_at.setdefault(name, place)
-            found[place] = Sketch([shard.name], {}, list(shard.left_out))
-    if settings.sample is None:
-        for name, stream in scanner.sketch().streams.items():
-            found[met_at[name]].streams[name] = stream
-    return found
+
+    def __init__(self, shards: Sequence[Source], settings: ScanSettings, halvings: int) -> None:
+        self.sampled = settings.sample is not None
+        self.scanner = Scanner(settings, halvings)
+        self.left_out: dict[int, list[LeftOut]] = {}
+        self.met_at: dict[str, int] = {}
+        self._shards = shards
+        self._settings = settings
+        self._halvings = halvings
+        self._known: KnownCuts[Any] = KnownCuts()
+        self._sampled: dict[int, Sketch] = {}
+
+    def scan(self, take: Callable[[], int | None], progress: Progress) -> None:
+        """Scan shard after shard.
+
+        Parameters
+        ----------
+        take
+            Returns the place of the next one, None if none is left.
+        progress
+            Called with the logical bytes scanned since the last call.
+        """
+        self.scanner = Scanner(self._settings, self._halvings, self._known)
+        while (place := take()) is not None:
+            if self.sampled:
+                self.scanner = Scanner(self._settings, self._halvings, self._known)
+            self.scanner.begin_part()
+            shard = self._shards[place]
+            self.scanner.read(shard, progress)
+            self.left_out[place] = list(shard.left_out)
+            if self.sampled:
+                self._sampled[place] = self.scanner.sketch()
+            for name in self.scanner.streams:
+                self.met_at.setdefault(name, place)
+
+    def sketches(self) -> dict[int, Sketch]:
+        """Return a sketch of each shard by its place; no more may be scanned."""
+        if self.sampled:
+            return self._sampled
+        found = {
+            place: Sketch([self._shards[place].name], {}, left_out)
+            for place, left_out in self.left_out.items()
+        }
+        for name, stream in self.scanner.sketch().streams.items():
+            found[self.met_at[name]].streams[name] = stream
+        return found

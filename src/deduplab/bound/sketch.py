@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from functools import reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from deduplab.bound.compression import CompressionSample
+from deduplab.bound.figures import Figures
 from deduplab.bound.histogram import LogHistogram
 from deduplab.bound.results import Comparison, GrainResult, ScanResult, SharedGrain, StreamResult
 from deduplab.bound.stream import LeftOut
 from deduplab.bound.summary import relative_standard_error, summarize
-from deduplab.bound.table import ChunkTable
-from deduplab.bound.tally import Tally, halvings_within_limit
 from deduplab.errors import PlanError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from deduplab.bound.compression import CompressionSample
+    from deduplab.bound.stream_scan import FinishedTally
+    from deduplab.bound.table import ChunkTable
 
-@dataclass(slots=True)
-class GrainSketch:
+
+class Rows(Protocol):
+    """Unique chunks: a table, or what one can be made of."""
+
+    def table(self) -> ChunkTable:
+        """Return them sorted, in columns."""
+        ...
+
+    def figures(self) -> Figures:
+        """Return what is published of them."""
+        ...
+
+    def occurrences(self) -> Iterable[int]:
+        """Return how often each was seen, in any order."""
+        ...
+
+
+class GrainSketch(NamedTuple):
     """One grain of one stream; ``halvings`` is None where it is exact, else k of p = 2^-k."""
 
-    table: ChunkTable
+    rows: Rows
     halvings: int | None
     chunks: int
     logical_bytes: int
@@ -32,10 +48,10 @@ class GrainSketch:
     compression: CompressionSample | None
 
     @classmethod
-    def of(cls, tally: Tally) -> GrainSketch:
-        """Return what a settled tally found; it must not be added to any more."""
+    def of(cls, tally: FinishedTally) -> GrainSketch:
+        """Return what a tally found; it must not be added to any more."""
         return cls(
-            table=tally.table,
+            rows=tally.rows,
             halvings=tally.halvings,
             chunks=tally.chunks,
             logical_bytes=tally.logical_bytes,
@@ -43,29 +59,37 @@ class GrainSketch:
             compression=tally.compression,
         )
 
+    @property
+    def table(self) -> ChunkTable:
+        """The unique chunks, sorted, in columns."""
+        return self.rows.table()
+
     @classmethod
     def merge(cls, parts: Sequence[GrainSketch]) -> GrainSketch:
         """Return the sketch of all, at the smallest p if one is sampled."""
+        from deduplab.bound.table import ChunkTable, halvings_within
+
         halvings = _coarsest(parts)
         table = ChunkTable.union([part.table.below(halvings or 0) for part in parts])
         if halvings is not None:
-            halvings = halvings_within_limit(table, halvings)
+            halvings = halvings_within(table.first, halvings)
             table = table.below(halvings)
         samples = [part.compression for part in parts if part.compression is not None]
         return cls(
-            table=table,
+            rows=table,
             halvings=halvings,
             chunks=sum(part.chunks for part in parts),
             logical_bytes=sum(part.logical_bytes for part in parts),
             distances=reduce(LogHistogram.merged, [part.distances for part in parts]),
             compression=(
-                reduce(CompressionSample.merged, samples) if len(samples) == len(parts) else None
+                reduce(lambda one, other: one.merged(other), samples)
+                if len(samples) == len(parts)
+                else None
             ),
         )
 
 
-@dataclass(slots=True)
-class StreamSketch:
+class StreamSketch(NamedTuple):
     """One stream at all its grains."""
 
     objects: int
@@ -99,7 +123,6 @@ class StreamSketch:
         )
 
 
-@dataclass(slots=True)
 class Sketch:
     """All that a scan keeps.
 
@@ -107,10 +130,19 @@ class Sketch:
     merged into it; distances are known only within each.
     """
 
-    sources: list[str]
-    streams: dict[str, StreamSketch]
-    left_out: list[LeftOut] = field(default_factory=list)
-    shards: int = 1
+    __slots__ = ("left_out", "shards", "sources", "streams")
+
+    def __init__(
+        self,
+        sources: list[str],
+        streams: dict[str, StreamSketch],
+        left_out: Sequence[LeftOut] = (),
+        shards: int = 1,
+    ) -> None:
+        self.sources = sources
+        self.streams = streams
+        self.left_out = list(left_out)
+        self.shards = shards
 
     def result(self) -> ScanResult:
         """Return what was found, ready to be shown or written as JSON."""
@@ -239,5 +271,5 @@ def _shared(name: str, one: GrainSketch, two: GrainSketch) -> SharedGrain:
         shared_bytes=scale * common.unique_bytes,
         shared_chunks=scale * len(common),
         p=1 / scale,
-        relative_standard_error=relative_standard_error(common.lengths, halvings),
+        relative_standard_error=relative_standard_error(common.figures(), halvings),
     )

@@ -70,9 +70,14 @@ class _Stream(msgspec.Struct, forbid_unknown_fields=True):
     grains: dict[str, _Count]  # the tally's place; grains may share one
 
 
+class _LeftOut(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    reason: str
+
+
 class _Header(msgspec.Struct, forbid_unknown_fields=True):
     sources: list[str]
-    left_out: list[LeftOut]
+    left_out: list[_LeftOut]
     shards: _Count
     streams: list[_Stream]
     tallies: list[_Tally]
@@ -131,9 +136,8 @@ def to_bytes(sketch: Sketch) -> bytes:
                 tallies.append(_describe(grain, columns))
         grains = {each: places[id(grain)] for each, grain in stream.grains.items()}
         streams.append(_Stream(name, stream.objects, stream.logical_bytes, grains))
-    header = msgspec.json.encode(
-        _Header(sketch.sources, sketch.left_out, sketch.shards, streams, tallies)
-    )
+    left_out = [_LeftOut(one.name, one.reason) for one in sketch.left_out]
+    header = msgspec.json.encode(_Header(sketch.sources, left_out, sketch.shards, streams, tallies))
     prefix = _PREFIX.pack(MAGIC, VERSION, len(header), sum(map(len, columns)))
     content = b"".join([prefix, header, *columns])
     return content + blake3(content).digest()
@@ -203,7 +207,8 @@ def _read(content: bytes) -> Sketch:
             name: tallies[stream.grains[name]] for name in ALL_GRAINS if name in stream.grains
         }
         streams[stream.name] = StreamSketch(stream.objects, stream.logical_bytes, grains)
-    return Sketch(header.sources, streams, header.left_out, header.shards)
+    left_out = [LeftOut(one.name, one.reason) for one in header.left_out]
+    return Sketch(header.sources, streams, left_out, header.shards)
 
 
 def _grains_fit(stream: _Stream, tallies: list[GrainSketch]) -> bool:
@@ -226,13 +231,12 @@ def _describe(grain: GrainSketch, columns: list[bytes]) -> _Tally:
             for mark, one in sorted(sample.chunks.items())
         ]
         columns.append(np.array(rows, dtype="<u8").reshape(-1, _SAMPLE_COLUMNS).T.tobytes())
-    bins = np.flatnonzero(grain.distances.counts).tolist()
     return _Tally(
         halvings=grain.halvings,
         chunks=grain.chunks,
         logical_bytes=grain.logical_bytes,
         rows=len(table),
-        distances=[(place, int(grain.distances.counts[place])) for place in bins],
+        distances=[(place, count) for place, count in enumerate(grain.distances.counts) if count],
         compression=None if sample is None else _Sample(sample.halvings, len(sample.chunks)),
     )
 
@@ -253,7 +257,7 @@ def _tallies(described: list[_Tally], columns: Column) -> list[GrainSketch]:
             raise _Refused("the sketch is damaged: its tables contradict its counts; scan again")
         found.append(
             GrainSketch(
-                table=table,
+                rows=table,
                 halvings=tally.halvings,
                 chunks=tally.chunks,
                 logical_bytes=tally.logical_bytes,

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    from array import array
+
+    import numpy as np
+    import numpy.typing as npt
+
+    Offsets: TypeAlias = npt.NDArray[np.int64] | array[int]
 
 
-@dataclass(slots=True)
-class Block:
+class Block(NamedTuple):
     """Objects (files, rows, values, messages) back to back in memory, in order.
 
     A large object comes as many blocks, small ones come many to a block.
@@ -24,7 +28,7 @@ class Block:
     data
         Bytes, one-dimensional and contiguous; valid until the next block is asked for.
     offsets
-        int64, shape (objects + 1,), ascending: object i is
+        int64, shape (objects + 1,), ascending, of numpy or an ``array("q")``: object i is
         ``data[offsets[i]:offsets[i + 1]]``. ``offsets[0]`` may be above 0.
         An object may be empty; it counts as an object without bytes.
     continues
@@ -35,7 +39,7 @@ class Block:
     """
 
     data: memoryview
-    offsets: npt.NDArray[np.int64]
+    offsets: Offsets
     continues: bool = False
     stream: str = ""
 
@@ -45,8 +49,7 @@ class Block:
         return int(self.offsets[-1] - self.offsets[0])
 
 
-@dataclass(frozen=True)
-class LeftOut:
+class LeftOut(NamedTuple):
     """Something that could not be read, by name, with the reason in a sentence."""
 
     name: str

@@ -1,60 +1,86 @@
-"""The scan of one stream: each block once, at all grains that were asked for."""
+"""The scan of one stream: each block once, at all grains that were asked for.
+
+Two do the same: :mod:`deduplab.bound.native_scan` by code compiled from C, where it was built, and
+:mod:`deduplab.bound.plain_scan` by numpy and ``pyfastcdc``. Here is what they share: which objects
+of a block go on in the next one.
+"""
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
-from xxhash import xxh3_128_digest
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Protocol
 
-from deduplab.bound.chunks import Objects, marks_of
-from deduplab.bound.compression import CompressionSample
-from deduplab.bound.cutting import Cutter, WholeObject
-from deduplab.bound.fingerprints import Fingerprints
-from deduplab.bound.gear import Piece
-from deduplab.bound.grains import GRAINS, WHOLE
-from deduplab.bound.known import KnownCuts
-from deduplab.bound.settings import ScanSettings
+from xxhash import xxh3_128, xxh3_128_digest
+
+from deduplab.bound.limits import HEAD_BYTES
+from deduplab.bound.native import native
 from deduplab.bound.stream import Block
-from deduplab.bound.tally import Tally
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from deduplab.bound.compression import CompressionSample
+    from deduplab.bound.fingerprints import Fingerprints
+    from deduplab.bound.histogram import LogHistogram
+    from deduplab.bound.known import KnownCuts
+    from deduplab.bound.settings import ScanSettings
+    from deduplab.bound.sketch import Rows
+    from deduplab.bound.stream import Offsets
 
 
-class StreamScan:
+class FinishedTally(Protocol):
+    """What was found at one grain; ``halvings`` is None where it is exact, else k of p = 2^-k."""
+
+    @property
+    def rows(self) -> Rows:
+        """The unique chunks."""
+        ...
+
+    @property
+    def halvings(self) -> int | None:
+        """See above."""
+        ...
+
+    @property
+    def chunks(self) -> int:
+        """How many chunks there are, copies included."""
+        ...
+
+    @property
+    def logical_bytes(self) -> int:
+        """The sum of their lengths."""
+        ...
+
+    @property
+    def distances(self) -> LogHistogram:
+        """Logical bytes between copies."""
+        ...
+
+    @property
+    def compression(self) -> CompressionSample | None:
+        """What compressors make of them, where that was asked for."""
+        ...
+
+
+class StreamScan(ABC):
     """Tallies of one stream at each grain.
 
     As long as no object was long enough to be cut at a grain, its chunks are the
     objects, and it shares their tally: rows and values of a table are mostly
     short, and are counted once instead of ten times.
 
-    Parameters
+    Attributes
     ----------
-    settings
-        What was asked for.
-    compression_halvings
-        What samples for compression begin with, so that long data begins with a small one.
-    known
-        Where cuts are remembered, shared with other streams; None for memory of its own.
+    objects, logical_bytes
+        What was scanned so far.
     """
 
-    def __init__(
-        self,
-        settings: ScanSettings,
-        compression_halvings: int = 0,
-        known: KnownCuts | None = None,
-    ) -> None:
+    def __init__(self, *, remembers: bool = True) -> None:
         self.objects = 0
         self.logical_bytes = 0
-        self._keeps_whole = WHOLE in settings.grains
-        compression = CompressionSample(compression_halvings) if settings.compress else None
-        self._whole: Tally | None = Tally(settings.halvings, compression)
-        known = known or KnownCuts()
-        self._grains = {
-            name: _GrainScan(Cutter(GRAINS[name], known))
-            for name in settings.grains
-            if name != WHOLE
-        }
-        self._names = settings.grains
-        self._open: WholeObject | None = None
-        self._parts_mark = b""
+        self._remembers = remembers
+        self._open: OpenObject | None = None
 
     def add(self, block: Block) -> None:
         """Scan the next block.
@@ -64,82 +90,57 @@ class StreamScan:
         ValueError
             If its offsets do not ascend, or leave its data.
         """
-        bounds = block.offsets
+        bounds, data = block.offsets, block.data
         objects = len(bounds) - 1
         if objects < 1:
             return
-        if bounds[0] < 0 or bounds[-1] > len(block.data) or (bounds[1:] < bounds[:-1]).any():
+        if bounds[0] < 0 or bounds[-1] > len(data) or not self._ascends(bounds):
             raise ValueError("a block's offsets must ascend within its data")
         self.logical_bytes += block.logical_bytes
         first, last = 0, objects
         if self._open is not None:
             first = 1
-            begin, end = bounds[:2].tolist()
-            self._feed(block.data[begin:end], final=objects > 1 or not block.continues)
+            self._next_part(data[bounds[0] : bounds[1]], final=objects > 1 or not block.continues)
         if block.continues and last > first:
             last -= 1
         if last > first:
-            self._complete(block.data, bounds[first : last + 1])
+            self.objects += last - first
+            self._complete(data, bounds, first, last)
         if last < objects:
-            begin, end = bounds[last:].tolist()
-            self._feed(block.data[begin:end], final=False)
+            self._next_part(data[bounds[last] : bounds[objects]], final=False)
 
     def end_object(self) -> None:
         """End an object that is still open: no more of it is to come."""
         if self._open is not None:
-            self._feed(memoryview(b""), final=True)
+            self._next_part(memoryview(b""), final=True)
 
     def begin_part(self) -> None:
         """Go on with a part that has no distances to what was before it."""
         self.end_object()
-        tallies = [self._whole, *(scan.tally for scan in self._grains.values())]
-        for tally in tallies:
-            if tally is not None:
-                tally.begin_part()
+        self._begin_part()
 
-    def finish(self) -> dict[str, Tally]:
-        """Return the settled tallies by grain; an object that is still open ends here."""
+    def finish(self) -> dict[str, FinishedTally]:
+        """Return the tallies by grain; an object that is still open ends here.
+
+        Grains that no object was cut at share one. Nothing may be added any more.
+        """
         self.end_object()
-        tallies = {}
-        for name in self._names:
-            tally = self._whole if name == WHOLE else self._grains[name].tally or self._whole
-            assert tally is not None
-            tally.close()
-            tallies[name] = tally
-        return tallies
+        return self._finish()
 
-    def _feed(self, data: memoryview, *, final: bool) -> None:
+    def _next_part(self, data: memoryview, *, final: bool) -> None:
         """Scan the next part of an object that comes in parts."""
-        if self._open is None:
-            self._open = WholeObject()
-            self._parts_mark = b""
-            self._part_from_whole(None)
-        self._parts_mark = xxh3_128_digest(self._parts_mark + xxh3_128_digest(data))
-        if self._whole is not None:
-            self._open.feed(data)
-        piece = Piece(data)
-        for scan in self._grains.values():
-            assert scan.tally is not None
-            for chunks in scan.cutter.feed(piece, final=final, key=self._parts_mark):
-                scan.tally.add(chunks)
+        opened = self._open
+        if opened is None:
+            opened = OpenObject(hashed=self._begin_object(), remembered=self._remembers)
+            self._open = opened
+        opened.feed(data)
+        self._feed(opened, data, final=final)
         if final:
             self.objects += 1
-            if self._whole is not None:
-                for chunks in self._open.chunks():
-                    self._whole.add(chunks)
+            self._end_object(opened)
             self._open = None
 
-    def _complete(self, data: memoryview, bounds: npt.NDArray[np.int64]) -> None:
-        """Scan objects that lie in the block as a whole."""
-        self.objects += len(bounds) - 1
-        starts, lengths = bounds[:-1], np.diff(bounds)
-        if not lengths.all():
-            starts, lengths = starts[lengths > 0], lengths[lengths > 0]
-        if len(starts):
-            self._part_from_whole(int(lengths.max()))
-            marks = _marks(data, starts, lengths)
-            self._tell_all(Objects(data, starts, lengths, marks))
-
+    @abstractmethod
     def add_whole(
         self,
         data: memoryview,
@@ -161,44 +162,106 @@ class StreamScan:
         marks
             Their fingerprints.
         """
-        if not len(starts):
+
+    @abstractmethod
+    def _ascends(self, bounds: Offsets) -> bool:
+        """Tell whether offsets ascend."""
+
+    @abstractmethod
+    def _complete(self, data: memoryview, bounds: Offsets, first: int, last: int) -> None:
+        """Scan objects, at least one, that lie in the block as a whole."""
+
+    @abstractmethod
+    def _begin_object(self) -> bool:
+        """Begin an object that comes in parts, and tell whether it is counted as a whole too."""
+
+    @abstractmethod
+    def _feed(self, opened: OpenObject, data: memoryview, *, final: bool) -> None:
+        """Cut the next part of the open object, which has taken it already."""
+
+    @abstractmethod
+    def _end_object(self, opened: OpenObject) -> None:
+        """Count the open object as a whole."""
+
+    @abstractmethod
+    def _begin_part(self) -> None:
+        """Go on without distances to what was before; no object is open."""
+
+    @abstractmethod
+    def _finish(self) -> dict[str, FinishedTally]:
+        """Return the tallies by grain; no object is open."""
+
+
+class OpenObject:
+    """One object that comes in parts: its fingerprint, its length and its head.
+
+    Parameters
+    ----------
+    hashed
+        Whether its fingerprint and its head are asked for at its end.
+    remembered
+        Whether it is worth recognising parts that were cut before.
+
+    Attributes
+    ----------
+    length_bytes
+        Of all parts so far.
+    head
+        Its first bytes, at most :data:`HEAD_BYTES`.
+    parts_digest
+        A fingerprint of everything of it so far, and of where its parts ended: of two
+        objects with one, the part that came last is cut alike. None if that is of no use.
+    """
+
+    def __init__(self, *, hashed: bool, remembered: bool) -> None:
+        self.length_bytes = 0
+        self.head = bytearray()
+        self.parts_digest = b"" if remembered else None
+        self._hash = xxh3_128() if hashed else None
+
+    def feed(self, data: memoryview) -> None:
+        """Take the next part."""
+        if self.parts_digest is not None:
+            self.parts_digest = xxh3_128_digest(self.parts_digest + xxh3_128_digest(data))
+        self.length_bytes += len(data)
+        if self._hash is None:
             return
-        self.objects += len(starts)
-        self.logical_bytes += int(lengths.sum())
-        self._part_from_whole(int(lengths.max()))
-        self._tell_all(Objects(data, starts, lengths, marks))
+        self._hash.update(data)
+        if len(self.head) < HEAD_BYTES:
+            self.head += data[: HEAD_BYTES - len(self.head)]
 
-    def _tell_all(self, objects: Objects) -> None:
-        if self._whole is not None:
-            self._whole.add(objects.uncut())
-        for scan in self._grains.values():
-            if scan.tally is not None:
-                scan.tally.add(scan.cutter.cut_objects(objects))
-
-    def _part_from_whole(self, longest_bytes: int | None) -> None:
-        """Give a tally of its own to each grain that cuts objects of this length (None: of any)."""
-        sharing = False
-        for scan in self._grains.values():
-            if scan.tally is not None:
-                continue
-            if longest_bytes is None or longest_bytes > scan.cutter.grain.never_cut_bytes:
-                assert self._whole is not None
-                scan.tally = self._whole.copy()
-            else:
-                sharing = True
-        if not sharing and not self._keeps_whole:
-            self._whole = None
+    def digest(self) -> bytes | None:
+        """Return the fingerprint of all of it; None if it is empty, or was not asked for."""
+        return self._hash.digest() if self._hash is not None and self.length_bytes else None
 
 
-class _GrainScan:
-    """A cutter and its tally; None as long as the whole objects' is shared."""
+def stream_scan(
+    settings: ScanSettings,
+    compression_halvings: int = 0,
+    known: KnownCuts[Any] | None = None,
+) -> StreamScan:
+    """Return what scans a stream.
 
-    def __init__(self, grain_cutter: Cutter) -> None:
-        self.cutter = grain_cutter
-        self.tally: Tally | None = None
+    Parameters
+    ----------
+    settings
+        What was asked for.
+    compression_halvings
+        What samples for compression begin with, so that long data begins with a small one.
+    known
+        Where cuts are remembered, shared with other streams that are asked for the same; None
+        for memory of its own.
+    """
+    library = native()
+    if library is not None:
+        from deduplab.bound.native_scan import NativeScan
+
+        return NativeScan(library, settings, compression_halvings, known)
+    from deduplab.bound.plain_scan import PlainScan
+
+    return PlainScan(settings, compression_halvings, known)
 
 
-def _marks(
-    data: memoryview, starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
-) -> Fingerprints:
-    return marks_of(Piece(data).digests(starts, lengths))
+def cutter_name() -> str:
+    """Return what finds content-defined cuts: ``deduplab``'s compiled code or ``pyfastcdc``."""
+    return "pyfastcdc" if native() is None else "deduplab"

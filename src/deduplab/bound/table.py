@@ -8,6 +8,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
+from deduplab.bound.figures import COUNTED_APART, OCTAVES, PERCENTS, Figures
+from deduplab.bound.limits import MOST_ROWS
+
 Column = npt.NDArray[np.uint64]
 
 
@@ -37,6 +40,30 @@ class ChunkTable:
     def unique_bytes(self) -> int:
         """Sum of the lengths, each chunk counted once."""
         return int(self.lengths.sum())
+
+    def table(self) -> ChunkTable:
+        """Return itself: the rows of a sketch are a table, or can be made one."""
+        return self
+
+    def occurrences(self) -> list[int]:
+        """Return how often each was seen."""
+        counts: list[int] = self.counts.tolist()
+        return counts
+
+    def figures(self) -> Figures:
+        """Return what is published of the rows."""
+        few = self.counts < COUNTED_APART
+        apart = np.bincount(self.counts[few].astype(np.int64), minlength=COUNTED_APART)
+        ordered = np.sort(self.lengths).tolist()
+        places = [(len(ordered) * percent + 99) // 100 - 1 for percent in PERCENTS]
+        return Figures(
+            unique_chunks=len(ordered),
+            unique_bytes=self.unique_bytes,
+            squares=sum(length * length for length in ordered),
+            copies=[*apart.tolist(), *_by_bits(self.counts[~few])],
+            lengths=_by_bits(self.lengths),
+            percentiles_bytes=[ordered[place] if ordered else 0 for place in places],
+        )
 
     def below(self, halvings: int) -> ChunkTable:
         """Return the rows whose fingerprints a sample of p = 2^-halvings keeps."""
@@ -78,6 +105,13 @@ class ChunkTable:
         return cls(first[rows], second[rows], lengths, np.add.reduceat(counts, rows))
 
 
+def _by_bits(values: Column) -> list[int]:
+    """Return how many values have a length of so many bits; they are below 2^53."""
+    bits = np.frexp(values.astype(np.float64))[1].astype(np.int64)
+    counts: list[int] = np.bincount(bits, minlength=OCTAVES).tolist()
+    return counts
+
+
 def threshold(halvings: int) -> int:
     """Return the number below which a sample of p = 2^-halvings keeps the first half."""
     return 1 << (64 - halvings)
@@ -88,6 +122,16 @@ def rows_below(first: Column, halvings: int) -> int:
     if halvings == 0:
         return len(first)
     return int(np.searchsorted(first, np.uint64(threshold(halvings))))
+
+
+def halvings_within(first: Column, halvings: int) -> int:
+    """Return the least k, from ``halvings`` on, whose sample keeps no more than a tally may.
+
+    ``first`` are the sorted first halves of fingerprints.
+    """
+    while rows_below(first, halvings) > MOST_ROWS:
+        halvings += 1
+    return halvings
 
 
 def sorted_order(first: Column, second: Column) -> npt.NDArray[np.int64]:

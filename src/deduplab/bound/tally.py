@@ -19,18 +19,14 @@ from deduplab.bound.chunks import Chunks
 from deduplab.bound.compression import CompressionSample
 from deduplab.bound.fingerprints import Fingerprints
 from deduplab.bound.histogram import LogHistogram
-from deduplab.bound.rows import new_rows
-from deduplab.bound.table import ChunkTable, rows_below, threshold
+from deduplab.bound.limits import MOST_ROWS
+from deduplab.bound.rows import SortedRows
+from deduplab.bound.table import ChunkTable, Column, halvings_within, threshold
 
-MOST_ROWS: Final = 24_576
-"""Unique chunks that a sampled tally keeps at most: 40 bytes each, so 0.94 MiB."""
 _LEAST_WAITING: Final = 1024
 _SAMPLED_WAITING: Final = 8192
 _MOST_TOLD: Final = 4096
 _MOST_TELLINGS: Final = 256
-
-ROW_BYTES: Final = 40
-"""What a unique chunk takes: two halves of its fingerprint, length, count, last place."""
 
 
 class Tally:
@@ -50,7 +46,7 @@ class Tally:
         self.chunks = 0
         self.logical_bytes = 0
         self.distances = LogHistogram()
-        self._rows = new_rows(halvings or 0)
+        self._rows = SortedRows()
         self._part_begin = 0
         self._table: ChunkTable | None = None
         # As they were told, until they are enough for steps over all of them.
@@ -71,7 +67,7 @@ class Tally:
         return other
 
     @property
-    def table(self) -> ChunkTable:
+    def rows(self) -> ChunkTable:
         """The unique chunks that were counted, without those that wait."""
         return self._rows.table() if self._table is None else self._table
 
@@ -81,7 +77,7 @@ class Tally:
         if not rows:
             return
         if self.compression is not None:
-            self.compression.add(chunks.view, chunks.starts(), chunks.lengths, chunks.marks)
+            self.compression.add(chunks.read, chunks.starts(), chunks.lengths, chunks.marks)
         self._told.append((chunks.lengths, chunks.marks))
         self._told_rows += rows
         if self._told_rows >= _MOST_TOLD or len(self._told) >= _MOST_TELLINGS:
@@ -121,16 +117,30 @@ class Tally:
         self.settle()
         if self._table is None:
             self._table = self._rows.table()
-            self._rows = new_rows(0)
+            self._rows = SortedRows()
 
     def _count_waiting(self) -> None:
-        if not self._waiting_rows:
-            return
-        first, second, lengths, ends = self._waiting[:, : self._waiting_rows]
-        gaps = self._rows.count(first, second, lengths, ends, self._part_begin)
+        waiting = self._waiting[:, : self._waiting_rows]
         self._waiting_rows = 0
-        self.distances.add(gaps, weight=1 << (self.halvings or 0))
-        self._keep_limit()
+        while waiting.shape[1]:
+            # The sample is halved behind the very chunk with which it passes its limit.
+            stop = self._within_limit(waiting[0], waiting[1])
+            first, second, lengths, ends = waiting[:, :stop]
+            gaps = self._rows.count(first, second, lengths, ends, self._part_begin)
+            self.distances.add(gaps, weight=1 << (self.halvings or 0))
+            waiting = waiting[:, stop:]
+            if self.halvings is not None and len(self._rows) > MOST_ROWS:
+                self.halvings = halvings_within(self._rows.table().first, self.halvings)
+                self._rows.keep_below(self.halvings)
+                waiting = waiting[:, waiting[0] < np.uint64(threshold(self.halvings))]
+
+    def _within_limit(self, first: Column, second: Column) -> int:
+        """Return how many chunks can be counted until the sample has passed its limit, or all."""
+        left = MOST_ROWS - len(self._rows)
+        if self.halvings is None or len(first) <= left:
+            return len(first)
+        new = self._rows.new_places(first, second)
+        return int(new[left]) + 1 if len(new) > left else len(first)
 
     def _wait(
         self,
@@ -171,15 +181,3 @@ class Tally:
     def _most_waiting(self) -> int:
         """Return how many chunks wait before they are counted at once."""
         return self._rows.most_waiting() if self.halvings is None else _SAMPLED_WAITING
-
-    def _keep_limit(self) -> None:
-        if self.halvings is not None and len(self._rows) > MOST_ROWS:
-            self.halvings = halvings_within_limit(self._rows.table(), self.halvings)
-            self._rows.keep_below(self.halvings)
-
-
-def halvings_within_limit(table: ChunkTable, halvings: int) -> int:
-    """Return the least k, from ``halvings`` on, whose sample keeps at most the limit of rows."""
-    while rows_below(table.first, halvings) > MOST_ROWS:
-        halvings += 1
-    return halvings

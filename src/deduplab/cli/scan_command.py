@@ -9,21 +9,23 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
-import msgspec
-from rich.console import Console
 
 from deduplab.bound.account import Account, FilesOnDisk, document
+from deduplab.bound.results import plain
 from deduplab.bound.scan import ScanSettings, scan_sources, total_bytes
 from deduplab.bound.sketch import Sketch, compare, merge
 from deduplab.bound.sources.catalogue import FORMATS
 from deduplab.bound.sources.files import FileSource
 from deduplab.bound.stream import Source
-from deduplab.cli import scan_table, scan_work
+from deduplab.cli import scan_work
 from deduplab.cli.scan_options import ScanOptions
 from deduplab.errors import DatasetError, Interrupted
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _EXAMPLES: Final = """\
 Examples:
@@ -128,12 +130,11 @@ def command(**given: Any) -> None:
 
         scan_run.show_run(options.on_disk, as_json=options.as_json)
         return
-    notes = Console(stderr=True)
     if options.compare is not None:
-        _compare(options, options.compare, notes)
+        _compare(options, options.compare)
         return
     try:
-        account = _account(options, notes)
+        account = _account(options)
     except KeyboardInterrupt:
         raise Interrupted("interrupted; nothing was written, so scan again") from None
     if options.sketch is not None:
@@ -145,6 +146,8 @@ def command(**given: Any) -> None:
     if options.as_json:
         click.echo(json.dumps(document(account), indent=2))
     else:
+        from deduplab.cli import scan_table
+
         console = _console()
         scan_table.show(console, account)
         if options.html is not None:
@@ -157,25 +160,25 @@ def command(**given: Any) -> None:
         )
 
 
-def _account(options: ScanOptions, notes: Console) -> Account:
+def _account(options: ScanOptions) -> Account:
     if options.merge:
         sketch = merge([Sketch.load(Path(name)) for name in options.sources])
         return Account(sketch, sketch.result(), command=_command_line(), environment=_environment())
     settings = options.settings()
     if options.on_disk is not None:
-        return _on_disk(options, options.on_disk, settings, notes)
+        return _on_disk(options, options.on_disk, settings)
     sources = [options.opened(text) for text in options.sources]
     orders = options.order_sources()
-    scan_work.foretell(notes, sources, settings)
+    _foretell(sources, settings)
     began = time.perf_counter()
-    sketch = _scan(sources, settings, options, notes, "scanning")
+    sketch = _scan(sources, settings, options, "scanning")
     duration_s = time.perf_counter() - began
     return Account(
         sketch,
         sketch.result(),
         settings=settings,
         orders={
-            order: _scan(again, settings, options, notes, order).result()
+            order: _scan(again, settings, options, order).result()
             for order, again in orders.items()
         },
         page_bytes=options.page_bytes(),
@@ -190,27 +193,24 @@ def _scan(
     sources: Sequence[Source],
     settings: ScanSettings,
     options: ScanOptions,
-    notes: Console,
     what: str,
 ) -> Sketch:
-    with scan_work.shown_progress(notes, what, total_bytes(sources)) as advance:
+    with scan_work.shown_progress(sys.stderr, what, total_bytes(sources)) as advance:
         return scan_sources(sources, settings, options.processes, options.dask, advance)
 
 
 # What only some scans need is imported by them: most of a short scan is its start.
-def _on_disk(
-    options: ScanOptions, directory: Path, settings: ScanSettings, notes: Console
-) -> Account:
+def _on_disk(options: ScanOptions, directory: Path, settings: ScanSettings) -> Account:
     from deduplab.bench.on_disk import scan_directory
 
     planted = scan_work.planted_payloads(options.planted) if options.planted else None
     expected_bytes = None
     if directory.is_dir():
         files = FileSource(str(directory))
-        scan_work.foretell(notes, [files], settings)
+        _foretell([files], settings)
         expected_bytes = files.total_bytes()
     began = time.perf_counter()
-    with scan_work.shown_progress(notes, "scanning", expected_bytes) as advance:
+    with scan_work.shown_progress(sys.stderr, "scanning", expected_bytes) as advance:
         found = scan_directory(directory, settings, planted, options.processes, advance)
     return Account(
         found.sketch,
@@ -226,11 +226,11 @@ def _on_disk(
     )
 
 
-def _compare(options: ScanOptions, names: tuple[str, str], notes: Console) -> None:
+def _compare(options: ScanOptions, names: tuple[str, str]) -> None:
     settings = options.settings()
 
     def scanned(text: str) -> Sketch:
-        sketch = _scan([options.opened(text)], settings, options, notes, text)
+        sketch = _scan([options.opened(text)], settings, options, text)
         account = Account(sketch, sketch.result())
         if account.unread and not options.allow_left_out:
             first = account.unread[0]
@@ -243,12 +243,21 @@ def _compare(options: ScanOptions, names: tuple[str, str], notes: Console) -> No
     first, second = (scan_work.saved_or_scanned(name, scanned) for name in names)
     comparison = compare(first, second)
     if options.as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(comparison), indent=2).decode())
+        click.echo(json.dumps(plain(comparison), indent=2))
     else:
+        from deduplab.cli import scan_table
+
         scan_table.show_comparison(_console(), comparison)
 
 
+def _foretell(sources: Sequence[Source], settings: ScanSettings) -> None:
+    for note in scan_work.foretold(sources, settings):
+        click.secho(note.text, err=True, fg="yellow" if note.is_warning else None)
+
+
 def _console() -> Console:
+    from rich.console import Console
+
     # Where no terminal sets a width, the widest table has room.
     if sys.stdout.isatty() or "COLUMNS" in os.environ:
         return Console()

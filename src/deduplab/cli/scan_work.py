@@ -8,21 +8,9 @@ from contextlib import contextmanager
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
-
-import psutil
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
+from typing import TYPE_CHECKING, Final, NamedTuple, TextIO
 
 from deduplab.bound.grains import ALL_GRAINS, kind
-from deduplab.bound.planted import Payloads
 from deduplab.bound.scan import (
     ScanSettings,
     exact_memory_bytes,
@@ -30,11 +18,13 @@ from deduplab.bound.scan import (
     total_bytes,
 )
 from deduplab.bound.sketch import Sketch
-from deduplab.bound.sketch_file import MAGIC
 from deduplab.bound.sources.files import FileSource
 from deduplab.bound.stream import Source
 from deduplab.errors import DatasetError, PlanError
 from deduplab.units import GIB, MIB, format_bytes, format_seconds
+
+if TYPE_CHECKING:
+    from deduplab.bound.planted import Payloads
 
 _GROUPS: Final = {"fixed": "fixed", "cdc": "content-defined"}
 _PLAIN_EVERY_S: Final = 10.0
@@ -66,56 +56,73 @@ def share_of(text: str | None) -> float | None:
         raise PlanError(f"--sample {text!r} is not a share; write it like 1/64") from error
 
 
-def foretell(console: Console, sources: Sequence[Source], settings: ScanSettings) -> None:
-    """Say what memory the scan may take, before it begins."""
+class Note(NamedTuple):
+    """Something to say beside the result; a warning where it should be seen."""
+
+    text: str
+    is_warning: bool = False
+
+
+def foretold(sources: Sequence[Source], settings: ScanSettings) -> Iterator[Note]:
+    """Yield what is to be said of the memory that a scan may take, before it begins."""
     if settings.sample is not None:
         most = format_bytes(sampled_memory_bytes(settings.grains))
-        _note(console, f"sampled: at most {most} of memory for each stream, whatever its length")
+        yield Note(f"sampled: at most {most} of memory for each stream, whatever its length")
         return
     logical_bytes = total_bytes(sources)
     if logical_bytes is None:
         need = format_bytes(exact_memory_bytes(GIB, settings.grains))
-        _note(
-            console,
+        yield Note(
             f"exact: at most about {need} of memory for each GiB of distinct data in objects of "
-            "64 KiB; --sample 1/64 takes little, whatever the length",
+            "64 KiB; --sample 1/64 takes little, whatever the length"
         )
         return
     need_bytes = exact_memory_bytes(logical_bytes, settings.grains)
-    _note(
-        console,
+    yield Note(
         f"exact: at most about {format_bytes(need_bytes)} of memory for "
-        f"{format_bytes(logical_bytes)} in objects of 64 KiB, less where they repeat",
+        f"{format_bytes(logical_bytes)} in objects of 64 KiB, less where they repeat"
     )
-    free_bytes = psutil.virtual_memory().available
+    free_bytes = _free_bytes()
     if need_bytes > free_bytes:
-        _note(
-            console,
+        yield Note(
             f"that is more than the {format_bytes(free_bytes)} of memory that are free; "
             "with --sample 1/64 it takes little",
-            style="yellow",
+            is_warning=True,
         )
 
 
-def _note(console: Console, text: str, style: str | None = None) -> None:
-    console.print(text, style=style, highlight=False, soft_wrap=True)
+def _free_bytes() -> int:
+    import psutil  # late, as most of a short scan is its start
+
+    free_bytes: int = psutil.virtual_memory().available
+    return free_bytes
 
 
 @contextmanager
 def shown_progress(
-    console: Console, what: str, expected_bytes: int | None
+    stream: TextIO, what: str, expected_bytes: int | None
 ) -> Iterator[Callable[[int], None]]:
     """Show rate and time left: a live bar on a terminal, a line every ten seconds elsewhere."""
-    if not console.is_terminal:
-        yield _PlainProgress(console, expected_bytes).advance
+    if not stream.isatty():
+        yield _PlainProgress(stream, expected_bytes).advance
         return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         DownloadColumn(binary_units=True),
         TransferSpeedColumn(),
         TimeRemainingColumn(),
-        console=console,
+        console=Console(file=stream),
         transient=True,
     )
     with bar:
@@ -126,8 +133,8 @@ def shown_progress(
 class _PlainProgress:
     """Lines instead of a bar, for logs."""
 
-    def __init__(self, console: Console, expected_bytes: int | None) -> None:
-        self._console = console
+    def __init__(self, stream: TextIO, expected_bytes: int | None) -> None:
+        self._stream = stream
         self._expected_bytes = expected_bytes
         self._done_bytes = 0
         self._began = self._last = time.monotonic()
@@ -143,14 +150,16 @@ class _PlainProgress:
         if self._expected_bytes and rate:
             left_s = max(0, self._expected_bytes - self._done_bytes) / rate
             left = f" of {format_bytes(self._expected_bytes)}, {format_seconds(left_s)} left"
-        self._console.print(
-            f"{format_bytes(self._done_bytes)} scanned{left}, {rate / 1e6:.0f} MB/s",
-            highlight=False,
+        self._stream.write(
+            f"{format_bytes(self._done_bytes)} scanned{left}, {rate / 1e6:.0f} MB/s\n"
         )
+        self._stream.flush()
 
 
 def saved_or_scanned(text: str, scanned: Callable[[str], Sketch]) -> Sketch:
     """Return the sketch that a file holds, or that of a source."""
+    from deduplab.bound.sketch_file import MAGIC
+
     path = Path(text)
     try:
         if path.is_file():

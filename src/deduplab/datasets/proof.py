@@ -13,7 +13,7 @@ from deduplab.bound.fingerprints import Fingerprints, FingerprintSet, fingerprin
 from deduplab.bound.grains import GRAINS
 from deduplab.bound.known import KnownCuts
 from deduplab.bound.settings import ScanSettings
-from deduplab.bound.stream_scan import StreamScan
+from deduplab.bound.stream_scan import StreamScan, stream_scan
 from deduplab.datasets.dataset import SECOND_CONTAINER
 from deduplab.datasets.digest import StreamDigest
 from deduplab.errors import DatasetError
@@ -60,7 +60,7 @@ def prove(dataset: Provable, batch_bytes: int = DEFAULT_BATCH_BYTES) -> Manifest
     planted = _Planted()
     seen = _LateSet()
     # Copies are told apart before, so no cut has to be remembered.
-    grains = StreamScan(ScanSettings(grains=tuple(GRAINS), compress=False), known=KnownCuts(0))
+    grains = stream_scan(ScanSettings(grains=tuple(GRAINS), compress=False), known=KnownCuts(0))
     for batch in dataset.batches(batch_bytes):
         digest.update(batch)
         bounds = batch.offsets.tolist()
@@ -184,7 +184,7 @@ class _Objects:
             unique_objects=copies.unique_objects,
             unique_bytes=copies.unique_bytes,
             grain_unique_bytes={
-                name: int(tally.table.lengths.sum()) for name, tally in grains.finish().items()
+                name: tally.rows.figures().unique_bytes for name, tally in grains.finish().items()
             },
             distance_bytes=_least_median_greatest(copies.distances_bytes),
             digest=digest,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import mmap
-from collections.abc import Callable, Iterator
+from array import array
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
-
-import numpy as np
 
 from deduplab.bound.sources.base import BLOCK_BYTES
 from deduplab.bound.stream import Block
@@ -81,6 +81,12 @@ class BlockBuffer:
         self.bounds.append(self.filled)
         self._handed_out_bytes = 0
 
+    def close_objects(self, ends: Sequence[int]) -> None:
+        """Take whole objects that were read into the room, by where each ends; none is in hand."""
+        if ends:
+            self.bounds += ends
+            self.filled = ends[-1]
+
     def read(self, readinto: Readinto, most_bytes: int | None = None) -> Iterator[Block]:
         """Read on into the object in hand until the end, or until it has ``most_bytes`` more.
 
@@ -140,8 +146,7 @@ class BlockBuffer:
             self._go_on()
 
     def _block(self, bounds: list[int], *, continues: bool) -> Block:
-        offsets = np.array(bounds, dtype=np.int64)
-        return Block(self.view[: bounds[-1]], offsets, continues, self._stream)
+        return Block(self.view[: bounds[-1]], array("q", bounds), continues, self._stream)
 
 
 def _in_large_page(capacity_bytes: int) -> memoryview:
@@ -152,6 +157,6 @@ def _in_large_page(capacity_bytes: int) -> memoryview:
     space = mmap.mmap(-1, 2 * _LARGE_PAGE_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     with contextlib.suppress(OSError):  # a kernel may be built without them
         space.madvise(mmap.MADV_HUGEPAGE)
-    address = np.frombuffer(space, dtype=np.uint8).__array_interface__["data"][0]
+    address = ctypes.addressof(ctypes.c_char.from_buffer(space))
     begin = -address % _LARGE_PAGE_BYTES
     return memoryview(space)[begin : begin + capacity_bytes]

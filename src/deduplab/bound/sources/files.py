@@ -11,22 +11,20 @@ import os
 import stat
 import time
 from collections.abc import Iterator, Sequence
+from ctypes import byref, c_char_p, c_int64, c_void_p, cast
 from typing import Final
 
+from deduplab.bound.native import Native, address_of, native
 from deduplab.bound.sources.base import BLOCK_BYTES, ScanSource
 from deduplab.bound.sources.buffer import BlockBuffer
+from deduplab.bound.sources.file_list import FOLDER_FLAGS, Folder, files_below, parted
 from deduplab.bound.sources.tree import FURTHER_LINK, SPECIAL_FILE, joined, shown, unreadable, walk
 from deduplab.bound.stream import Block, LeftOut, Source
-
-Listing = list[tuple[bytes, list[bytes]]]
-"""Folders with names of files in them, in order."""
 
 _FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _LEAST_ROOM_BYTES: Final = BLOCK_BYTES // 8
 _FRESH_NS: Final = 1_000_000_000
 _COUNTED_FILES: Final = 10_000
-_FILE_COST_BYTES: Final = 16 * 1024
-"""What opening a file costs, in bytes that could be read instead: for even shards."""
 
 
 class FileSource(ScanSource):
@@ -70,15 +68,10 @@ class FileSource(ScanSource):
         if not os.path.isdir(self.path):  # noqa: PTH112
             return [self]
         left_out: list[LeftOut] = []
-        entries = _unlinked(self.path, left_out)
-        costs = [size + _FILE_COST_BYTES for _, _, size in entries]
-        parts: list[FileShard] = []
-        target, spent = sum(costs) / max(1, count), 0
-        for (folder, name, size_bytes), cost in zip(entries, costs, strict=True):
-            if len(parts) < count and spent + cost / 2 >= len(parts) * target:
-                parts.append(FileShard(self.path, f"{self.name} (part {len(parts) + 1})"))
-            parts[-1].add(folder, name, size_bytes)
-            spent += cost
+        listed = files_below(self.path, left_out)
+        parts = []
+        for number, listing in enumerate(parted(listed, count), 1):
+            parts.append(FileShard(self.path, f"{self.name} (part {number})", listing))
         if not parts:
             return [self]
         parts[0].known_left_out = left_out
@@ -97,28 +90,21 @@ class FileSource(ScanSource):
 class FileShard(FileSource):
     """Some of a folder's files, listed beforehand; further hard links are not among them."""
 
-    def __init__(self, path: bytes, name: str) -> None:
+    def __init__(self, path: bytes, name: str, listing: Sequence[Folder]) -> None:
         super().__init__(path)
         self.name = name
         self.known_left_out: list[LeftOut] = []
-        self._files: Listing = []
-        self._total_bytes = 0
-
-    def add(self, folder: bytes, name: bytes, size_bytes: int) -> None:
-        """Take a file into this part."""
-        if not self._files or self._files[-1][0] != folder:
-            self._files.append((folder, []))
-        self._files[-1][1].append(name)
-        self._total_bytes += size_bytes
+        self._listed = listing
 
     def total_bytes(self) -> int:
         """Return the bytes of the files as they were when they were listed."""
-        return self._total_bytes
+        return sum(sum(folder.sizes) for folder in self._listed)
 
     def blocks(self) -> Iterator[Block]:
         """Read the files in order."""
         self.left_out[:] = self.known_left_out
-        return _Reading(self, linked_once=False).blocks(iter(self._files))
+        listing = ((folder.path, folder.names) for folder in self._listed)
+        return _Reading(self, linked_once=False).blocks(listing)
 
     def shards(self, count: int) -> Sequence[Source]:
         """Return itself: it is a part already."""
@@ -139,7 +125,7 @@ class _Reading:
             if not names:
                 continue
             try:
-                number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                number = os.open(folder, FOLDER_FLAGS)
             except OSError as error:
                 self._source.leave_out(shown(folder), unreadable(error))
                 continue
@@ -150,40 +136,52 @@ class _Reading:
         yield from self._buffer.hand_out()
 
     def _files(self, folder: bytes, folder_number: int, names: list[bytes]) -> Iterator[Block]:
-        """Read files; one that fits into the buffer is read by one call, all others go on."""
-        buffer = self._buffer
-        for name in names:
-            room = buffer.view[buffer.filled :]
-            if len(room) < _LEAST_ROOM_BYTES:
+        """Read files, many by one call where the part in C was built."""
+        buffer, library = self._buffer, native()
+        many = None if library is None else _Many(library, folder_number, names, self._linked_once)
+        at = 0
+        while at < len(names):
+            if buffer.room_bytes < _LEAST_ROOM_BYTES:
                 yield from buffer.hand_out()
-                room = buffer.view[buffer.filled :]
-            try:
-                number = os.open(name, _FLAGS, dir_fd=folder_number)
-            except OSError as error:
-                self._source.leave_out(shown(joined(folder, name)), unreadable(error))
-                continue
-            try:
-                count = os.readv(number, [room])
-                state = os.fstat(number)
-                buffer.filled += count
-                if (
-                    count == state.st_size
-                    and count < len(room)
-                    and stat.S_ISREG(state.st_mode)
-                    and (state.st_nlink == 1 or not self._linked_once)
-                ):
-                    buffer.close_object()
-                else:
-                    again = count < len(room) or time.time_ns() - state.st_mtime_ns < _FRESH_NS
-                    if again:
-                        buffer.drop_object()
-                        os.lseek(number, 0, os.SEEK_SET)
-                        state = os.fstat(number)
-                    yield from self._rest(number, state, joined(folder, name))
-            except OSError as error:
-                self._broken(joined(folder, name), unreadable(error))
-            finally:
-                os.close(number)
+            if many is not None:
+                at += many.read(buffer)
+                if at == len(names) or buffer.room_bytes < _LEAST_ROOM_BYTES:
+                    continue
+                many.skip(names[at])
+            yield from self._file(folder, folder_number, names[at])
+            at += 1
+
+    def _file(self, folder: bytes, folder_number: int, name: bytes) -> Iterator[Block]:
+        """Read a file; one that fits into the buffer is read by one call, others go on."""
+        buffer = self._buffer
+        room = buffer.view[buffer.filled :]
+        try:
+            number = os.open(name, _FLAGS, dir_fd=folder_number)
+        except OSError as error:
+            self._source.leave_out(shown(joined(folder, name)), unreadable(error))
+            return
+        try:
+            count = os.readv(number, [room])
+            state = os.fstat(number)
+            buffer.filled += count
+            if (
+                count == state.st_size
+                and count < len(room)
+                and stat.S_ISREG(state.st_mode)
+                and (state.st_nlink == 1 or not self._linked_once)
+            ):
+                buffer.close_object()
+            else:
+                again = count < len(room) or time.time_ns() - state.st_mtime_ns < _FRESH_NS
+                if again:
+                    buffer.drop_object()
+                    os.lseek(number, 0, os.SEEK_SET)
+                    state = os.fstat(number)
+                yield from self._rest(number, state, joined(folder, name))
+        except OSError as error:
+            self._broken(joined(folder, name), unreadable(error))
+        finally:
+            os.close(number)
 
     def _rest(self, number: int, before: os.stat_result, path: bytes) -> Iterator[Block]:
         """Go on with a file that did not end where one call ended, and compare its state.
@@ -230,29 +228,42 @@ class _Reading:
         self._source.leave_out(shown(path), told)
 
 
-def _unlinked(root: bytes, left_out: list[LeftOut]) -> list[tuple[bytes, bytes, int]]:
-    """List all files with their lengths, each hard-linked one once."""
-    found: list[tuple[bytes, bytes, int]] = []
-    links: set[tuple[int, int]] = set()
+class _Many:
+    """Files of a folder that the part in C reads, as long as none needs more care."""
 
-    def leave_out(name: str, reason: str) -> None:
-        left_out.append(LeftOut(name, reason))
+    def __init__(
+        self, library: Native, folder_number: int, names: list[bytes], linked_once: bool
+    ) -> None:
+        self._library = library
+        self._folder_number = folder_number
+        self._names = b"\0".join(names) + b"\0"
+        # A place, as what is left of them would be copied for each file that is not read here.
+        self._place = cast(c_char_p(self._names), c_void_p).value or 0
+        self._left = len(names)
+        self._linked_once = linked_once
+        self._at = 0
+        self._ends = (c_int64 * len(names))()
 
-    for folder, entries in walk(root, leave_out):
-        for entry in entries:
-            try:
-                state = entry.stat(follow_symlinks=False)
-            except OSError as error:
-                leave_out(shown(entry.path), unreadable(error))
-                continue
-            if state.st_nlink > 1:
-                identity = (state.st_dev, state.st_ino)
-                if identity in links:
-                    leave_out(shown(entry.path), FURTHER_LINK)
-                    continue
-                links.add(identity)
-            found.append((folder, entry.name, state.st_size))
-    return found
+    def read(self, buffer: BlockBuffer) -> int:
+        """Read files into a buffer, each an object, and return how many; the next one is left.
+
+        It needs more care than a file of a known length that fits, or more room than there is.
+        """
+        names_bytes = c_int64()
+        count: int = self._library.files_read(
+            self._folder_number, self._place + self._at, self._left, address_of(buffer.view),
+            len(buffer.view), buffer.filled, _LEAST_ROOM_BYTES, _FLAGS, self._linked_once,
+            self._ends, byref(names_bytes),
+        )  # fmt: skip
+        self._at += names_bytes.value
+        self._left -= count
+        buffer.close_objects(self._ends[:count])
+        return count
+
+    def skip(self, name: bytes) -> None:
+        """Pass over the next file, which somebody else reads."""
+        self._at += len(name) + 1
+        self._left -= 1
 
 
 def _size(entry: os.DirEntry[bytes]) -> int:

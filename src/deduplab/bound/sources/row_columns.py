@@ -26,7 +26,7 @@ def columns_of(rows: Block, names: list[str]) -> Iterator[Block]:
         The columns' streams, in the order of the fields.
     """
     raw = np.frombuffer(rows.data, dtype=np.uint8)
-    heads = rows.offsets[:-1]
+    heads = np.asarray(rows.offsets)[:-1]
     for name in names:
         lengths = raw[heads[:, None] + np.arange(4)].view(">i4")[:, 0].astype(np.int64)
         np.maximum(lengths, 0, out=lengths)  # NULL is -1

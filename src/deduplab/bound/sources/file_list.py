@@ -1,0 +1,104 @@
+"""The files of a folder with their lengths, listed before any is read, and divided into parts."""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_left
+from collections.abc import Iterator
+from ctypes import c_int64
+from itertools import accumulate, pairwise
+from typing import Final, NamedTuple
+
+from deduplab.bound.native import native
+from deduplab.bound.sources.tree import FURTHER_LINK, shown, unreadable, walk
+from deduplab.bound.stream import LeftOut
+
+FOLDER_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_FILE_COST_BYTES: Final = 16 * 1024
+"""What opening a file costs, in bytes that could be read instead: for even parts."""
+
+
+class Folder(NamedTuple):
+    """Files of a folder, with their lengths in bytes."""
+
+    path: bytes
+    names: list[bytes]
+    sizes: list[int]
+
+
+def files_below(root: bytes, left_out: list[LeftOut]) -> list[Folder]:
+    """List the regular files at and below a folder, each hard-linked one once.
+
+    Names and reasons of what is not among them are added to ``left_out``.
+    """
+    listed = []
+    links: set[tuple[int, int]] = set()
+
+    def leave_out(name: str, reason: str) -> None:
+        left_out.append(LeftOut(name, reason))
+
+    for path, entries in walk(root, leave_out):
+        folder = Folder(path, [], [])
+        for entry, size_bytes in zip(entries, _lengths(path, entries), strict=True):
+            if size_bytes < 0:
+                try:
+                    state = entry.stat(follow_symlinks=False)
+                except OSError as error:
+                    leave_out(shown(entry.path), unreadable(error))
+                    continue
+                if state.st_nlink > 1:
+                    identity = (state.st_dev, state.st_ino)
+                    if identity in links:
+                        leave_out(shown(entry.path), FURTHER_LINK)
+                        continue
+                    links.add(identity)
+                size_bytes = state.st_size
+            folder.names.append(entry.name)
+            folder.sizes.append(size_bytes)
+        listed.append(folder)
+    return listed
+
+
+def _lengths(path: bytes, entries: list[os.DirEntry[bytes]]) -> list[int]:
+    """Return the lengths of files; -1 of each that must be looked at apart."""
+    library = native()
+    unknown = [-1] * len(entries)
+    if library is None or not entries:
+        return unknown
+    try:
+        folder = os.open(path, FOLDER_FLAGS)
+    except OSError:
+        return unknown
+    lengths = (c_int64 * len(entries))()
+    names = b"\0".join([entry.name for entry in entries]) + b"\0"
+    library.files_lengths(folder, names, len(entries), lengths)
+    os.close(folder)
+    return list(lengths)
+
+
+def parted(listed: list[Folder], count: int) -> Iterator[list[Folder]]:
+    """Yield up to so many parts with neighbouring files and about equal bytes, none empty."""
+    costs = [size + _FILE_COST_BYTES for folder in listed for size in folder.sizes]
+    ends = list(accumulate(costs))
+    # A file belongs to the part that its middle lies in; each part has a file of its own.
+    middles = [end - cost / 2 for end, cost in zip(ends, costs, strict=True)]
+    begins = [0]
+    for number in range(1, count):
+        begin = max(bisect_left(middles, number * ends[-1] / count), begins[-1] + 1) if ends else 0
+        if begin >= len(ends):
+            break
+        begins.append(begin)
+    folders = iter(listed)
+    folder = Folder(b"", [], [])
+    for begin, end in pairwise([*begins, len(ends)]):
+        part, left = [], end - begin
+        while left:
+            if not folder.names:
+                folder = next(folders)
+            names, sizes = folder.names[:left], folder.sizes[:left]
+            if names:
+                part.append(Folder(folder.path, names, sizes))
+            folder = Folder(folder.path, folder.names[left:], folder.sizes[left:])
+            left -= len(names)
+        if part:
+            yield part

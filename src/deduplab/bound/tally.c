@@ -1,0 +1,294 @@
+/* Unique chunks in a table of slots, found by their fingerprints: open addressing, linear probing.
+ *
+ * A row is sought from the slot on that its fingerprint's first half points at, as a share of 2^64:
+ * so the rows lie almost in the order of their fingerprints.
+ */
+#include "tally.h"
+
+#include "shown.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define LEAST_SLOTS 1024
+#define MOST_HALVINGS 63
+#define GREATEST_VALUE ((UINT64_C(1) << 53) - 1)
+/* Rows are fetched from memory while so many chunks before them are counted. */
+#define AHEAD 8
+
+#if defined(__GNUC__)
+#define FETCH(address) __builtin_prefetch(address)
+#else
+#define FETCH(address) (void)(address)
+#endif
+
+__extension__ typedef unsigned __int128 wide;
+
+static const int PERCENTS[PERCENTILES] = {1, 10, 25, 50, 75, 90, 99};
+
+static int64_t slot_of(const struct tally *tally, uint64_t first)
+{
+    return (int64_t)(((first << tally->halvings >> 32) * (uint64_t)tally->slots) >> 32);
+}
+
+/* The row of a chunk, or the free one that it would take. */
+static struct row *row_of(const struct tally *tally, uint64_t first, uint64_t second)
+{
+    int64_t slot = slot_of(tally, first);
+    struct row *row = tally->rows + slot;
+
+    while (row->count != 0 && (row->first != first || row->second != second)) {
+        slot = slot + 1 == tally->slots ? 0 : slot + 1;
+        row = tally->rows + slot;
+    }
+    return row;
+}
+
+static int is_kept(const struct tally *tally, uint64_t first)
+{
+    return tally->halvings == 0 || first >> (64 - tally->halvings) == 0;
+}
+
+/* Put the rows that are kept into a new table of so many slots. */
+static int move_rows(struct tally *tally, int64_t slots)
+{
+    struct row *const before = tally->rows, *const end = before + tally->slots;
+    struct row *const rows = calloc((size_t)slots, sizeof *rows);
+
+    if (rows == NULL)
+        return -1;
+    tally->rows = rows;
+    tally->slots = slots;
+    tally->used = 0;
+    for (const struct row *row = before; row < end; row++)
+        if (row->count != 0 && is_kept(tally, row->first)) {
+            *row_of(tally, row->first, row->second) = *row;
+            tally->used++;
+        }
+    free(before);
+    return 0;
+}
+
+/* Have room for one row more; four fifths of the slots are in use at most. */
+static int reserve(struct tally *tally)
+{
+    if (5 * (tally->used + 1) <= 4 * tally->slots)
+        return 0;
+    return move_rows(tally, tally->slots + tally->slots / 2);
+}
+
+/* Halve the sample until the limit is kept. -1 if it can't be: if too many halves are 0 or 1, which
+ * no data has unless it was made so. */
+static int keep_limit(struct tally *tally)
+{
+    int64_t kept = tally->used, slots;
+
+    if (tally->most_rows == 0 || kept <= tally->most_rows)
+        return 0;
+    while (kept > tally->most_rows) {
+        if (tally->halvings == MOST_HALVINGS)
+            return -1;
+        tally->halvings++;
+        kept = 0;
+        for (const struct row *row = tally->rows; row < tally->rows + tally->slots; row++)
+            kept += row->count != 0 && is_kept(tally, row->first);
+    }
+    slots = 5 * kept / 3;
+    return move_rows(tally, slots < LEAST_SLOTS ? LEAST_SLOTS : slots);
+}
+
+static int bit_length(uint64_t value)
+{
+    int bits = 0;
+
+    for (; value != 0; value >>= 1)
+        bits++;
+    return bits;
+}
+
+static int distance_bin(uint64_t value)
+{
+    const uint64_t kept = value < GREATEST_VALUE ? value : GREATEST_VALUE;
+    const int shift = kept < STEPS ? 0 : bit_length(kept) - 1 - STEP_BITS;
+
+    return (int)(kept >> shift) + shift * STEPS;
+}
+
+struct tally *tally_new(int64_t most_rows, int64_t halvings)
+{
+    struct tally *tally = calloc(1, sizeof *tally);
+
+    if (tally == NULL)
+        return NULL;
+    tally->most_rows = most_rows;
+    tally->halvings = halvings;
+    tally->slots = LEAST_SLOTS;
+    tally->rows = calloc(LEAST_SLOTS, sizeof *tally->rows);
+    if (tally->rows == NULL) {
+        free(tally);
+        return NULL;
+    }
+    return tally;
+}
+
+struct tally *tally_copy(const struct tally *tally)
+{
+    struct tally *copy = malloc(sizeof *copy);
+    struct row *rows = malloc((size_t)tally->slots * sizeof *rows);
+
+    if (copy == NULL || rows == NULL) {
+        free(copy);
+        free(rows);
+        return NULL;
+    }
+    *copy = *tally;
+    copy->rows = rows;
+    memcpy(rows, tally->rows, (size_t)tally->slots * sizeof *rows);
+    return copy;
+}
+
+void tally_free(struct tally *tally)
+{
+    if (tally != NULL)
+        free(tally->rows);
+    free(tally);
+}
+
+int tally_count(struct tally *tally, const struct chunk *chunks, int64_t count)
+{
+    for (int64_t number = 0; number < count; number++) {
+        const struct chunk *const chunk = chunks + number;
+        struct row *row;
+        uint64_t end;
+
+        if (number + AHEAD < count)
+            FETCH(tally->rows + slot_of(tally, chunk[AHEAD].first));
+        tally->chunks++;
+        tally->logical_bytes += chunk->length;
+        end = tally->logical_bytes;
+        if (!is_kept(tally, chunk->first))
+            continue;
+        row = row_of(tally, chunk->first, chunk->second);
+        if (row->count != 0) {
+            if (row->last_end > tally->part_begin)
+                tally->distances[distance_bin(end - chunk->length - row->last_end)] +=
+                    UINT64_C(1) << tally->halvings;
+            row->count++;
+            row->last_end = end;
+            continue;
+        }
+        *row = (struct row){chunk->first, chunk->second, chunk->length, 1, end};
+        tally->used++;
+        if (keep_limit(tally) || reserve(tally))
+            return -1;
+    }
+    return 0;
+}
+
+void tally_begin_part(struct tally *tally)
+{
+    tally->part_begin = tally->logical_bytes;
+}
+
+/* Write the rows as columns of the tally's `used` numbers each, nearly sorted. */
+SHOWN void tally_columns(const struct tally *tally, uint64_t *firsts, uint64_t *seconds,
+                         uint64_t *lengths, uint64_t *counts)
+{
+    for (const struct row *row = tally->rows; row < tally->rows + tally->slots; row++)
+        if (row->count != 0) {
+            *firsts++ = row->first;
+            *seconds++ = row->second;
+            *lengths++ = row->length;
+            *counts++ = row->count;
+        }
+}
+
+/* Write how often each chunk was seen, in the order of the rows. */
+SHOWN void tally_occurrences(const struct tally *tally, uint64_t *counts)
+{
+    for (const struct row *row = tally->rows; row < tally->rows + tally->slots; row++)
+        if (row->count != 0)
+            *counts++ = row->count;
+}
+
+/* Write the rows one behind the other: for another process. */
+SHOWN void tally_rows(const struct tally *tally, struct row *rows)
+{
+    for (const struct row *row = tally->rows; row < tally->rows + tally->slots; row++)
+        if (row->count != 0)
+            *rows++ = *row;
+}
+
+/* Count what an exact tally of another process has counted: these many rows of it. */
+SHOWN int tally_absorb(struct tally *tally, const struct tally *numbers, const struct row *rows)
+{
+    tally->chunks += numbers->chunks;
+    tally->logical_bytes += numbers->logical_bytes;
+    for (int bin = 0; bin < DISTANCE_BINS; bin++)
+        tally->distances[bin] += numbers->distances[bin];
+    for (int64_t number = 0; number < numbers->used; number++) {
+        struct row *const row = row_of(tally, rows[number].first, rows[number].second);
+
+        if (row->count != 0) {
+            row->count += rows[number].count;
+            continue;
+        }
+        *row = rows[number];
+        tally->used++;
+        if (reserve(tally))
+            return -1;
+    }
+    return 0;
+}
+
+/* Sort numbers that are at most `greatest`, a byte at a time from the lowest on; the result is in one
+ * of the two pieces of memory, which is returned. */
+static uint64_t *sorted(uint64_t *values, uint64_t *other, int64_t count, uint64_t greatest)
+{
+    for (int shift = 0; shift < 64 && greatest >> shift != 0; shift += 8) {
+        int64_t places[257] = {0};
+        uint64_t *const from = values;
+
+        for (int64_t at = 0; at < count; at++)
+            places[(from[at] >> shift & 255) + 1]++;
+        for (int byte = 0; byte < 256; byte++)
+            places[byte + 1] += places[byte];
+        for (int64_t at = 0; at < count; at++)
+            other[places[from[at] >> shift & 255]++] = from[at];
+        values = other;
+        other = from;
+    }
+    return values;
+}
+
+/* Write what is published of the rows; -1 if there is no memory. */
+SHOWN int tally_figures(const struct tally *tally, struct figures *figures)
+{
+    const int64_t used = tally->used;
+    uint64_t *const room = malloc((size_t)used * 2 * sizeof *room + 1), *next = room, *lengths;
+    uint64_t greatest = 0;
+    wide squares = 0;
+
+    *figures = (struct figures){0};
+    if (room == NULL)
+        return -1;
+    for (const struct row *row = tally->rows; row < tally->rows + tally->slots; row++) {
+        if (row->count == 0)
+            continue;
+        *next++ = row->length;
+        greatest = row->length > greatest ? row->length : greatest;
+        figures->unique_bytes += row->length;
+        squares += (wide)row->length * row->length;
+        figures->lengths[bit_length(row->length)]++;
+        figures->copies[row->count < COPIES_APART ? (int)row->count
+                                                  : COPIES_APART + bit_length(row->count)]++;
+    }
+    figures->squares_low = (uint64_t)squares;
+    figures->squares_high = (uint64_t)(squares >> 64);
+    lengths = sorted(room, room + used, used, greatest);
+    for (int which = 0; which < PERCENTILES && used > 0; which++)
+        /* The least number that at least so many percent are not above. */
+        figures->percentiles[which] = lengths[(used * PERCENTS[which] + 99) / 100 - 1];
+    free(room);
+    return 0;
+}

@@ -1,0 +1,65 @@
+/* What was counted of the chunks of one grain; tally.py says what a tally is. */
+#ifndef DEDUPLAB_TALLY_H
+#define DEDUPLAB_TALLY_H
+
+#include <stdint.h>
+
+/* As in histogram.py: values up to 15 are told apart, above them 16 bins cover each octave. */
+#define STEP_BITS 4
+#define STEPS 16
+#define DISTANCE_BINS (STEPS + (53 - STEP_BITS) * STEPS)
+
+#define COPIES_APART 16
+#define OCTAVES 65
+#define PERCENTILES 7
+
+struct chunk {
+    uint64_t length;
+    uint64_t first;
+    uint64_t second;
+};
+
+/* A unique chunk. A row whose count is 0 is a free slot. */
+struct row {
+    uint64_t first;
+    uint64_t second;
+    uint64_t length;
+    uint64_t count;
+    uint64_t last_end;
+};
+
+/* Python reads the numbers that stand first (native.py). */
+struct tally {
+    uint64_t chunks;
+    uint64_t logical_bytes;
+    int64_t used;      /* rows */
+    int64_t most_rows; /* the limit of a sampled tally; 0 for an exact one */
+    int64_t halvings;  /* k of a sample of p = 2^-k */
+    uint64_t distances[DISTANCE_BINS];
+    struct row *rows;
+    int64_t slots;
+    uint64_t part_begin;
+};
+
+/* What is published of the rows: each unique chunk counts once. */
+struct figures {
+    uint64_t unique_bytes;
+    uint64_t squares_low; /* the sum of the lengths' squares */
+    uint64_t squares_high;
+    uint64_t copies[COPIES_APART + OCTAVES]; /* by occurrences: 0 to 15 apart, then by bit length */
+    uint64_t lengths[OCTAVES];               /* by bit length */
+    uint64_t percentiles[PERCENTILES];       /* of the lengths: 1, 10, 25, 50, 75, 90, 99 */
+};
+
+/* Functions that need memory return -1, or NULL, where there is none. */
+struct tally *tally_new(int64_t most_rows, int64_t halvings);
+struct tally *tally_copy(const struct tally *tally);
+void tally_free(struct tally *tally);
+
+/* Count chunks, in their order in the stream. */
+int tally_count(struct tally *tally, const struct chunk *chunks, int64_t count);
+
+/* Go on with a part that has no distances to what was before it. */
+void tally_begin_part(struct tally *tally);
+
+#endif
