@@ -23,7 +23,7 @@ from deduplab.bound.native_scan import NativeScan
 from deduplab.bound.native_tally import CountedElsewhere
 from deduplab.bound.scan import Progress
 from deduplab.bound.settings import ScanSettings
-from deduplab.bound.share import Share
+from deduplab.bound.share import ENDED_EARLY, Share, preferred
 from deduplab.bound.sketch import Sketch
 from deduplab.bound.stream import LeftOut, Source, split
 from deduplab.errors import OperationFailed
@@ -86,17 +86,11 @@ def scan_forked(
     except _Stopped:
         for child in children:
             child.result(share, board)  # the one that has failed raises of what
-        raise OperationFailed(_ENDED) from None
+        raise OperationFailed(ENDED_EARLY) from None
     finally:
         board.stop()
         for child in children:
             child.end()
-
-
-_ENDED: Final = (
-    "a process that scans has ended early, so nothing was counted; if memory was short, "
-    "scan with fewer processes or with --sample"
-)
 
 
 def _scan(share: Share, board: _Board, number: int) -> None:
@@ -104,12 +98,7 @@ def _scan(share: Share, board: _Board, number: int) -> None:
 
 
 class _Board:
-    """Memory that all processes see: which shards are taken, who has scanned how much, the end.
-
-    Each process begins with every n-th shard, and helps the others when these are done: what
-    comes again in a regular order, such as one backup after the other, then comes
-    to one process, which has cut it before.
-    """
+    """Memory that all processes see: which shards are taken, who has scanned how much, the end."""
 
     def __init__(
         self, library: Native, shards: int, processes: int, progress: Progress | None
@@ -128,9 +117,7 @@ class _Board:
 
     def take(self, number: int) -> int | None:
         """Return the place of a shard that is now the process's, or None if none is left."""
-        places = range(self._shards)
-        order: list[int] = [*places[number :: self._processes], *reversed(places)]
-        for place in order:
+        for place in preferred(number, self._processes, self._shards):
             if self._library.claim(self._taken + place):
                 return place
         return None
@@ -187,7 +174,7 @@ class _Child:
         if said == _STOPPED:
             return {}  # another one says why
         if not said:
-            raise OperationFailed(_ENDED)
+            raise OperationFailed(ENDED_EARLY)
         with mmap.mmap(self._file, 0) as memory:
             at = int.from_bytes(memory[-8:], "little")
             if said == _FAILED:

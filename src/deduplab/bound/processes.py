@@ -26,7 +26,7 @@ from deduplab import pool_directory
 from deduplab.bound.limits import SHARDS_PER_PROCESS
 from deduplab.bound.scan import Progress
 from deduplab.bound.settings import ScanSettings
-from deduplab.bound.share import Share
+from deduplab.bound.share import ENDED_EARLY, Share, preferred
 from deduplab.bound.sketch import Sketch
 from deduplab.bound.sketch_file import from_bytes, to_bytes
 from deduplab.bound.stream import Source, split
@@ -46,12 +46,7 @@ class _Stopped(Exception):
 
 @dataclass(slots=True)
 class _Work:
-    """All shards, which of them are taken, and what other processes have scanned.
-
-    Each process begins with every n-th shard, and helps the others when these are done: what
-    comes again in a regular order, such as one backup after the other, then comes
-    to one process, which has cut it before.
-    """
+    """All shards, which of them are taken, and what other processes have scanned."""
 
     shards: Sequence[Source]
     settings: ScanSettings
@@ -70,10 +65,8 @@ class _Work:
 
     def take(self, number: int) -> int | None:
         """Return the place of a shard that is now the process's, or None if none is left."""
-        places = range(len(self.shards))
-        order: list[int] = [*places[number :: self.processes], *reversed(places)]
         with self.taken.get_lock():
-            for place in order:
+            for place in preferred(number, self.processes, len(self.shards)):
                 if not self.taken[place] and not self.stopped.value:
                     self.taken[place] = 1
                     return place
@@ -148,10 +141,7 @@ def scan_in_processes(
             )
         return [found[place] for place in sorted(found)]
     except BrokenProcessPool as error:
-        raise OperationFailed(
-            "a process that scans has ended early, so nothing was counted; if memory was short, "
-            "scan with fewer processes or with --sample"
-        ) from error
+        raise OperationFailed(ENDED_EARLY) from error
     finally:
         work.stop()
         starter.shutdown(wait=True)

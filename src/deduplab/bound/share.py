@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from deduplab.bound.known import KnownCuts
 from deduplab.bound.scan import Progress, Scanner
 from deduplab.bound.settings import ScanSettings
 from deduplab.bound.sketch import Sketch
 from deduplab.bound.stream import LeftOut, Source
+
+ENDED_EARLY: Final = (
+    "a process that scans has ended early, so nothing was counted; if memory was short, "
+    "scan with fewer processes or with --sample"
+)
+
+
+def preferred(number: int, processes: int, shards: int) -> list[int]:
+    """Return the places of all shards in the order in which a process looks for one to scan.
+
+    Each begins with every n-th shard, and helps the others when these are done: what
+    comes again in a regular order, such as one backup after the other, then comes
+    to one process, which has cut it before.
+    """
+    places = range(shards)
+    return [*places[number::processes], *reversed(places)]
 
 
 class Share:
