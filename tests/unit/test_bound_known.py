@@ -74,6 +74,17 @@ def test_the_answer_is_that_of_cutting_again(
             )
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_an_object_that_ends_where_another_goes_on(kind: str, order: tuple[int, int]) -> None:
+    """Their parts are the same so far, but what the one leaves at its end is the other's."""
+    payload = random.Random(2).randbytes(250_000)
+    both = [payload[:200_000], payload]
+    objects = [both[place] for place in order]
+    forgetful = counted(kind, objects, KnownCuts(0), 100_000)
+    assert counted(kind, objects, KnownCuts(), 100_000) == forgetful
+
+
 def watched_in_c(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return where the lengths are noted of what is cut to be remembered."""
     library, cut_bytes = found_native(), list[int]()
