@@ -3,6 +3,7 @@
  * A row is sought from the slot on that its fingerprint's first half points at, as a share of 2^64:
  * so the rows lie almost in the order of their fingerprints.
  */
+#define _GNU_SOURCE /* madvise() */
 #include "tally.h"
 
 #include "shown.h"
@@ -10,7 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 #define LEAST_SLOTS 1024
+#define LARGE_PAGE_BYTES ((size_t)2 << 20)
 #define MOST_HALVINGS 63
 #define GREATEST_VALUE ((UINT64_C(1) << 53) - 1)
 /* Rows are fetched from memory while so many chunks before them are counted. */
@@ -49,11 +55,56 @@ static int is_kept(const struct tally *tally, uint64_t first)
     return tally->halvings == 0 || first >> (64 - tally->halvings) == 0;
 }
 
+#if defined(__linux__)
+/* A long table lies in large pages: it is filled at random places, and grows by being copied. */
+static size_t large_bytes(int64_t slots)
+{
+    const size_t bytes = (size_t)slots * sizeof(struct row);
+
+    return bytes < LARGE_PAGE_BYTES ? 0 : (bytes + LARGE_PAGE_BYTES - 1) & ~(LARGE_PAGE_BYTES - 1);
+}
+
+static struct row *new_rows(int64_t slots)
+{
+    const size_t bytes = large_bytes(slots);
+    void *memory;
+
+    if (bytes == 0)
+        return calloc((size_t)slots, sizeof(struct row));
+    memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        return NULL;
+    (void)madvise(memory, bytes, MADV_HUGEPAGE); /* a kernel may be built without them */
+    return memory;
+}
+
+static void free_rows(struct row *rows, int64_t slots)
+{
+    const size_t bytes = large_bytes(slots);
+
+    if (bytes == 0)
+        free(rows);
+    else
+        munmap(rows, bytes);
+}
+#else
+static struct row *new_rows(int64_t slots)
+{
+    return calloc((size_t)slots, sizeof(struct row));
+}
+
+static void free_rows(struct row *rows, int64_t slots)
+{
+    (void)slots;
+    free(rows);
+}
+#endif
+
 /* Put the rows that are kept into a new table of so many slots. */
 static int move_rows(struct tally *tally, int64_t slots)
 {
     struct row *const before = tally->rows, *const end = before + tally->slots;
-    struct row *const rows = calloc((size_t)slots, sizeof *rows);
+    struct row *const rows = new_rows(slots);
 
     if (rows == NULL)
         return -1;
@@ -65,7 +116,7 @@ static int move_rows(struct tally *tally, int64_t slots)
             *row_of(tally, row->first, row->second) = *row;
             tally->used++;
         }
-    free(before);
+    free_rows(before, end - before);
     return 0;
 }
 
@@ -123,7 +174,7 @@ struct tally *tally_new(int64_t most_rows, int64_t halvings)
     tally->most_rows = most_rows;
     tally->halvings = halvings;
     tally->slots = LEAST_SLOTS;
-    tally->rows = calloc(LEAST_SLOTS, sizeof *tally->rows);
+    tally->rows = new_rows(LEAST_SLOTS);
     if (tally->rows == NULL) {
         free(tally);
         return NULL;
@@ -134,11 +185,12 @@ struct tally *tally_new(int64_t most_rows, int64_t halvings)
 struct tally *tally_copy(const struct tally *tally)
 {
     struct tally *copy = malloc(sizeof *copy);
-    struct row *rows = malloc((size_t)tally->slots * sizeof *rows);
+    struct row *rows = new_rows(tally->slots);
 
     if (copy == NULL || rows == NULL) {
         free(copy);
-        free(rows);
+        if (rows != NULL)
+            free_rows(rows, tally->slots);
         return NULL;
     }
     *copy = *tally;
@@ -149,8 +201,9 @@ struct tally *tally_copy(const struct tally *tally)
 
 void tally_free(struct tally *tally)
 {
-    if (tally != NULL)
-        free(tally->rows);
+    if (tally == NULL)
+        return;
+    free_rows(tally->rows, tally->slots);
     free(tally);
 }
 
@@ -222,22 +275,28 @@ SHOWN void tally_rows(const struct tally *tally, struct row *rows)
 /* Count what an exact tally of another process has counted: these many rows of it. */
 SHOWN int tally_absorb(struct tally *tally, const struct tally *numbers, const struct row *rows)
 {
+    int64_t used = tally->used;
+
     tally->chunks += numbers->chunks;
     tally->logical_bytes += numbers->logical_bytes;
     for (int bin = 0; bin < DISTANCE_BINS; bin++)
         tally->distances[bin] += numbers->distances[bin];
+    /* They come nearly sorted: slots that are enough for all would not be enough for the first half
+     * of the fingerprints, were there not room for all before. */
+    for (int64_t number = 0; number < numbers->used; number++)
+        used += row_of(tally, rows[number].first, rows[number].second)->count == 0;
+    if (5 * used > 4 * (tally->slots - 1) && move_rows(tally, 3 * used / 2 + 1))
+        return -1;
     for (int64_t number = 0; number < numbers->used; number++) {
         struct row *const row = row_of(tally, rows[number].first, rows[number].second);
+        const uint64_t before = row->count;
 
-        if (row->count != 0) {
+        if (before == 0)
+            *row = rows[number];
+        else
             row->count += rows[number].count;
-            continue;
-        }
-        *row = rows[number];
-        tally->used++;
-        if (reserve(tally))
-            return -1;
     }
+    tally->used = used;
     return 0;
 }
 
