@@ -196,8 +196,8 @@ def test_a_check_that_fails_or_is_absent_counts_as_failed(
     command(tmp_path, "good", "exit 0")
     command(tmp_path, "bad", "exit 3")
     monkeypatch.setattr(check, "BIN", tmp_path)
-    counts = [check.run_check(name, (name,)) for name in ("good", "bad", "absent")]
-    assert [str(count) for count in counts] == [
+    verdicts = [check.run_check(name, (name,)) for name in ("good", "bad", "absent")]
+    assert [str(verdict.counts) for verdict in verdicts] == [
         "1 passed, 0 failed, 0 skipped",
         "0 passed, 1 failed, 0 skipped",
         "0 passed, 1 failed, 0 skipped",
