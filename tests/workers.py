@@ -1,8 +1,8 @@
 """How the suite is shared out among workers: file by file, or system by system where that is long.
 
-What brings a server up for a file, a class or a system stays on one worker, in
-the order of collection. Long files come first and the short ones of the unit
-tests last, so that no worker waits for another at the end.
+What brings a server up for a file, a class or a system stays on one worker. The
+order is that of collection, in which the many short files of the unit tests are
+the last, so that no worker waits long for another at the end.
 """
 
 from __future__ import annotations
