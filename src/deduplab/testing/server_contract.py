@@ -42,8 +42,8 @@ class ServerContract(SystemFixtures):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def running_in(cls, new_workspace: NewWorkspace) -> Path:
-        """Return the workspace of the instance that tests share."""
+    def running_in(cls, sut: SystemUnderTest, new_workspace: NewWorkspace) -> Path:
+        """Return the workspace of the instance that tests share, another for each system."""
         return new_workspace()
 
     @pytest.fixture(scope="class")
