@@ -156,6 +156,10 @@ def say(text: str) -> None:
 def main() -> int:
     """Run everything; return 0 only if nothing failed and at least one test passed."""
     os.environ["PATH"] = f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"
+    if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+        # Hundreds of processes would compile all that they import. Beside the sources there is
+        # still none of it.
+        os.environ.setdefault("PYTHONPYCACHEPREFIX", str(ROOT / ".cache" / "bytecode"))
     verdicts = [run_check(name, command) for name, command in CHECKS]
     for verdict in verdicts:
         say(verdict.text)
