@@ -1,9 +1,10 @@
 """Run lint, types, import rules and all tests, and end with one line that counts them.
 
-Every step runs even if an earlier one failed. The checks before the tests
-count as one test each. Arguments are passed on to pytest; the environment
-too, so ``REQUIRE=postgresql,duckdb`` turns a system that could not be brought
-up from a skipped test into a failed one.
+Every step runs even if an earlier one failed. The checks count as one test
+each; that of types takes a while and runs beside the tests, which several
+workers share. Arguments are passed on to pytest; the environment too, so
+``REQUIRE=postgresql,duckdb`` turns a system that could not be brought up from
+a skipped test into a failed one.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ET
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -24,9 +26,11 @@ BIN: Final = Path(sys.executable).parent
 CHECKS: Final = (
     ("lint", ("ruff", "check")),
     ("format", ("ruff", "format", "--check")),
-    ("types", ("mypy",)),
     ("import rules", ("lint-imports",)),
 )
+BESIDE: Final = (("types", ("mypy",)),)
+# One more than there are cores: much of the time a test waits for a server.
+WORKERS: Final = min((os.cpu_count() or 1) + 1, 6)
 CHECK_DEADLINE_S: Final = 900.0
 TESTS_DEADLINE_S: Final = 4500.0
 GRACE_S: Final = 60.0
@@ -76,8 +80,16 @@ def count_junit(path: Path) -> Counts:
     return Counts(found.count("passed"), found.count("failed"), found.count("skipped"))
 
 
-def run_check(name: str, command: tuple[str, ...]) -> Counts:
-    """Run one check, and show what it says only if it fails."""
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a check found, to be counted and to be shown."""
+
+    counts: Counts
+    text: str
+
+
+def run_check(name: str, command: tuple[str, ...]) -> Verdict:
+    """Run one check; what it says belongs to its verdict only if it fails."""
     began = time.monotonic()
     try:
         done = subprocess.run(
@@ -92,19 +104,20 @@ def run_check(name: str, command: tuple[str, ...]) -> Counts:
         failed, output = done.returncode != 0, done.stdout
     except (OSError, subprocess.TimeoutExpired) as error:
         failed, output = True, f"{error}\n"
-    verdict = "FAILED" if failed else "ok"
-    say(f"==> {name} ({' '.join(command)}): {verdict}, {time.monotonic() - began:.1f} s")
+    word = "FAILED" if failed else "ok"
+    text = f"==> {name} ({' '.join(command)}): {word}, {time.monotonic() - began:.1f} s"
     if failed:
-        say(output.rstrip())
-    return Counts(failed=1) if failed else Counts(passed=1)
+        return Verdict(Counts(failed=1), f"{text}\n{output.rstrip()}")
+    return Verdict(Counts(passed=1), text)
 
 
 def run_tests(arguments: list[str]) -> Counts:
     """Run pytest with its output passed through, and count from the file it writes."""
     with tempfile.TemporaryDirectory(prefix="deduplab-junit-") as directory:
         junit = Path(directory) / "junit.xml"
-        command = [sys.executable, "-m", "pytest", f"--junit-xml={junit}", *arguments]
-        say("==> tests (pytest)")
+        workers = f"--numprocesses={WORKERS}"
+        command = [sys.executable, "-m", "pytest", f"--junit-xml={junit}", workers, *arguments]
+        say(f"==> tests (pytest, {WORKERS} workers)")
         with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL) as process:
             status = wait_for(process)
         try:
@@ -143,10 +156,20 @@ def say(text: str) -> None:
 def main() -> int:
     """Run everything; return 0 only if nothing failed and at least one test passed."""
     os.environ["PATH"] = f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"
-    checks = Counts()
-    for name, command in CHECKS:
-        checks += run_check(name, command)
-    tests = run_tests(sys.argv[1:])
+    if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+        # Hundreds of processes would compile all that they import. Beside the sources there is
+        # still none of it.
+        os.environ.setdefault("PYTHONPYCACHEPREFIX", str(ROOT / ".cache" / "bytecode"))
+    verdicts = [run_check(name, command) for name, command in CHECKS]
+    for verdict in verdicts:
+        say(verdict.text)
+    with ThreadPoolExecutor(1) as beside:
+        later = [beside.submit(run_check, name, command) for name, command in BESIDE]
+        tests = run_tests(sys.argv[1:])
+    for done in later:
+        verdicts.append(done.result())
+        say(done.result().text)
+    checks = sum((verdict.counts for verdict in verdicts), Counts())
     total = checks + tests
     say(f"Checks: {checks}. Tests: {tests}. Each check counts as a test in the sum:")
     say(str(total))

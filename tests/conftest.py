@@ -24,6 +24,8 @@ from deduplab.executors.workspace import default_workspace
 from deduplab.servers import _seaweedfs_sockets, _shared_memory
 from deduplab.volumes import mount_points
 
+pytest_plugins = ("tests.required", "tests.workers")
+
 MARK: Final = "DEDUPLAB_SUITE"
 GONE_DEADLINE_S: Final = 15.0
 SHARED: Final = (
@@ -41,7 +43,7 @@ _BEFORE: pytest.StashKey[set[Path]] = pytest.StashKey()
 def pytest_configure(config: pytest.Config) -> None:
     """Begin: all that is temporary goes below one directory, all processes bear one mark."""
     if MARK in os.environ:
-        return  # a suite inside the suite: the outer one looks
+        return  # a worker of the suite, or a suite inside the suite: the outermost one looks
     os.environ[MARK] = uuid.uuid4().hex
     # pytest's own directories stay where they are: it keeps some, and a socket's name has an end.
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
@@ -51,6 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_BEFORE] = _shared()
 
 
+@pytest.hookimpl(trylast=True)  # after all workers have ended
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """End: wait for what is about to go, then name what is left."""
     before = session.config.stash.get(_BEFORE, None)

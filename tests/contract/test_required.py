@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.contract import conftest
+from tests import required
+
+ROOT = Path(__file__).parents[2]
 
 A_TEST = """
 def test_it(not_brought_up):
@@ -23,18 +24,19 @@ def test_it(not_brought_up):
     [("", False), ("other", False), ("mine", True), ("other, mine", True), ("all", True)],
 )
 def test_is_required(setting: str, expected: bool) -> None:
-    assert conftest.is_required("mine", setting) is expected
+    assert required.is_required("mine", setting) is expected
 
 
+@pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["no worker", "a worker"])
 @pytest.mark.parametrize(("setting", "code"), [("", 0), ("mine", 1)])
 def test_the_summary_names_the_system_and_the_reason(
-    tmp_path: Path, setting: str, code: int
+    tmp_path: Path, setting: str, code: int, workers: tuple[str, ...]
 ) -> None:
-    shutil.copy(conftest.__file__, tmp_path / "conftest.py")
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["tests.required"]\n')
     (tmp_path / "test_it.py").write_text(A_TEST)
     result = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(tmp_path)],
-        env=os.environ | {"REQUIRE": setting},
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *workers, str(tmp_path)],
+        env=os.environ | {"REQUIRE": setting, "PYTHONPATH": str(ROOT)},
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -9,8 +9,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.contract.conftest import not_brought_up as not_brought_up
-
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
 PLAN = """\

@@ -9,7 +9,6 @@ import psutil
 import pytest
 
 from deduplab.executors.workspace import prepared
-from tests.contract.conftest import not_brought_up as not_brought_up
 from tests.faults.cells import SERVERS
 from tests.faults.processes import inside
 

@@ -27,22 +27,27 @@ def test_it():
 """
 
 
+@pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["no worker", "a worker"])
 @pytest.mark.parametrize(
     ("what", "said"),
     [("nothing", None), ("a directory", "forgotten-"), ("a process", "time.sleep(60)")],
 )
-def test_what_is_left_fails_the_suite_by_name(what: str, said: str | None, tmp_path: Path) -> None:
+def test_what_is_left_fails_the_suite_by_name(
+    what: str, said: str | None, workers: tuple[str, ...], tmp_path: Path
+) -> None:
     text = Path(conftest.__file__).read_text()
     quick = text.replace("GONE_DEADLINE_S: Final = 15.0", "GONE_DEADLINE_S: Final = 0.5")
     assert quick != text
     (tmp_path / "conftest.py").write_text(quick)
     (tmp_path / "test_it.py").write_text(A_TEST.format(statement=LEAVING[what]))
     given = {k: v for k, v in os.environ.items() if k not in (conftest.MARK, "TMPDIR", "CI")}
+    given["PYTHONPATH"] = str(Path(conftest.__file__).parents[1])
     here = f"{tmp_path}"
+    quiet = ("-q", "-p", "no:cacheprovider")
     try:
         with (tmp_path / "output").open("w") as output_file:
             done = subprocess.run(
-                [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
+                [sys.executable, "-m", "pytest", *quiet, *workers, str(tmp_path)],
                 env={**given, "DEDUPLAB_SUITE_TEST": here},
                 cwd=tmp_path,
                 stdin=subprocess.DEVNULL,

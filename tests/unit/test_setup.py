@@ -164,7 +164,24 @@ def check() -> ModuleType:
     return module
 
 
-def test_closing_line_counts_what_pytest_ran(check: ModuleType, tmp_path: Path) -> None:
+def counted(check: ModuleType, place: Path, *options: str) -> str:
+    """Run the small suite in a directory, and count what pytest wrote."""
+    junit = place / "junit.xml"
+    subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", f"--junit-xml={junit}", *options, "test_sample.py"],
+        cwd=place,
+        env={**os.environ, "PYTEST_ADDOPTS": "-p no:cacheprovider"},
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    return str(check.count_junit(junit))
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["no worker", "a worker"])
+def test_closing_line_counts_what_pytest_ran(
+    check: ModuleType, tmp_path: Path, workers: tuple[str, ...]
+) -> None:
     (tmp_path / "test_sample.py").write_text(
         "import pytest\n"
         "@pytest.fixture\n"
@@ -178,16 +195,17 @@ def test_closing_line_counts_what_pytest_ran(check: ModuleType, tmp_path: Path) 
         "def test_bad_before(breaks_before): pass\n"
         "def test_bad_afterwards(breaks_afterwards): pass\n"
     )
-    junit = tmp_path / "junit.xml"
-    subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", f"--junit-xml={junit}", "test_sample.py"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTEST_ADDOPTS": "-p no:cacheprovider"},
-        capture_output=True,
-        timeout=120,
-        check=False,
+    assert counted(check, tmp_path, *workers) == "3 passed, 3 failed, 1 skipped"
+
+
+def test_a_worker_that_dies_has_failed_its_test(check: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "test_sample.py").write_text(
+        "import os\n"
+        "def test_before(): pass\n"
+        "def test_deadly(): os._exit(0)\n"
+        "def test_after(): pass\n"
     )
-    assert str(check.count_junit(junit)) == "3 passed, 3 failed, 1 skipped"
+    assert counted(check, tmp_path, "-n", "1") == "2 passed, 1 failed, 0 skipped"
 
 
 def test_a_check_that_fails_or_is_absent_counts_as_failed(
@@ -196,8 +214,8 @@ def test_a_check_that_fails_or_is_absent_counts_as_failed(
     command(tmp_path, "good", "exit 0")
     command(tmp_path, "bad", "exit 3")
     monkeypatch.setattr(check, "BIN", tmp_path)
-    counts = [check.run_check(name, (name,)) for name in ("good", "bad", "absent")]
-    assert [str(count) for count in counts] == [
+    verdicts = [check.run_check(name, (name,)) for name in ("good", "bad", "absent")]
+    assert [str(verdict.counts) for verdict in verdicts] == [
         "1 passed, 0 failed, 0 skipped",
         "0 passed, 1 failed, 0 skipped",
         "0 passed, 1 failed, 0 skipped",

@@ -35,27 +35,30 @@ class ServerContract(SystemFixtures):
 
     @pytest.fixture
     def started(
-        self,
-        sut: SystemUnderTest,
-        workspace: Path,
-        unavailable: Unavailable,
+        self, sut: SystemUnderTest, workspace: Path, unavailable: Unavailable
     ) -> Iterator[tuple[Server, Endpoint]]:
-        """Yield a server that is up, and its endpoint."""
-        server = _server(sut, workspace)
-        try:
-            try:
-                endpoint = server.start()
-            except SystemUnavailable as error:
-                unavailable(sut.name, error)
-            yield server, endpoint
-        finally:
-            server.stop()
+        """Yield a server that is up for one test, which may stop it, and its endpoint."""
+        yield from _up(sut, workspace, unavailable)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def running_in(cls, sut: SystemUnderTest, new_workspace: NewWorkspace) -> Path:
+        """Return the workspace of the instance that tests share, another for each system."""
+        return new_workspace()
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def running(
+        cls, sut: SystemUnderTest, running_in: Path, unavailable: Unavailable
+    ) -> Iterator[tuple[Server, Endpoint]]:
+        """Yield a server that is up for all tests that only look at it, and its endpoint."""
+        yield from _up(sut, running_in, unavailable)
 
     def test_it_starts_and_answers(
-        self, sut: SystemUnderTest, started: tuple[Server, Endpoint]
+        self, sut: SystemUnderTest, running: tuple[Server, Endpoint]
     ) -> None:
         """Once start returns, the instance takes a namespace."""
-        server, endpoint = started
+        server, endpoint = running
         assert server.processes()
         adapter = sut.adapter()
         try:
@@ -67,26 +70,26 @@ class ServerContract(SystemFixtures):
             adapter.close()
 
     def test_it_keeps_everything_in_its_workspace(
-        self, started: tuple[Server, Endpoint], workspace: Path
+        self, running: tuple[Server, Endpoint], running_in: Path
     ) -> None:
         """The data directory lies in the workspace."""
-        _, endpoint = started
+        _, endpoint = running
         assert endpoint.directory is not None
-        assert endpoint.directory.resolve().is_relative_to(workspace.resolve())
+        assert endpoint.directory.resolve().is_relative_to(running_in.resolve())
         assert endpoint.directory.is_dir()
 
-    def test_it_is_reached_on_loopback_only(self, started: tuple[Server, Endpoint]) -> None:
+    def test_it_is_reached_on_loopback_only(self, running: tuple[Server, Endpoint]) -> None:
         """No process of the instance listens on another interface."""
-        server, endpoint = started
+        server, endpoint = running
         if endpoint.host is not None and not endpoint.host.startswith("/"):
             assert _is_loopback(endpoint.host)
         listening = _listening(server)
         assert endpoint.port is None or endpoint.port in {port for _, port in listening}
         assert all(_is_loopback(host) for host, _ in listening), listening
 
-    def test_it_asks_for_a_credential(self, started: tuple[Server, Endpoint]) -> None:
+    def test_it_asks_for_a_credential(self, running: tuple[Server, Endpoint]) -> None:
         """Whoever reaches it over a network needs a generated credential, which does not show."""
-        _, endpoint = started
+        _, endpoint = running
         if endpoint.port is None:
             # Reached inside this process, by its directory and nothing else.
             assert (endpoint.host, endpoint.user, endpoint.secret) == (None, None, None)
@@ -96,10 +99,10 @@ class ServerContract(SystemFixtures):
         assert endpoint.secret.reveal() not in repr(endpoint)
 
     def test_its_client_shows_no_secret(
-        self, started: tuple[Server, Endpoint], tmp_path: Path
+        self, running: tuple[Server, Endpoint], tmp_path: Path
     ) -> None:
         """What a person logs in by has the secret where nobody else sees it."""
-        server, endpoint = started
+        server, endpoint = running
         try:
             client = server.client(endpoint, tmp_path)
         except (Unsupported, SystemUnavailable):
@@ -111,10 +114,10 @@ class ServerContract(SystemFixtures):
             assert path.stat().st_mode & 0o077 == 0, path
 
     def test_two_instances_are_two(
-        self, sut: SystemUnderTest, started: tuple[Server, Endpoint], new_workspace: NewWorkspace
+        self, sut: SystemUnderTest, running: tuple[Server, Endpoint], new_workspace: NewWorkspace
     ) -> None:
         """Two instances share no directory, port or credential."""
-        _, first = started
+        _, first = running
         other = _server(sut, new_workspace())
         try:
             second = other.start()
@@ -156,6 +159,20 @@ class ServerContract(SystemFixtures):
 def _server(sut: SystemUnderTest, workspace: Path) -> Server:
     settings = sut.default_settings
     return sut.server(workspace, settings["variant"], settings["durability"])
+
+
+def _up(
+    sut: SystemUnderTest, workspace: Path, unavailable: Unavailable
+) -> Iterator[tuple[Server, Endpoint]]:
+    server = _server(sut, workspace)
+    try:
+        try:
+            endpoint = server.start()
+        except SystemUnavailable as error:
+            unavailable(sut.name, error)
+        yield server, endpoint
+    finally:
+        server.stop()
 
 
 def _own_processes(server: Server) -> list[psutil.Process]:
