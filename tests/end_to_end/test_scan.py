@@ -188,6 +188,15 @@ def test_processes_have_the_same_answer(folder: Path, scan: Scan) -> None:
             assert one.grain(grain)[key] == two.grain(grain)[key]
 
 
+def test_copies_in_different_parts_have_no_distance(scan: Scan, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(b"the same")
+    assert "all within 0 B" in scan(tmp_path).out
+    assert "not known: copies lie in different parts" in scan(tmp_path, "-j", "2").out
+    (tmp_path / "b").write_bytes(b"not so")
+    assert "no copies" in scan(tmp_path, "-j", "2").out
+
+
 def test_a_sample_says_its_error(folder: Path, scan: Scan) -> None:
     done = scan(folder, "--sample", "1/4", "--json")
     error = done.grain("fixed-4096")["error"]

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -71,9 +73,14 @@ class Terminal(io.StringIO):
 
 def test_a_terminal_gets_a_bar() -> None:
     stream = Terminal()
+    threads = threading.active_count()
     with scan_work.shown_progress(stream, "scanning", 2 * MIB) as advance:
+        assert threading.active_count() == threads
         advance(MIB)
+        time.sleep(0.11)  # longer than between two pictures
+        advance(MIB // 2)
     assert "scanning" in stream.getvalue()
+    assert "1.5/2.0 MiB" in stream.getvalue()
 
 
 def test_planted_payloads_of_files_are_whole(tmp_path: Path) -> None:

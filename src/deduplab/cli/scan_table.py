@@ -164,7 +164,9 @@ def _times(one: Bin) -> str:
 def _distance(grain: GrainResult) -> str:
     distances = grain.distances
     if distances.median_bytes is None:
-        return "no copies"
+        # Several parts: distances are those within each.
+        copied = any(one.greatest > 1 for one in grain.copies)
+        return "not known: copies lie in different parts" if copied else "no copies"
     within = {share: _reach(grain, share) for share in (0.9, 1.0)}
     return (
         f"half within {format_bytes(distances.median_bytes)}, 90 % within {within[0.9]}, "

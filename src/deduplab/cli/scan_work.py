@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _GROUPS: Final = {"fixed": "fixed", "cdc": "content-defined"}
 _PLAIN_EVERY_S: Final = 10.0
+_DRAWN_EVERY_S: Final = 0.1
 _BATCH_BYTES: Final = 8 * MIB
 
 
@@ -124,10 +125,21 @@ def shown_progress(
         TimeRemainingColumn(),
         console=Console(file=stream),
         transient=True,
+        # No thread that draws: while one runs, processes that scan can't be forked.
+        auto_refresh=False,
     )
     with bar:
         task = bar.add_task(what, total=expected_bytes)
-        yield lambda done_bytes: bar.advance(task, done_bytes)
+        drawn = time.monotonic()
+
+        def advance(done_bytes: int) -> None:
+            nonlocal drawn
+            now = time.monotonic()
+            bar.update(task, advance=done_bytes, refresh=now - drawn >= _DRAWN_EVERY_S)
+            if now - drawn >= _DRAWN_EVERY_S:
+                drawn = now
+
+        yield advance
 
 
 class _PlainProgress:
