@@ -13,6 +13,7 @@ import os
 import select
 import sys
 import threading
+import warnings
 from collections.abc import Sequence
 from ctypes import addressof, c_char
 from typing import TYPE_CHECKING, Any, Final
@@ -42,8 +43,7 @@ class _Stopped(Exception):
 def can_fork(sources: Sequence[Source]) -> bool:
     """Tell whether processes may be forked to read sources.
 
-    Not while another thread of this interpreter runs, such as one that shows progress: the
-    locks that it holds would stay locked.
+    Not while another thread of this interpreter runs: the locks that it holds would stay locked.
     """
     return (
         sys.platform == "linux"
@@ -148,7 +148,10 @@ class _Child:
     def __init__(self, share: Share, board: _Board, number: int) -> None:
         self._file = os.memfd_create("deduplab-scan", os.MFD_CLOEXEC)
         self._said, says = os.pipe()
-        self._pid: int | None = os.fork()
+        with warnings.catch_warnings():
+            # Newer Pythons warn of threads that are no Python's: those of numpy wait for work.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self._pid: int | None = os.fork()
         if not self._pid:
             _be_child(share, board, number, self._file, says)
         os.close(says)
