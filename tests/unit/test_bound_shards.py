@@ -1,5 +1,6 @@
 import json
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -93,6 +94,23 @@ def test_files_give_the_same_answer_by_forked_processes_too(
     ).result()
     assert counts(two) == counts(one)
     assert sum(told) == one.logical_bytes
+
+
+def test_a_process_with_many_open_files_forks_too(tmp_path: Path) -> None:
+    for number, content in enumerate(OBJECTS):
+        (tmp_path / str(number)).write_bytes(content)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(2048, limits[0]), limits[1]))
+    opened = [os.open(os.devnull, os.O_RDONLY)]
+    try:
+        while opened[-1] <= 1024:
+            opened.append(os.dup(opened[0]))
+        two = scan_sources([FileSource(str(tmp_path))], ScanSettings(), processes=2)
+    finally:
+        for number in opened:
+            os.close(number)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert two.result().objects == len(OBJECTS)
 
 
 @pytest.mark.parametrize("sample", [None, 1 / 2])

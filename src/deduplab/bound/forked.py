@@ -32,7 +32,7 @@ from deduplab.errors import OperationFailed
 if TYPE_CHECKING:
     from deduplab.bound.compression import CompressionSample
 
-_POLL_S: Final = 0.1
+_POLL_MS: Final = 100
 _DONE, _FAILED, _STOPPED = b"done", b"failed", b"stopped"
 
 
@@ -170,7 +170,10 @@ class _Child:
         Exception
             What the process failed of; OperationFailed if it said nothing.
         """
-        while not select.select([self._said], [], [], _POLL_S)[0]:
+        # Not by select(), which knows no descriptor above 1023.
+        says = select.poll()
+        says.register(self._said, select.POLLIN)
+        while not says.poll(_POLL_MS):
             board.tell()
         board.tell()
         said = os.read(self._said, 64)
