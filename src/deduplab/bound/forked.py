@@ -7,7 +7,6 @@ is counted here by one call. :mod:`deduplab.bound.processes` is the way for ever
 
 from __future__ import annotations
 
-import marshal
 import mmap
 import os
 import select
@@ -16,21 +15,17 @@ import threading
 import warnings
 from collections.abc import Sequence
 from ctypes import addressof, c_char
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
-from deduplab.bound.limits import ROW_BYTES, SHARDS_PER_PROCESS
+from deduplab.bound import handover
+from deduplab.bound.limits import SHARDS_PER_PROCESS
 from deduplab.bound.native import Native, native
-from deduplab.bound.native_scan import NativeScan
-from deduplab.bound.native_tally import CountedElsewhere
 from deduplab.bound.scan import Progress
 from deduplab.bound.settings import ScanSettings
 from deduplab.bound.share import ENDED_EARLY, Share, preferred
 from deduplab.bound.sketch import Sketch
-from deduplab.bound.stream import LeftOut, Source, split
+from deduplab.bound.stream import Source, split
 from deduplab.errors import OperationFailed
-
-if TYPE_CHECKING:
-    from deduplab.bound.compression import CompressionSample
 
 _POLL_MS: Final = 100
 _DONE, _FAILED, _STOPPED = b"done", b"failed", b"stopped"
@@ -181,12 +176,9 @@ class _Child:
             return {}  # another one says why
         if not said:
             raise OperationFailed(ENDED_EARLY)
-        with mmap.mmap(self._file, 0) as memory:
-            at = int.from_bytes(memory[-8:], "little")
-            if said == _FAILED:
-                raise _error_in(memory[at:-8])
-            # Written by a process of ours, into memory that no other has.
-            return _take_over(share, memory, marshal.loads(memory[at:-8]))  # noqa: S302
+        if said == _FAILED:
+            raise handover.read_error(self._file)
+        return handover.take_counts(share, self._file)
 
     def end(self) -> None:
         """Wait for the process to end, and let go of all that is its."""
@@ -202,108 +194,15 @@ def _be_child(share: Share, board: _Board, number: int, file: int, says: int) ->
     try:
         try:
             _scan(share, board, number)
-            _write_down(share, file)
+            handover.write_counts(share, file)
             said = _DONE
         except _Stopped:
             said = _STOPPED
         except BaseException as error:
             board.stop()
-            _append(file, 0, _as_bytes(error))
+            handover.write_error(error, file)
             said = _FAILED
         os.write(says, said)
     finally:
         # Nothing of the parent's is flushed, closed or removed a second time.
         os._exit(0)
-
-
-def _write_down(share: Share, file: int) -> None:
-    """Write what was counted: rows as they are, then all else."""
-    left_out = {place: [tuple(one) for one in each] for place, each in share.left_out.items()}
-    if share.sampled:
-        from deduplab.bound.sketch_file import to_bytes
-
-        sketches = {place: to_bytes(sketch) for place, sketch in share.sketches().items()}
-        _append(file, 0, marshal.dumps(sketches))
-        return
-    streams: dict[str, tuple[int, dict[int, tuple[bytes, int, Any]]]] = {}
-    rows = []
-    rows_bytes = 0
-    for name, stream in share.scanner.streams.items():
-        assert isinstance(stream, NativeScan)
-        stream.end_object()
-        tallies = {}
-        for number, tally in stream.tallies().items():
-            tallies[number] = (tally.numbers, rows_bytes, _sample_values(tally.compression))
-            rows.append((tally.rows, rows_bytes))
-            rows_bytes += len(tally.rows) * ROW_BYTES
-        streams[name] = (stream.objects, tallies)
-    if rows_bytes:
-        os.ftruncate(file, rows_bytes)
-        memory = mmap.mmap(file, rows_bytes)
-        begin = addressof(c_char.from_buffer(memory))
-        for each, at in rows:
-            each.write(begin + at)
-    _append(file, rows_bytes, marshal.dumps((left_out, share.met_at, streams)))
-
-
-def _take_over(share: Share, memory: mmap.mmap, found: Any) -> dict[int, Sketch]:
-    if share.sampled:
-        from deduplab.bound.sketch_file import from_bytes
-
-        return {place: from_bytes(one, "a shard's sketch") for place, one in found.items()}
-    left_out, met_at, streams = found
-    share.left_out.update(
-        (place, [LeftOut(*one) for one in each]) for place, each in left_out.items()
-    )
-    for name, (objects, tallies) in streams.items():
-        share.met_at.setdefault(name, met_at[name])
-        stream = share.scanner.stream(name)
-        assert isinstance(stream, NativeScan)
-        first = c_char.from_buffer(memory)
-        counted = {
-            number: CountedElsewhere(numbers, addressof(first) + at, _sample_of(sample))
-            for number, (numbers, at, sample) in tallies.items()
-        }
-        stream.absorb(objects, counted)
-        del first, counted
-    return {}
-
-
-def _append(file: int, at: int, content: bytes) -> None:
-    """Write something behind what is there, and at the end where it begins."""
-    os.pwrite(file, content + at.to_bytes(8, "little"), at)
-
-
-def _as_bytes(error: BaseException) -> bytes:
-    import pickle  # late, as it is rarely needed
-
-    try:
-        return pickle.dumps(error)
-    except (pickle.PicklingError, TypeError, AttributeError):
-        return pickle.dumps(OperationFailed(f"{type(error).__name__}: {error}"))
-
-
-def _error_in(content: bytes) -> BaseException:
-    import pickle
-
-    error: BaseException = pickle.loads(content)  # noqa: S301 - as above
-    return error
-
-
-def _sample_values(sample: CompressionSample | None) -> Any:
-    if sample is None:
-        return None
-    chunks = {
-        mark: (one.length_bytes, one.count, one.compressed_bytes)
-        for mark, one in sample.chunks.items()
-    }
-    return sample.halvings, chunks
-
-
-def _sample_of(values: Any) -> CompressionSample | None:
-    if values is None:
-        return None
-    from deduplab.bound.compression import CompressionSample, Sampled
-
-    halvings, chunks = values
-    return CompressionSample(halvings, {mark: Sampled(*one) for mark, one in chunks.items()})
