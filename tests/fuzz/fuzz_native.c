@@ -40,6 +40,7 @@ static void *granted_realloc(void *memory, size_t size)
 #define malloc granted_malloc
 #define calloc granted_calloc
 #define realloc granted_realloc
+#include "../../src/deduplab/bound/cutting.c"
 #include "../../src/deduplab/bound/files.c"
 #include "../../src/deduplab/bound/gear.c"
 #include "../../src/deduplab/bound/scan.c"
@@ -439,7 +440,7 @@ static uint8_t *found_cuts(struct check *check, int64_t bytes)
         const struct cuts *found = (const struct cuts *)(const void *)(cuts + at);
 
         must(found->left_bytes < check->most[number], "more is left than a chunk");
-        at += bytes_of(found);
+        at += cuts_bytes(found);
     }
     must(at == bytes, "another number of bytes");
     return cuts;
@@ -539,7 +540,7 @@ static int add_part(struct check *check, const uint8_t *data, int64_t length, in
             must(carried_bytes == 0 ||
                      !memcmp(carried, data + length - carried_bytes, (size_t)carried_bytes),
                  "other bytes are carried");
-            at += bytes_of(found);
+            at += cuts_bytes(found);
         }
         free(cuts);
     }

@@ -8,169 +8,12 @@
  * run meanwhile. One scan must not be used by two of them at once. The hash is not ours: it is
  * XXH3-128 as the package xxhash brings it, handed over as a pointer.
  */
-#include "gear.h"
+#include "scan.h"
+
 #include "shown.h"
-#include "tally.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* Room for this many times more marks than random data has; what has more is not marked. */
-#define BYTES_PER_MARK 64
-#define LEAST_MARKS 64
-
-struct hash {
-    uint64_t low;
-    uint64_t high;
-};
-
-typedef struct hash (*hash_function)(const void *data, size_t length);
-
-/* Memory that is used again and again: it only grows. */
-struct room {
-    uint8_t *memory;
-    int64_t size;
-    int64_t used;
-};
-
-struct grain {
-    int64_t size;         /* of a block, or the average of a content-defined chunk */
-    int64_t average_bits; /* 0 for blocks of one size */
-    int64_t never_cut;    /* objects up to this length are one chunk */
-    int64_t most;         /* no chunk is longer */
-    struct tally *tally;  /* NULL as long as no object was long enough: then it is the whole's */
-    struct room carried;  /* of an open object: what may go on in its next part */
-};
-
-/* Of one grain; its chunks follow. */
-struct cuts {
-    int64_t chunks;
-    int64_t left_bytes; /* at the end of a part: they wait for what follows */
-};
-
-struct scan {
-    hash_function hash;
-    struct tally *whole; /* NULL when no grain needs it any more */
-    int64_t keeps_whole;
-    int64_t grains;
-    struct grain *grain;
-    struct room cuts;
-    struct room objects;
-    struct room marks;
-    struct room joined;
-    int64_t marked; /* how many marks there are; -1 if there are too many, or none is needed */
-};
-
-/* Where an object, or what is to be cut of it, lies; `marks` are those of the data, or NULL. */
-struct piece {
-    const uint8_t *data;
-    int64_t begin;
-    int64_t stop;
-    const struct mark *marks;
-    int64_t marked;
-};
-
-static uint64_t swapped(uint64_t value)
-{
-    uint64_t found = 0;
-
-    for (int byte = 0; byte < 8; byte++)
-        found |= (value >> (8 * byte) & 255) << (56 - 8 * byte);
-    return found;
-}
-
-static struct chunk chunk_of(const struct scan *scan, const uint8_t *data, int64_t length)
-{
-    const struct hash hash = scan->hash(data, (size_t)length);
-
-    /* A fingerprint is the canonical digest, highest byte first, read as little-endian halves. */
-    return (struct chunk){(uint64_t)length, swapped(hash.high), swapped(hash.low)};
-}
-
-/* Memory for so many bytes behind what is used; NULL if there is none. */
-static void *space(struct room *room, int64_t more)
-{
-    if (room->used + more > room->size) {
-        const int64_t size = room->used + more + (room->used + more) / 4 + 64;
-        uint8_t *memory = realloc(room->memory, (size_t)size);
-
-        if (memory == NULL)
-            return NULL;
-        room->memory = memory;
-        room->size = size;
-    }
-    return room->memory + room->used;
-}
-
-static int64_t end_of_chunk(const struct grain *grain, const struct piece *piece, int64_t begin,
-                            int64_t *next)
-{
-    if (grain->average_bits == 0)
-        return piece->stop - begin < grain->size ? piece->stop : begin + grain->size;
-    if (piece->marks == NULL)
-        return gear_end(piece->data, begin, piece->stop, grain->average_bits);
-    return gear_marked_end(piece->data, begin, piece->stop, grain->average_bits, piece->marks,
-                           piece->marked, next);
-}
-
-/* Write the chunks of an object, and return how many. There is space for `length / least + 1`. */
-static int64_t cut(const struct scan *scan, const struct grain *grain, const struct piece *piece,
-                   int64_t *next, struct chunk *chunks)
-{
-    const struct chunk *const first = chunks;
-
-    for (int64_t begin = piece->begin, end; begin < piece->stop; begin = end) {
-        end = end_of_chunk(grain, piece, begin, next);
-        *chunks++ = chunk_of(scan, piece->data + begin, end - begin);
-    }
-    return chunks - first;
-}
-
-/* Find the marks of data, which are then those of the scan, if any grain needs them that cuts objects
- * of a length. */
-static int mark(struct scan *scan, const uint8_t *data, int64_t length, int64_t longest)
-{
-    const int64_t most = length / BYTES_PER_MARK + LEAST_MARKS;
-    struct mark *marks;
-    int needed = 0;
-
-    for (const struct grain *grain = scan->grain; grain < scan->grain + scan->grains; grain++)
-        needed |= grain->average_bits != 0 && longest > grain->never_cut;
-    scan->marked = -1;
-    if (!needed || length == 0)
-        return 0;
-    marks = space(&scan->marks, most * (int64_t)sizeof *marks);
-    if (marks == NULL)
-        return -1;
-    scan->marked = gear_marks(data, length, marks, most);
-    return 0;
-}
-
-static const struct mark *marks_of(const struct scan *scan)
-{
-    return scan->marked < 0 ? NULL : (const struct mark *)(const void *)scan->marks.memory;
-}
-
-/* Begin the cuts of a grain, with space for so many chunks. */
-static struct cuts *begin_cuts(struct scan *scan, int64_t most_chunks)
-{
-    struct cuts *cuts =
-        space(&scan->cuts, (int64_t)sizeof *cuts + most_chunks * (int64_t)sizeof(struct chunk));
-
-    if (cuts != NULL)
-        *cuts = (struct cuts){0, 0};
-    return cuts;
-}
-
-static struct chunk *chunks_of(struct cuts *cuts)
-{
-    return (struct chunk *)(void *)(cuts + 1);
-}
-
-static int64_t bytes_of(const struct cuts *cuts)
-{
-    return (int64_t)sizeof *cuts + cuts->chunks * (int64_t)sizeof(struct chunk);
-}
 
 /* Give a tally of its own to each grain that cuts objects of this length. */
 static int part_from_whole(struct scan *scan, int64_t longest)
@@ -279,7 +122,7 @@ SHOWN int scan_ascends(const int64_t *numbers, int64_t count)
 static int64_t hash_objects(struct scan *scan, const uint8_t *data, const int64_t *begins,
                             const int64_t *ends, const uint64_t *known, int64_t first, int64_t stop)
 {
-    struct chunk *chunks = space(&scan->objects, (stop - first) * (int64_t)sizeof *chunks);
+    struct chunk *chunks = room_space(&scan->objects, (stop - first) * (int64_t)sizeof *chunks);
     int64_t count = 0;
 
     if (chunks == NULL)
@@ -298,39 +141,6 @@ static int64_t hash_objects(struct scan *scan, const uint8_t *data, const int64_
     return count;
 }
 
-/* Cut objects at one grain. `objects` are their chunks as a whole, or NULL. */
-static int cut_objects(struct scan *scan, const struct grain *grain, const uint8_t *data,
-                       const int64_t *begins, const int64_t *ends, const struct chunk *objects,
-                       int64_t first, int64_t stop)
-{
-    const int64_t base = begins[first];
-    const int64_t least = grain->average_bits ? grain->size / 4 : grain->size;
-    const struct mark *const marks = marks_of(scan);
-    struct cuts *const cuts =
-        begin_cuts(scan, (ends[stop - 1] - base) / least + stop - first);
-    struct chunk *chunks;
-    int64_t next = 0, object = 0;
-
-    if (cuts == NULL)
-        return -1;
-    chunks = chunks_of(cuts);
-    for (int64_t number = first; number < stop; number++) {
-        const int64_t length = ends[number] - begins[number];
-        const struct piece piece = {data + base, begins[number] - base, ends[number] - base, marks,
-                                    scan->marked};
-
-        if (length == 0)
-            continue;
-        if (length <= grain->never_cut && objects != NULL)
-            chunks[cuts->chunks++] = objects[object];
-        else
-            cuts->chunks += cut(scan, grain, &piece, &next, chunks + cuts->chunks);
-        object++;
-    }
-    scan->cuts.used += bytes_of(cuts);
-    return 0;
-}
-
 /* Count the cuts of all grains, which lie there in their order. Grains that share the whole objects'
  * tally have been counted with it. */
 static int count_cuts(const struct scan *scan, const uint8_t *memory)
@@ -341,7 +151,7 @@ static int count_cuts(const struct scan *scan, const uint8_t *memory)
 
         if (grain->tally != NULL && tally_count(grain->tally, chunks, cuts->chunks))
             return -1;
-        memory += bytes_of(cuts);
+        memory += cuts_bytes(cuts);
     }
     return 0;
 }
@@ -373,68 +183,15 @@ SHOWN int64_t scan_objects(struct scan *scan, const uint8_t *data, const int64_t
         if (scan->whole != NULL && tally_count(scan->whole, objects, count))
             return -1;
     }
-    if (mark(scan, data + begins[first], ends[taken - 1] - begins[first], longest))
+    if (cutting_mark(scan, data + begins[first], ends[taken - 1] - begins[first], longest))
         return -1;
     for (const struct grain *grain = scan->grain; grain < scan->grain + scan->grains; grain++) {
-        if (grain->tally == NULL) {
-            if (begin_cuts(scan, 0) == NULL)
-                return -1;
-            scan->cuts.used += (int64_t)sizeof(struct cuts);
-        } else if (cut_objects(scan, grain, data, begins, ends, objects, first, taken)) {
+        if (grain->tally == NULL ? cutting_nothing(scan)
+                                 : cutting_objects(scan, grain, data, begins, ends, objects, first,
+                                                   taken))
             return -1;
-        }
     }
     return count_cuts(scan, scan->cuts.memory) ? -1 : taken;
-}
-
-/* Cut the next part of an open object at one grain, as far as its cuts are certain. */
-static int cut_part(struct scan *scan, const struct grain *grain, const uint8_t *data,
-                    int64_t length, int final)
-{
-    const int64_t carried = grain->carried.used;
-    const int64_t least = grain->average_bits ? grain->size / 4 : grain->size;
-    const int all = carried > 0 && length <= grain->most;
-    const int64_t bridge = all ? length : length < grain->most ? length : grain->most;
-    struct cuts *const cuts = begin_cuts(scan, (carried + length) / least + 2);
-    struct chunk *chunks;
-    struct piece piece = {data, 0, length, marks_of(scan), scan->marked};
-    int64_t next = 0;
-
-    if (cuts == NULL)
-        return -1;
-    chunks = chunks_of(cuts);
-    if (carried > 0) {
-        uint8_t *joined;
-
-        scan->joined.used = 0;
-        joined = space(&scan->joined, carried + bridge);
-        if (joined == NULL)
-            return -1;
-        memcpy(joined, grain->carried.memory, (size_t)carried);
-        if (bridge > 0)
-            memcpy(joined + carried, data, (size_t)bridge);
-        if (all) {
-            piece = (struct piece){joined, 0, carried + bridge, NULL, 0};
-        } else {
-            const struct piece front = {joined, 0, carried + bridge, NULL, 0};
-            int64_t begin = 0;
-
-            while (begin < carried) {
-                const int64_t end = end_of_chunk(grain, &front, begin, &next);
-
-                chunks[cuts->chunks++] = chunk_of(scan, joined + begin, end - begin);
-                begin = end;
-            }
-            piece.begin = begin - carried;
-        }
-    }
-    if (piece.begin < piece.stop) {
-        cuts->chunks += cut(scan, grain, &piece, &next, chunks + cuts->chunks);
-        if (!final && chunks[cuts->chunks - 1].length < (uint64_t)grain->most)
-            cuts->left_bytes = (int64_t)chunks[--cuts->chunks].length;
-    }
-    scan->cuts.used += bytes_of(cuts);
-    return 0;
 }
 
 /* Cut an object that lies there as a whole, or, if `is_part`, the next part of an open one; `final`
@@ -446,11 +203,11 @@ SHOWN int64_t scan_cut(struct scan *scan, const uint8_t *data, int64_t length, i
     const int64_t begin = 0;
 
     scan->cuts.used = 0;
-    if (mark(scan, data, length, is_part ? INT64_MAX : length))
+    if (cutting_mark(scan, data, length, is_part ? INT64_MAX : length))
         return -1;
     for (const struct grain *grain = scan->grain; grain < scan->grain + scan->grains; grain++)
-        if (is_part ? cut_part(scan, grain, data, length, final != 0)
-                    : cut_objects(scan, grain, data, &begin, &length, NULL, 0, 1))
+        if (is_part ? cutting_part(scan, grain, data, length, final != 0)
+                    : cutting_objects(scan, grain, data, &begin, &length, NULL, 0, 1))
             return -1;
     return scan->cuts.used;
 }
@@ -463,7 +220,7 @@ static int carry(struct room *carried, const uint8_t *data, int64_t length, int6
     if (kept > 0)
         memmove(carried->memory, carried->memory + carried->used - kept, (size_t)kept);
     carried->used = kept;
-    if (space(carried, left - kept + 1) == NULL)
+    if (room_space(carried, left - kept + 1) == NULL)
         return -1;
     if (left > kept)
         memcpy(carried->memory + kept, data + length - (left - kept), (size_t)(left - kept));
@@ -494,7 +251,7 @@ SHOWN int scan_count_part(struct scan *scan, const uint8_t *cuts, const uint8_t 
 
         if (carry(&grain->carried, data, length, found->left_bytes))
             return -1;
-        cuts += bytes_of(found);
+        cuts += cuts_bytes(found);
     }
     return 0;
 }
