@@ -84,7 +84,8 @@ class SqliteSource(SqlSource):
 
 
 class _SqliteSession(Session):
-    errors = (sqlite3.Error, OverflowError)
+    # The last one where a message of SQLite names something in the file that is no UTF-8.
+    errors = (sqlite3.Error, OverflowError, UnicodeDecodeError)
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
