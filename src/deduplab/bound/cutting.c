@@ -118,8 +118,8 @@ int64_t cuts_bytes(const struct cuts *cuts)
 }
 
 int cutting_objects(struct scan *scan, const struct grain *grain, const uint8_t *data,
-                       const int64_t *begins, const int64_t *ends, const struct chunk *objects,
-                       int64_t first, int64_t stop)
+                    const int64_t *begins, const int64_t *ends, const struct chunk *objects,
+                    int64_t first, int64_t stop)
 {
     const int64_t base = begins[first];
     const int64_t least = grain->average_bits ? grain->size / 4 : grain->size;
@@ -159,8 +159,8 @@ int cutting_nothing(struct scan *scan)
     return 0;
 }
 
-int cutting_part(struct scan *scan, const struct grain *grain, const uint8_t *data,
-                    int64_t length, int final)
+int cutting_part(struct scan *scan, const struct grain *grain, const uint8_t *data, int64_t length,
+                 int final)
 {
     const int64_t carried = grain->carried.used;
     const int64_t least = grain->average_bits ? grain->size / 4 : grain->size;

@@ -21,6 +21,9 @@ from typing import Any, Final
 
 from xxhash import xxh3_128_digest
 
+from deduplab.bound.figures import COUNTED_APART, OCTAVES, PERCENTS
+from deduplab.bound.histogram import BINS
+
 SETTING: Final = "DEDUPLAB_NATIVE"
 LIBRARY: Final = "_native.so"
 # The first one chooses by the processor at hand; not everywhere is there more than the second.
@@ -33,6 +36,8 @@ CUTS_HEAD_BYTES: Final = 16
 CHUNK_BYTES: Final = 24
 """A chunk in the library's memory: its length, and the halves of its fingerprint, each u64."""
 ANY_LENGTH: Final = 2**63 - 1
+WHOLE_NUMBER: Final = -1
+"""The number of whole objects among the grains of a scan."""
 
 
 class TallyNumbers(ctypes.Structure):
@@ -44,7 +49,7 @@ class TallyNumbers(ctypes.Structure):
         ("used", c_int64),
         ("most_rows", c_int64),
         ("halvings", c_int64),
-        ("distances", c_uint64 * 800),
+        ("distances", c_uint64 * BINS),
     )
 
 
@@ -55,9 +60,9 @@ class FiguresNumbers(ctypes.Structure):
         ("unique_bytes", c_uint64),
         ("squares_low", c_uint64),
         ("squares_high", c_uint64),
-        ("copies", c_uint64 * 81),
-        ("lengths", c_uint64 * 65),
-        ("percentiles", c_uint64 * 7),
+        ("copies", c_uint64 * (COUNTED_APART + OCTAVES)),
+        ("lengths", c_uint64 * OCTAVES),
+        ("percentiles", c_uint64 * len(PERCENTS)),
     )
 
 

@@ -12,9 +12,8 @@ import numpy.typing as npt
 from deduplab.bound.chunks import marks_of
 from deduplab.bound.compression import CompressionSample
 from deduplab.bound.fingerprints import Fingerprints
-from deduplab.bound.native import CHUNK_BYTES, CUTS_HEAD_BYTES, Native
+from deduplab.bound.native import CHUNK_BYTES, CUTS_HEAD_BYTES, WHOLE_NUMBER, Native
 
-_WHOLE: Final = -1
 _CHUNK_NUMBERS: Final = CHUNK_BYTES // 8
 
 
@@ -39,7 +38,7 @@ class NativeSamples:
 
     def of(self, number: int) -> CompressionSample:
         """Return the sample of a grain, or of whole objects for -1."""
-        own = None if number == _WHOLE else self._own[number]
+        own = None if number == WHOLE_NUMBER else self._own[number]
         return own or self._whole
 
     def add_objects(
@@ -96,11 +95,11 @@ class NativeSamples:
     def absorb(self, samples: Mapping[int, CompressionSample | None]) -> None:
         """Add the samples of another scan, as :meth:`of` numbers them."""
         self._part_from_whole()
-        for number, own in ((_WHOLE, self._whole), *enumerate(self._own)):
-            other = samples.get(number) or samples.get(_WHOLE)
+        for number, own in ((WHOLE_NUMBER, self._whole), *enumerate(self._own)):
+            other = samples.get(number) or samples.get(WHOLE_NUMBER)
             if own is None or other is None:
                 continue
-            if number == _WHOLE:
+            if number == WHOLE_NUMBER:
                 self._whole = own.merged(other)
             else:
                 self._own[number] = own.merged(other)
@@ -126,7 +125,7 @@ class NativeSamples:
         return found
 
     def _whole_is_counted(self) -> bool:
-        return self._library.scan_tally(self._scan, _WHOLE) is not None
+        return self._library.scan_tally(self._scan, WHOLE_NUMBER) is not None
 
     def _part_from_whole(self) -> None:
         """Give a sample of its own to each grain that has got a tally of its own."""

@@ -7,7 +7,7 @@ has samples of chunks compressed.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from ctypes import c_int64, string_at
 from typing import TYPE_CHECKING, Final
 from weakref import finalize
@@ -17,7 +17,7 @@ from xxhash import xxh3_128_digest
 from deduplab.bound.grains import GRAINS, WHOLE
 from deduplab.bound.known import LEAST_KNOWN_LENGTH_BYTES, KnownCuts
 from deduplab.bound.limits import MOST_ROWS
-from deduplab.bound.native import ANY_LENGTH, Native, address_of, checked, int64s
+from deduplab.bound.native import ANY_LENGTH, WHOLE_NUMBER, Native, address_of, checked, int64s
 from deduplab.bound.native_tally import CountedElsewhere, NativeTally
 from deduplab.bound.settings import ScanSettings
 from deduplab.bound.stream_scan import FinishedTally, OpenObject, StreamScan
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from deduplab.bound.stream import Offsets
 
 _HALVES: Final = struct.Struct("<QQ")
-_WHOLE: Final = -1
 _OBJECT, _PART, _LAST_PART = b"object", b"part", b"last part"
 
 
@@ -119,7 +118,7 @@ class NativeScan(StreamScan):
 
     def _begin_object(self) -> bool:
         checked(self._library.scan_expect(self._scan.address, ANY_LENGTH))
-        return self._library.scan_tally(self._scan.address, -1) is not None
+        return self._library.scan_tally(self._scan.address, WHOLE_NUMBER) is not None
 
     def _feed(self, opened: OpenObject, data: memoryview, *, final: bool) -> None:
         if not self._names:
@@ -160,9 +159,10 @@ class NativeScan(StreamScan):
 
     def _finish(self) -> dict[str, FinishedTally]:
         tallies = self.tallies()
-        numbers = {WHOLE: _WHOLE} | {name: number for number, name in enumerate(self._names)}
+        numbers = {WHOLE: WHOLE_NUMBER} | {name: number for number, name in enumerate(self._names)}
         return {
-            name: tallies.get(numbers[name]) or tallies[_WHOLE] for name in self._settings.grains
+            name: tallies.get(numbers[name]) or tallies[WHOLE_NUMBER]
+            for name in self._settings.grains
         }
 
     def tallies(self) -> dict[int, NativeTally]:
@@ -171,15 +171,18 @@ class NativeScan(StreamScan):
         -1 is that of whole objects, which is there as long as a grain needs it.
         """
         found = {}
-        for number in (_WHOLE, *range(len(self._names))):
+        for number, address in self._tally_addresses():
+            sample = None if self._samples is None else self._samples.of(number)
+            sampled = self._settings.sample is not None
+            found[number] = NativeTally(self._library, self._scan, address, sample, sampled=sampled)
+        return found
+
+    def _tally_addresses(self) -> Iterator[tuple[int, int]]:
+        """Yield numbers and addresses of :meth:`tallies`."""
+        for number in (WHOLE_NUMBER, *range(len(self._names))):
             address = self._library.scan_tally(self._scan.address, number)
             if address is not None:
-                sample = None if self._samples is None else self._samples.of(number)
-                sampled = self._settings.sample is not None
-                found[number] = NativeTally(
-                    self._library, self._scan, address, sample, sampled=sampled
-                )
-        return found
+                yield number, address
 
     def absorb(self, objects: int, counted: Mapping[int, CountedElsewhere]) -> None:
         """Count what another exact scan, asked for the same, has counted of the same stream.
@@ -198,9 +201,8 @@ class NativeScan(StreamScan):
         checked(self._library.scan_expect(self._scan.address, longest))
         if self._samples is not None:
             self._samples.absorb({number: one.sample for number, one in counted.items()})
-        for number in self.tallies():
-            one = counted.get(number) or counted[_WHOLE]
-            address = self._library.scan_tally(self._scan.address, number)
+        for number, address in self._tally_addresses():
+            one = counted.get(number) or counted[WHOLE_NUMBER]
             checked(self._library.tally_absorb(address, one.numbers, one.rows_address))
         self.objects += objects
         self.logical_bytes += next(iter(counted.values())).logical_bytes

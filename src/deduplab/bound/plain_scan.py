@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from xxhash import xxh3_128_digest
 
 from deduplab.bound.chunks import Chunks, Objects, marks_of
 from deduplab.bound.compression import CompressionSample
 from deduplab.bound.cutting import Cuts, Cutter
-from deduplab.bound.fingerprints import Fingerprints
+from deduplab.bound.fingerprints import Fingerprints, fingerprints
 from deduplab.bound.grains import GRAINS, WHOLE
 from deduplab.bound.known import KnownCuts
 from deduplab.bound.settings import ScanSettings
@@ -70,9 +69,8 @@ class PlainScan(StreamScan):
         if not len(starts):
             return
         self._part_from_whole(int(lengths.max()))
-        pairs = zip(starts.tolist(), (starts + lengths).tolist(), strict=True)
-        digests = b"".join([xxh3_128_digest(data[begin:end]) for begin, end in pairs])
-        self._tell_all(Objects(data, starts, lengths, marks_of(digests)))
+        marks = fingerprints(data, starts.tolist(), (starts + lengths).tolist())
+        self._tell_all(Objects(data, starts, lengths, marks))
 
     def _begin_object(self) -> bool:
         self._part_from_whole(None)

@@ -15,8 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Give a tally of its own to each grain that cuts objects of this length. */
-static int part_from_whole(struct scan *scan, int64_t longest)
+/* Give a tally of its own to each grain that cuts objects of this length, INT64_MAX for any: before an
+ * object that comes in parts. */
+SHOWN int scan_expect(struct scan *scan, int64_t longest)
 {
     int sharing = 0;
 
@@ -97,7 +98,7 @@ SHOWN struct tally *scan_tally(const struct scan *scan, int64_t number)
     return number < 0 ? scan->whole : scan->grain[number].tally;
 }
 
-/* What was found by the last call that cut, and how many bytes that is. */
+/* What was found by the last call that cut. */
 SHOWN const uint8_t *scan_cuts(const struct scan *scan)
 {
     return scan->cuts.memory;
@@ -172,7 +173,7 @@ SHOWN int64_t scan_objects(struct scan *scan, const uint8_t *data, const int64_t
             longest = ends[taken] - begins[taken];
     if (longest == 0)
         return taken;
-    if (part_from_whole(scan, longest))
+    if (scan_expect(scan, longest))
         return -1;
     if (scan->whole != NULL || known != NULL) {
         const int64_t count = hash_objects(scan, data, begins, ends, known, first, taken);
@@ -234,7 +235,7 @@ SHOWN int scan_count_object(struct scan *scan, const uint8_t *cuts, int64_t leng
 {
     const struct chunk object = {(uint64_t)length, first, second};
 
-    if (part_from_whole(scan, length))
+    if (scan_expect(scan, length))
         return -1;
     if (scan->whole != NULL && tally_count(scan->whole, &object, 1))
         return -1;
@@ -254,13 +255,6 @@ SHOWN int scan_count_part(struct scan *scan, const uint8_t *cuts, const uint8_t 
         cuts += cuts_bytes(found);
     }
     return 0;
-}
-
-/* Objects of some length are to come, INT64_MAX for any: grains that cut them get tallies of their
- * own. So it is before an object that comes in parts. */
-SHOWN int scan_expect(struct scan *scan, int64_t length)
-{
-    return part_from_whole(scan, length);
 }
 
 /* Count a whole object that came in parts. */

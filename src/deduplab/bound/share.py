@@ -57,13 +57,13 @@ class Share:
 
     def __init__(self, shards: Sequence[Source], settings: ScanSettings, halvings: int) -> None:
         self.sampled = settings.sample is not None
-        self.scanner = Scanner(settings, halvings)
+        self._known: KnownCuts[Any] = KnownCuts()
+        self.scanner = Scanner(settings, halvings, self._known)
         self.left_out: dict[int, list[LeftOut]] = {}
         self.met_at: dict[str, int] = {}
         self._shards = shards
         self._settings = settings
         self._halvings = halvings
-        self._known: KnownCuts[Any] = KnownCuts()
         self._sampled: dict[int, Sketch] = {}
 
     def scan(self, take: Callable[[], int | None], progress: Progress) -> None:
@@ -76,7 +76,6 @@ class Share:
         progress
             Called with the logical bytes scanned since the last call.
         """
-        self.scanner = Scanner(self._settings, self._halvings, self._known)
         while (place := take()) is not None:
             if self.sampled:
                 self.scanner = Scanner(self._settings, self._halvings, self._known)
