@@ -6,22 +6,14 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 from rich.table import Table
 
 from deduplab import dataset_file
+from deduplab.cli.byte_bar import byte_bar
 from deduplab.datasets import PAYLOADS, build_dataset, export
 from deduplab.datasets.origins import cache_folder, cached, families, fetch_family, origins_of
 from deduplab.errors import DatasetError, PlanError, unknown_name
@@ -213,28 +205,17 @@ def _facts(manifest: Manifest) -> Iterator[tuple[str, str]]:
 
 @contextmanager
 def _progress(console: Console, what: str, total_bytes: int) -> Iterator[Callable[[int], None]]:
-    with _bar(console) as bar:
+    with byte_bar(console) as bar:
         task = bar.add_task(what, total=total_bytes)
         yield lambda done_bytes: bar.advance(task, done_bytes)
 
 
 @contextmanager
 def _transfer(console: Console, what: str) -> Iterator[Callable[[int, int | None], None]]:
-    with _bar(console) as bar:
+    with byte_bar(console) as bar:
         task = bar.add_task(what, total=None)
 
         def show(done_bytes: int, total_bytes: int | None) -> None:
             bar.update(task, completed=done_bytes, total=total_bytes)
 
         yield show
-
-
-def _bar(console: Console) -> Progress:
-    columns: tuple[Any, ...] = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(binary_units=True),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

@@ -107,27 +107,12 @@ def shown_progress(
     if not stream.isatty():
         yield _PlainProgress(stream, expected_bytes).advance
         return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
+    from rich.console import Console  # late, as most of a short scan is its start
 
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(binary_units=True),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=Console(file=stream),
-        transient=True,
-        # No thread that draws: while one runs, processes that scan can't be forked.
-        auto_refresh=False,
-    )
+    from deduplab.cli.byte_bar import byte_bar
+
+    # No thread that draws: while one runs, processes that scan can't be forked.
+    bar = byte_bar(Console(file=stream), auto_refresh=False)
     with bar:
         task = bar.add_task(what, total=expected_bytes)
         drawn = time.monotonic()
