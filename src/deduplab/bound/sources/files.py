@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import stat
-import time
 from collections.abc import Iterator, Sequence
 from ctypes import byref, c_char_p, c_int64, c_void_p, cast
 from typing import Final
@@ -23,7 +22,6 @@ from deduplab.bound.stream import Block, LeftOut, Source
 
 _FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _LEAST_ROOM_BYTES: Final = BLOCK_BYTES // 8
-_FRESH_NS: Final = 1_000_000_000
 _COUNTED_FILES: Final = 10_000
 
 
@@ -152,59 +150,45 @@ class _Reading:
             at += 1
 
     def _file(self, folder: bytes, folder_number: int, name: bytes) -> Iterator[Block]:
-        """Read a file; one that fits into the buffer is read by one call, others go on."""
-        buffer = self._buffer
-        room = buffer.view[buffer.filled :]
+        """Read a file, and compare its state before the first byte with that after the last."""
+        path = joined(folder, name)
         try:
             number = os.open(name, _FLAGS, dir_fd=folder_number)
         except OSError as error:
-            self._source.leave_out(shown(joined(folder, name)), unreadable(error))
+            self._source.leave_out(shown(path), unreadable(error))
             return
         try:
-            count = os.readv(number, [room])
-            state = os.fstat(number)
-            buffer.filled += count
-            if (
-                count == state.st_size
-                and count < len(room)
-                and stat.S_ISREG(state.st_mode)
-                and (state.st_nlink == 1 or not self._linked_once)
-            ):
-                buffer.close_object()
+            before = os.fstat(number)
+            refusal = self._refusal(before)
+            if refusal:
+                self._source.leave_out(shown(path), refusal)
             else:
-                again = count < len(room) or time.time_ns() - state.st_mtime_ns < _FRESH_NS
-                if again:
-                    buffer.drop_object()
-                    os.lseek(number, 0, os.SEEK_SET)
-                    state = os.fstat(number)
-                yield from self._rest(number, state, joined(folder, name))
+                yield from self._content(number, before, path)
         except OSError as error:
-            self._broken(joined(folder, name), unreadable(error))
+            self._broken(path, unreadable(error))
         finally:
             os.close(number)
 
-    def _rest(self, number: int, before: os.stat_result, path: bytes) -> Iterator[Block]:
-        """Go on with a file that did not end where one call ended, and compare its state.
-
-        ``before`` is how it was before its first byte was read: of a file that was
-        written to within the last second, or that looked as if it had ended, the
-        first bytes were read once more.
-        """
+    def _content(self, number: int, before: os.stat_result, path: bytes) -> Iterator[Block]:
         buffer = self._buffer
-        refusal = self._refusal(before)
-        if refusal:
-            buffer.drop_object()
-            self._source.leave_out(shown(path), refusal)
-            return
+        if before.st_size < buffer.room_bytes:
+            # There is room for a byte more: a read that does not bring it met the end.
+            buffer.filled += os.readv(number, [buffer.view[buffer.filled :]])
+            if buffer.open_bytes == before.st_size:
+                buffer.close_object()
+                return
+        else:
+            # It begins the next block. Begun in this one, it would have to be moved there.
+            yield from buffer.hand_out()
         left_bytes = max(0, before.st_size - buffer.open_bytes)
         yield from buffer.read(lambda room: os.readv(number, [room]), left_bytes)
         more = os.pread(number, 1, before.st_size)
         after = os.fstat(number)
         same = (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
-        if more or not same or buffer.open_bytes != before.st_size:
-            self._broken(path, "changed while it was read")
-        else:
+        if same and not more and buffer.open_bytes == before.st_size:
             buffer.close_object()
+        else:
+            self._broken(path, "changed while it was read")
 
     def _refusal(self, state: os.stat_result) -> str:
         if not stat.S_ISREG(state.st_mode):

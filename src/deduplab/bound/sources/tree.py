@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 
 from deduplab.bound.sources.base import words_of
 
@@ -55,11 +56,7 @@ def walk(root: bytes, leave_out: Notice) -> Iterator[tuple[bytes, list[os.DirEnt
                         leave_out(shown(joined(folder, entry.name)), reason)
         except OSError as error:
             leave_out(shown(folder), unreadable(error))
-        files.sort(key=_name)
+        files.sort(key=attrgetter("name"))
         yield folder, files
         folders.sort(reverse=True)
         waiting.extend(joined(folder, name) for name in folders)
-
-
-def _name(entry: os.DirEntry[bytes]) -> bytes:
-    return entry.name
