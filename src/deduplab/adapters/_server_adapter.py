@@ -25,7 +25,7 @@ NamespaceT = TypeVar("NamespaceT")
 
 
 class ServerAdapter(Adapter, Generic[ConnectionT, NamespaceT]):
-    """Base of the adapters that drive a server over a connection.
+    """Base of the adapters that drive a server over a connection, or an engine by a session.
 
     The connection is ``_connection`` and the namespace ``_namespace``, both None
     without one; verbs ask ``_wire`` and ``_entered``, which refuse then. A sub-class

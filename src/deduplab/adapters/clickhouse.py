@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
-from deduplab.adapter import Adapter, Capabilities, Variant, checked_namespace
+from deduplab.adapter import Capabilities, Variant
 from deduplab.adapters._clickhouse_engine import SOURCE, Engine
 from deduplab.adapters._clickhouse_in_process import InProcessEngine
 from deduplab.adapters._clickhouse_remote import RemoteEngine
@@ -18,10 +18,12 @@ from deduplab.adapters._clickhouse_rows import row_of
 from deduplab.adapters._clickhouse_tables import DURABILITIES, Schema, schema_of, table_settings
 from deduplab.adapters._clickhouse_words import quoted
 from deduplab.adapters._layout import LAYOUTS, Layout
+from deduplab.adapters._marker import Settings
+from deduplab.adapters._server_adapter import ServerAdapter
 from deduplab.batch import Batch
-from deduplab.errors import NamespaceRefused, OperationFailed, SystemUnavailable, Unsupported
+from deduplab.errors import NamespaceRefused, SystemUnavailable, Unsupported
 from deduplab.model import Identity, Reading
-from deduplab.record import RecordType, Stored
+from deduplab.record import Stored
 from deduplab.server import Endpoint
 
 MARKER: Final = "deduplab namespace, dropped with everything in it"
@@ -35,9 +37,10 @@ _RECLAIM: Final = {
 _MOST_LOOKS: Final = 500  # of some milliseconds each, at merges that were told to stop
 
 
-class ClickhouseAdapter(Adapter):
+class ClickhouseAdapter(ServerAdapter[Engine, str]):
     """Drives one ClickHouse: in this process, on one data directory, or a server over HTTP."""
 
+    product: ClassVar[str] = "clickhouse"
     capabilities: ClassVar[Capabilities] = Capabilities(
         variants=(
             Variant("mergetree", "MergeTree ordered by key, LZ4 blocks"),
@@ -64,8 +67,7 @@ class ClickhouseAdapter(Adapter):
     )
 
     def __init__(self) -> None:
-        self._open_engine: Engine | None = None
-        self._namespace: str | None = None
+        super().__init__()
         self._variant = ""
         self._layout = Layout()
         self._durability = ""
@@ -77,41 +79,13 @@ class ClickhouseAdapter(Adapter):
         """
         self.close()
         if endpoint.directory is not None:
-            self._open_engine = InProcessEngine(str(endpoint.directory))
+            self._connection = InProcessEngine(str(endpoint.directory))
         elif endpoint.host is not None:
-            self._open_engine = RemoteEngine(endpoint)
+            self._connection = RemoteEngine(endpoint)
         else:
             raise SystemUnavailable("clickhouse needs a data directory or a server's address")
         if self._namespace is not None and not self._exists(self._namespace):
             self._namespace = None
-
-    def close(self) -> None:
-        """Stop the engine and free the directory, or disconnect; what is there stays."""
-        if self._open_engine is not None:
-            self._open_engine.close()
-        self._open_engine = None
-
-    def create(
-        self,
-        namespace: str,
-        *,
-        layout: str,
-        variant: str,
-        durability: str,
-        record_type: RecordType | None = None,
-    ) -> None:
-        """Create database and table, and check that the durability took."""
-        checked_namespace(namespace)
-        self.capabilities.require(
-            "clickhouse", layout=layout, variant=variant, durability=durability
-        )
-        stored = Layout.of("clickhouse", layout, record_type)
-        if self._exists(namespace):
-            self._engine.run(f"DROP DATABASE `{namespace}` SYNC")
-        self._engine.run(f"CREATE DATABASE `{namespace}` ENGINE = Atomic COMMENT '{MARKER}'")
-        self._namespace, self._variant, self._durability = namespace, variant, durability
-        self._layout = stored
-        self._create_tables()
 
     def destroy(self) -> None:
         """Drop the database with everything in it."""
@@ -227,17 +201,20 @@ class ClickhouseAdapter(Adapter):
             configuration,
         )
 
-    @property
-    def _engine(self) -> Engine:
-        if self._open_engine is None:
-            raise OperationFailed("clickhouse is not open; call open() first")
-        return self._open_engine
+    def _create(self, settings: Settings) -> None:
+        """Create database and table, and check that the durability took."""
+        namespace = settings.namespace
+        if self._exists(namespace):
+            self._engine.run(f"DROP DATABASE `{namespace}` SYNC")
+        self._engine.run(f"CREATE DATABASE `{namespace}` ENGINE = Atomic COMMENT '{MARKER}'")
+        self._namespace, self._layout = namespace, settings.layout
+        self._variant, self._durability = settings.variant, settings.durability
+        self._create_tables()
 
     @property
-    def _entered(self) -> str:
-        if self._namespace is None:
-            raise OperationFailed("no namespace was entered; call create() first")
-        return self._namespace
+    def _engine(self) -> Engine:
+        """The connection, by the name of what it is."""
+        return self._wire
 
     @property
     def _schema(self) -> Schema:
