@@ -1,4 +1,4 @@
-"""What all in-process systems share: a directory a namespace, our marker, the checks at the door.
+"""What all in-process systems share: a directory a namespace, with our marker.
 
 An instance is a data directory. Its identity is a random number written there
 the first time it is opened, with the directory's inode, so that a copied,
@@ -16,14 +16,12 @@ import secrets
 from abc import abstractmethod
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import Final
 
-from deduplab.adapter import Adapter, checked_namespace
-from deduplab.adapters._layout import Layout
+from deduplab.adapters._checked_adapter import CheckedAdapter
 from deduplab.adapters._marker import MARKER_NAME, MarkedDirectory, Settings, sync_directory
 from deduplab.errors import OperationFailed, SystemUnavailable, Unsupported, unknown_name
 from deduplab.model import Identity
-from deduplab.record import RecordType
 from deduplab.server import Endpoint
 
 _INSTANCE_NAME: Final = "deduplab-instance"
@@ -32,20 +30,13 @@ METADATA_COMPONENTS: Final = ((_INSTANCE_NAME, "metadata"), (f"*/{MARKER_NAME}",
 """The files of ours in a data directory; to be put first in ``file_components``."""
 
 
-class EmbeddedAdapter(Adapter):
+class EmbeddedAdapter(CheckedAdapter):
     """Base of the adapters whose system lives in this process.
 
     A sub-class says how its driver is loaded (``_load_driver``), how its
     files in the namespace's directory are opened and closed (``_attach``,
     ``_detach``) and how all objects are deleted at once (``_truncate``).
-
-    Attributes
-    ----------
-    product
-        The product's name, for identities and messages.
     """
-
-    product: ClassVar[str]
 
     def __init__(self) -> None:
         self._root: Path | None = None
@@ -115,26 +106,6 @@ class EmbeddedAdapter(Adapter):
         self._detach()
         self._root = None
 
-    def create(
-        self,
-        namespace: str,
-        *,
-        layout: str,
-        variant: str,
-        durability: str,
-        record_type: RecordType | None = None,
-    ) -> None:
-        """Make the namespace's directory with our marker and enter it, empty."""
-        directory = self._directory(checked_namespace(namespace))
-        offered = type(self).capabilities
-        offered.require(self.product, layout=layout, variant=variant, durability=durability)
-        stored = Layout.of(self.product, layout, record_type)
-        settings = Settings(namespace, stored, variant, durability)
-        self._detach()
-        directory.create(settings)
-        self._attach(directory.path, settings)
-        self._settings = settings
-
     def destroy(self) -> None:
         """Remove the namespace's directory; refuse if the marker is gone."""
         settings = self._entered()
@@ -160,6 +131,14 @@ class EmbeddedAdapter(Adapter):
         if settings is not None:
             configuration |= settings.described()
         return Identity(self.product, self._version(), self._instance, configuration)
+
+    def _create(self, settings: Settings) -> None:
+        """Make the namespace's directory with our marker and enter it, empty."""
+        directory = self._directory(settings.namespace)
+        self._detach()
+        directory.create(settings)
+        self._attach(directory.path, settings)
+        self._settings = settings
 
     def _offers_delete(self, mode: str) -> bool:
         return mode in type(self).capabilities.delete_modes
