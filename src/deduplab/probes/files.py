@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from deduplab.errors import ProbeError
+from deduplab.hard_links import HardLinks
 from deduplab.model import Layer, Reading, Ruler
 
 BLOCK_BYTES: Final = 512  # the unit of st_blocks, whatever the file system's own block size
@@ -84,7 +85,7 @@ def _walk(root: Path) -> Iterator[tuple[str, os.stat_result]]:
 
     A hard-linked file is yielded once.
     """
-    seen: set[tuple[int, int]] = set()
+    links = HardLinks()
     waiting = [""]
     while waiting:
         prefix = waiting.pop()
@@ -94,12 +95,8 @@ def _walk(root: Path) -> Iterator[tuple[str, os.stat_result]]:
                 waiting.append(f"{path}/")
                 yield f"{path}/", status
                 continue
-            if status.st_nlink > 1:
-                identity = (status.st_dev, status.st_ino)
-                if identity in seen:
-                    continue
-                seen.add(identity)
-            yield path, status
+            if not links.further(status):
+                yield path, status
 
 
 def _entries(root: Path, prefix: str) -> Iterator[tuple[str, bool, os.stat_result]]:

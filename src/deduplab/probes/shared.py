@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from deduplab.errors import ProbeError
+from deduplab.hard_links import HardLinks
 from deduplab.model import Layer, Reading, Ruler
 
 _FS_IOC_FIEMAP: Final = 0xC020660B
@@ -58,7 +59,7 @@ class SharedExtentsProbe:
 
 def _regular_files(root: Path) -> Iterator[Path]:
     """Yield every regular file below a root; a hard-linked one once."""
-    seen: set[tuple[int, int]] = set()
+    links = HardLinks()
     waiting = [root]
     while waiting:
         try:
@@ -73,9 +74,7 @@ def _regular_files(root: Path) -> Iterator[Path]:
                     status = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:
                     continue
-                identity = (status.st_dev, status.st_ino)
-                if status.st_size and identity not in seen:
-                    seen.add(identity)
+                if status.st_size and not links.further(status):
                     yield Path(entry.path)
 
 

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from deduplab.bound.native import native
 from deduplab.bound.sources.tree import FURTHER_LINK, shown, unreadable, walk
 from deduplab.bound.stream import LeftOut
+from deduplab.hard_links import HardLinks
 
 FOLDER_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE_COST_BYTES: Final = 16 * 1024
@@ -32,7 +33,7 @@ def files_below(root: bytes, left_out: list[LeftOut]) -> list[Folder]:
     Names and reasons of what is not among them are added to ``left_out``.
     """
     listed = []
-    links: set[tuple[int, int]] = set()
+    links = HardLinks()
 
     def leave_out(name: str, reason: str) -> None:
         left_out.append(LeftOut(name, reason))
@@ -46,12 +47,9 @@ def files_below(root: bytes, left_out: list[LeftOut]) -> list[Folder]:
                 except OSError as error:
                     leave_out(shown(entry.path), unreadable(error))
                     continue
-                if state.st_nlink > 1:
-                    identity = (state.st_dev, state.st_ino)
-                    if identity in links:
-                        leave_out(shown(entry.path), FURTHER_LINK)
-                        continue
-                    links.add(identity)
+                if links.further(state):
+                    leave_out(shown(entry.path), FURTHER_LINK)
+                    continue
                 size_bytes = state.st_size
             folder.names.append(entry.name)
             folder.sizes.append(size_bytes)

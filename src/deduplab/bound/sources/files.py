@@ -19,6 +19,7 @@ from deduplab.bound.sources.buffer import BlockBuffer
 from deduplab.bound.sources.file_list import FOLDER_FLAGS, Folder, files_below, parted
 from deduplab.bound.sources.tree import FURTHER_LINK, SPECIAL_FILE, joined, shown, unreadable, walk
 from deduplab.bound.stream import Block, LeftOut, Source
+from deduplab.hard_links import HardLinks
 
 _FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _LEAST_ROOM_BYTES: Final = BLOCK_BYTES // 8
@@ -115,7 +116,7 @@ class _Reading:
     def __init__(self, source: FileSource, *, linked_once: bool = True) -> None:
         self._source = source
         self._linked_once = linked_once
-        self._links: set[tuple[int, int]] = set()
+        self._links = HardLinks()
         self._buffer = BlockBuffer(large_page=True)
 
     def blocks(self, listing: Iterator[tuple[bytes, list[bytes]]]) -> Iterator[Block]:
@@ -193,11 +194,8 @@ class _Reading:
     def _refusal(self, state: os.stat_result) -> str:
         if not stat.S_ISREG(state.st_mode):
             return SPECIAL_FILE
-        if state.st_nlink > 1 and self._linked_once:
-            identity = (state.st_dev, state.st_ino)
-            if identity in self._links:
-                return FURTHER_LINK
-            self._links.add(identity)
+        if self._linked_once and self._links.further(state):
+            return FURTHER_LINK
         return ""
 
     def _broken(self, path: bytes, reason: str) -> None:
