@@ -37,7 +37,7 @@ from _pairs import (
     tell_insert,
 )
 
-from deduplab.adapters._pgwire import copy_chunks
+from deduplab.adapters._pg_binary import copy_chunks
 from deduplab.adapters.postgresql import PostgresqlAdapter
 from deduplab.server import Endpoint
 from deduplab.servers.postgresql import PostgresqlServer

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deduplab.adapters._pg_binary import COPY_HEADER, COPY_TRAILER
 from deduplab.adapters._pg_values import decoder, encoder, record_chunks
-from deduplab.adapters._pgwire import COPY_HEADER, COPY_TRAILER
 from deduplab.record import Field, FieldType
 from deduplab.testing import AWKWARD_RECORDS, SAMPLE_RECORDS, batch_of
 

@@ -7,7 +7,8 @@ import struct
 import numpy as np
 import pytest
 
-from deduplab.adapters._pgwire import copy_chunks, text_array, translated
+from deduplab.adapters._pg_binary import copy_chunks, text_array
+from deduplab.adapters._pgwire import translated
 from deduplab.adapters.postgresql import PostgresqlAdapter
 from deduplab.batch import Batch
 from deduplab.errors import NamespaceRefused, OperationFailed, SystemUnavailable

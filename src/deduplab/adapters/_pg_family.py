@@ -13,8 +13,9 @@ from typing import ClassVar, Generic, TypeVar
 
 from deduplab.adapters._layout import Conversion, Layout
 from deduplab.adapters._marker import Settings
+from deduplab.adapters._pg_binary import copy_chunks, text_array
 from deduplab.adapters._pg_values import decoder, encoder, record_chunks
-from deduplab.adapters._pgwire import Wire, copy_chunks, text_array
+from deduplab.adapters._pgwire import Wire
 from deduplab.adapters._server_adapter import ServerAdapter
 from deduplab.adapters._sql_tables import Tables
 from deduplab.batch import Batch

@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
-from deduplab.adapters._pgwire import CHUNK_BYTES, COPY_HEADER, COPY_TRAILER
+from deduplab.adapters._pg_binary import CHUNK_BYTES, COPY_HEADER, COPY_TRAILER
 from deduplab.batch import Batch
 from deduplab.record import Field, FieldType
 
@@ -57,7 +57,7 @@ def record_chunks(
     """Yield a batch's records as binary COPY of rows (key text, fields), in pieces.
 
     Header, trailer and lengths of pieces are as in
-    :func:`deduplab.adapters._pgwire.copy_chunks`.
+    :func:`deduplab.adapters._pg_binary.copy_chunks`.
     """
     parts = [COPY_HEADER]
     filled_bytes = 0

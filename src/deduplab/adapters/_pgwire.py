@@ -1,27 +1,24 @@
 """PostgreSQL's wire protocol, as adapters of its family use it.
 
 One blocking libpq connection (psycopg's ``pq`` layer, without its cursors),
-binary COPY in our own framing, prepared statements with binary parameters, and
-one table that translates errors. Sources: PostgreSQL documentation, "COPY",
-section "Binary Format"; "libpq", "Command Execution Functions" and "Functions
-Associated with the COPY Command"; "PostgreSQL Error Codes" (appendix A).
+COPY of pieces that somebody else frames (``_pg_binary``), prepared statements with
+binary parameters, and one table that translates errors. Sources: PostgreSQL
+documentation, "libpq", "Command Execution Functions" and "Functions Associated
+with the COPY Command"; "PostgreSQL Error Codes" (appendix A).
 """
 
 from __future__ import annotations
 
 import contextlib
 import re
-import struct
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from deduplab.adapters._login import login_refused
 from deduplab.adapters._rights import advice
 from deduplab.adapters._sql_transaction import transaction
 from deduplab.adapters._tls import WITHOUT_TLS, Tls, refused
-from deduplab.batch import Batch
 from deduplab.errors import DeduplabError, DiskSpaceError, OperationFailed, SystemUnavailable
 from deduplab.registry import driver_missing, system
 from deduplab.server import Endpoint
@@ -30,11 +27,6 @@ if TYPE_CHECKING:
     from psycopg.pq.abc import PGconn, PGresult
 
 APPLICATION_NAME: Final = "deduplab"
-COPY_HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + struct.pack(">ii", 0, 0)
-COPY_TRAILER: Final = struct.pack(">h", -1)
-CHUNK_BYTES: Final = 128 * 1024
-"""Rows are handed to libpq in pieces of about this many bytes."""
-
 _CONNECT_S: Final = 10
 _NOT_PROVEN: Final = re.compile(
     r"certificate verify failed|server certificate for .* does not match"
@@ -46,7 +38,6 @@ _NO_LOGIN: Final = re.compile(
 """What the server says of a user or secret that it does not take: libpq tells no SQLSTATE then."""
 _DISK_FULL: Final = "53100"
 _STATEMENT_MS: Final = 600_000
-_TEXT_OID: Final = 25
 _BINARY: Final = 1
 
 INSUFFICIENT_PRIVILEGE: Final = "42501"
@@ -82,50 +73,6 @@ def translated(sqlstate: str | None, words: str, *, connected: bool = True) -> D
     if sqlstate == _DISK_FULL:
         return DiskSpaceError(f"the server's disk is full; free some of it: {said}")
     return OperationFailed(f"the server refused: {said}")
-
-
-@cache
-def _row_head(key_bytes: int) -> struct.Struct:
-    return struct.Struct(f">hi{key_bytes}si")
-
-
-def copy_chunks(batch: Batch, chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
-    """Yield a batch as binary COPY of rows (key text, payload bytea), in pieces.
-
-    The first piece begins with the format's header, the last ends with its
-    trailer. A piece is at least ``chunk_bytes`` long, except the last, and
-    ends at the end of a row.
-    """
-    data = batch.data
-    bounds = batch.offsets.tolist()
-    parts: list[bytes | memoryview] = [COPY_HEADER]
-    filled_bytes = 0
-    start = bounds[0]
-    for key, stop in zip(batch.keys, bounds[1:], strict=True):
-        name = key.encode()
-        payload_bytes = stop - start
-        parts.append(_row_head(len(name)).pack(2, len(name), name, payload_bytes))
-        parts.append(data[start:stop])
-        start = stop
-        filled_bytes += payload_bytes
-        if filled_bytes >= chunk_bytes:
-            yield b"".join(parts)
-            parts = []
-            filled_bytes = 0
-    parts.append(COPY_TRAILER)
-    yield b"".join(parts)
-
-
-def text_array(values: Sequence[str]) -> bytes:
-    """Return a one-dimensional ``text[]`` in the server's binary format."""
-    if not values:
-        return struct.pack(">iii", 0, 0, _TEXT_OID)
-    parts = [struct.pack(">iiiii", 1, 0, _TEXT_OID, len(values), 1)]
-    for value in values:
-        name = value.encode()
-        parts.append(struct.pack(">i", len(name)))
-        parts.append(name)
-    return b"".join(parts)
 
 
 class Wire:
