@@ -62,7 +62,6 @@ def volume(collection: str, size: int, deleted: int, files: int, gone: int) -> d
 def unconnected() -> Wire:
     wire = object.__new__(Wire)
     wire.product, wire.address = "minio", "127.0.0.1:1"
-    wire._object_errors = exceptions.BaseError
     return wire
 
 

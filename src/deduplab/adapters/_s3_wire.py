@@ -9,21 +9,14 @@ adapter's decision.
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from deduplab.adapters._login import login_refused
 from deduplab.adapters._rights import advice
-from deduplab.adapters._tls import Tls, refused
-from deduplab.errors import (
-    DeduplabError,
-    DiskSpaceError,
-    NamespaceRefused,
-    OperationFailed,
-    SystemUnavailable,
-)
+from deduplab.adapters._s3_errors import not_open, translated, without_tag
+from deduplab.adapters._tls import Tls
+from deduplab.errors import DeduplabError, OperationFailed, SystemUnavailable
 from deduplab.registry import driver_missing, system
 from deduplab.server import Endpoint
 
@@ -40,25 +33,6 @@ CONNECT_S: Final = 10.0
 
 _MARKER: Final = ("deduplab", "namespace dropped with everything in it")
 """Key and value of the tag of a bucket of ours."""
-
-_MAY_PASS: Final = frozenset(
-    {"InternalError", "RequestTimeout", "ServiceUnavailable", "SlowDown"}
-    | {"XMinioServerNotInitialized", "XMinioBackendDown"}
-)
-"""Error codes of S3 after which a fresh instance may do better."""
-
-_WRONG_LOGIN: Final = frozenset(
-    {"InvalidAccessKeyId", "SignatureDoesNotMatch", "AuthorizationHeaderMalformed"}
-)
-"""Error codes of a user or secret (or region) that the server does not take."""
-
-_BROKEN: Final = ("error sending request", "request or response body error", "timed out")
-"""What obstore says where no answer came."""
-
-_BUSY: Final = re.compile(r"status code: 50[0234]\b")
-"""What obstore says where the server may do better; 507 (no space left) is not among them."""
-
-_DISK_FULL: Final = "XMinioStorageFull"
 
 _Result = TypeVar("_Result")
 
@@ -86,9 +60,9 @@ class Wire:
         if endpoint.host is None or endpoint.secret is None:
             raise SystemUnavailable(f"{product}: an address, a user and a secret are needed")
         try:
+            import obstore  # noqa: F401  (objects travel by it; say so now, not later)
             import urllib3
             from minio import Minio
-            from obstore import exceptions
         except ImportError as error:
             raise driver_missing(system(product), error) from error
         self.product = product
@@ -111,12 +85,14 @@ class Wire:
             region=self.region,
             http_client=self.http,
         )
-        self._object_errors = exceptions.BaseError
         try:
             self.buckets.list_buckets()
         except Exception as error:
             self.http.clear()
-            self._not_open(error)
+            ours = not_open(error, product, endpoint, secure=self.secure)
+            if ours is None:
+                raise
+            raise ours from error
 
     def close(self) -> None:
         """Close the connections of both clients."""
@@ -166,10 +142,7 @@ class Wire:
             return False
         tags = self.ask(lambda: self.buckets.get_bucket_tags(bucket))
         if tags is None or tags.get(_MARKER[0]) != _MARKER[1]:
-            raise NamespaceRefused(
-                f"{self.product}: bucket {bucket!r} exists without our tag; "
-                "it is neither used nor dropped"
-            )
+            raise without_tag(self.product, bucket)
         return True
 
     def make_bucket(self, bucket: str, *, versioned: bool) -> None:
@@ -251,68 +224,10 @@ class Wire:
         except DeduplabError:
             raise
         except Exception as error:
-            self._translate(error)
-
-    def _translate(self, error: Exception) -> NoReturn:
-        """Raise ours for an error of a client; what is none of theirs is raised as it is."""
-        from minio.error import MinioException, S3Error
-        from obstore.exceptions import PermissionDeniedError
-        from urllib3.exceptions import HTTPError
-
-        if isinstance(error, S3Error):
-            if error.code == "NoSuchTagSet":
-                raise NamespaceRefused(
-                    f"{self.product}: bucket {error.bucket_name!r} exists without our tag; "
-                    "it is neither used nor dropped"
-                ) from error
-            if error.code == _DISK_FULL:
-                raise self._disk_full(error.message) from error
-            kind = SystemUnavailable if error.code in _MAY_PASS else OperationFailed
-            said = f"{self.product}: {error.code}: {error.message}"
-            if error.code == "AccessDenied":
-                said += f"; {advice(self.product)}"
-            raise kind(said) from error
-        if isinstance(error, HTTPError):
-            raise SystemUnavailable(f"{self.product} at {self.address}: {error}") from error
-        if isinstance(error, MinioException):
-            raise OperationFailed(f"{self.product}: {error}") from error
-        if isinstance(error, self._object_errors | OSError | ValueError):
-            said = " ".join(str(error).split("\n\nDebug source")[0].split())[:500]
-            if _DISK_FULL in said or "status code: 507" in said:
-                raise self._disk_full(said) from error
-            passing = any(words in said for words in _BROKEN) or _BUSY.search(said)
-            if isinstance(error, PermissionDeniedError) or "code: AccessDenied" in said:
-                said += f"; {advice(self.product)}"
-            kind = SystemUnavailable if passing else OperationFailed
-            raise kind(f"{self.product}: {said}") from error
-        raise error
-
-    def _disk_full(self, said: object) -> DiskSpaceError:
-        return DiskSpaceError(f"{self.product}: the server's disk is full; free some of it: {said}")
-
-    def _not_open(self, error: Exception) -> NoReturn:
-        """Raise ours for the error of a login; what is none of the clients' is raised as it is."""
-        from minio.error import MinioException, S3Error
-        from urllib3.exceptions import HTTPError, SSLError
-
-        where = f"{self.product} at {self.address}"
-        if isinstance(error, S3Error) and error.code in _WRONG_LOGIN:
-            raise login_refused(
-                self.product, self.endpoint, f"{error.code}: {error.message}"
-            ) from error
-        if isinstance(error, SSLError):
-            said = error.args[0] if error.args and isinstance(error.args[0], OSError) else error
-            raise refused(self.product, self.endpoint.host, said) from error
-        if isinstance(error, HTTPError):
-            raise SystemUnavailable(
-                f"{where} can't be reached: {error}; check host and port"
-            ) from error
-        if isinstance(error, MinioException) and not isinstance(error, S3Error):
-            raise SystemUnavailable(
-                f"{where} does not answer as an S3 server by http{'s' * self.secure}: {error}; "
-                "check port and tls"
-            ) from error
-        self._translate(error)
+            ours = translated(error, self.product, self.address)
+            if ours is None:
+                raise
+            raise ours from error
 
 
 def checked_keys(product: str, keys: Sequence[str]) -> None:
