@@ -1,4 +1,4 @@
-"""Kafka's client library (confluent-kafka), as the adapter uses it: one login, one table of errors.
+"""Kafka's client library (confluent-kafka), as the adapter uses it, with one login.
 
 Administration is asked for here; producing and consuming are in ``_kafka_log``.
 """
@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from deduplab.adapters._kafka_errors import translated
 from deduplab.adapters._kafka_scram import MECHANISM
 from deduplab.adapters._kafka_wire import CLIENT_ID, KafkaWire
-from deduplab.adapters._rights import advice
 from deduplab.adapters._tls import Tls
 from deduplab.errors import DeduplabError, OperationFailed, SystemUnavailable
 from deduplab.server import Endpoint
 
 if TYPE_CHECKING:
-    from confluent_kafka import KafkaError, TopicPartition
+    from confluent_kafka import TopicPartition
 
 REQUEST_S: Final = 30.0
 PARTITION: Final = 0  # every topic has one
@@ -27,45 +27,10 @@ _PAUSE_S: Final = 0.01
 _CONNECT_S: Final = 2.0
 _VERSION: Final = "product.version"  # an endpoint's option, of a private instance
 
-UNAVAILABLE: Final = frozenset(
-    {
-        "_ALL_BROKERS_DOWN",
-        "_AUTHENTICATION",
-        "_DESTROY",
-        "_FAIL",
-        "_MSG_TIMED_OUT",
-        "_RESOLVE",
-        "_SSL",
-        "_TIMED_OUT",
-        "_TIMED_OUT_QUEUE",
-        "_TRANSPORT",
-        "BROKER_NOT_AVAILABLE",
-        "KAFKA_STORAGE_ERROR",
-        "LEADER_NOT_AVAILABLE",
-        "NETWORK_EXCEPTION",
-        "NOT_CONTROLLER",
-        "NOT_LEADER_FOR_PARTITION",
-        "REQUEST_TIMED_OUT",
-        "SASL_AUTHENTICATION_FAILED",
-        "STALE_BROKER_EPOCH",
-    }
-)
-"""Names of errors that may pass on a fresh instance; all others are failures."""
-
 LEAST_METADATA_LEVEL: Final = 11
 """The level of ``metadata.version`` of Kafka 3.5, the first without ZooKeeper that has SCRAM."""
 
 _Result = TypeVar("_Result")
-
-
-def translated(error: KafkaError, what: str) -> DeduplabError:
-    """Return our error for the library's: the one place where they are told apart."""
-    said = f"kafka, {what}: {error.str()} ({error.name()})"
-    if error.name() in UNAVAILABLE:
-        return SystemUnavailable(said)
-    if error.name().endswith("_AUTHORIZATION_FAILED"):
-        said += f"; {advice('kafka')}"
-    return OperationFailed(said)
 
 
 class KafkaClient:

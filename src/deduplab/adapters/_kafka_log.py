@@ -11,7 +11,8 @@ import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from deduplab.adapters._kafka_client import PARTITION, REQUEST_S, KafkaClient, translated
+from deduplab.adapters._kafka_client import PARTITION, REQUEST_S, KafkaClient
+from deduplab.adapters._kafka_errors import translated
 from deduplab.adapters._kafka_reader import WITNESS, KafkaReader
 from deduplab.adapters._kafka_topics import MOST_MESSAGE_BYTES
 from deduplab.adapters._rights import advice

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from deduplab.adapters._kafka_client import REQUEST_S, KafkaClient, translated
+from deduplab.adapters._kafka_client import REQUEST_S, KafkaClient
+from deduplab.adapters._kafka_errors import translated
 from deduplab.errors import SystemUnavailable
 
 WITNESS: Final = "\x00deduplab"
