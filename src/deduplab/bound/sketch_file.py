@@ -21,53 +21,29 @@ from __future__ import annotations
 import os
 import struct
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
 import numpy as np
 from blake3 import blake3
 
-from deduplab.bound.compression import CODECS, CompressionSample, Sampled
 from deduplab.bound.grains import ALL_GRAINS
-from deduplab.bound.histogram import BINS, LogHistogram
 from deduplab.bound.sketch import GrainSketch, Sketch, StreamSketch
+from deduplab.bound.sketch_tallies import Count, Refused, Tally, described, read_tallies
 from deduplab.bound.stream import LeftOut
-from deduplab.bound.table import ChunkTable, Column, rows_below
 from deduplab.errors import StoreError
 
 MAGIC: Final = b"\x89DSKTC\r\n"
 VERSION: Final = 1
 _PREFIX: Final = struct.Struct("<8sIIQ")
 _CHECK_BYTES: Final = 32
-_TABLE_COLUMNS: Final = 4
-_SAMPLE_COLUMNS: Final = 3 + len(CODECS)
-_GREATEST: Final = 2**53
-
-_Count = Annotated[int, msgspec.Meta(ge=0, le=_GREATEST)]
-_Halvings = Annotated[int, msgspec.Meta(ge=0, le=63)]
-_Weight = Annotated[int, msgspec.Meta(ge=1, le=2**62)]
-_Bin = Annotated[int, msgspec.Meta(ge=0, lt=BINS)]
-
-
-class _Sample(msgspec.Struct, forbid_unknown_fields=True):
-    halvings: _Halvings
-    rows: _Count
-
-
-class _Tally(msgspec.Struct, forbid_unknown_fields=True):
-    halvings: _Halvings | None
-    chunks: _Count
-    logical_bytes: _Count
-    rows: _Count
-    distances: list[tuple[_Bin, _Weight]]
-    compression: _Sample | None
 
 
 class _Stream(msgspec.Struct, forbid_unknown_fields=True):
     name: str
-    objects: _Count
-    logical_bytes: _Count
-    grains: dict[str, _Count]  # the tally's place; grains may share one
+    objects: Count
+    logical_bytes: Count
+    grains: dict[str, Count]  # the tally's place; grains may share one
 
 
 class _LeftOut(msgspec.Struct, forbid_unknown_fields=True):
@@ -78,9 +54,9 @@ class _LeftOut(msgspec.Struct, forbid_unknown_fields=True):
 class _Header(msgspec.Struct, forbid_unknown_fields=True):
     sources: list[str]
     left_out: list[_LeftOut]
-    shards: _Count
+    shards: Count
     streams: list[_Stream]
-    tallies: list[_Tally]
+    tallies: list[Tally]
 
 
 def save(sketch: Sketch, path: Path) -> None:
@@ -118,7 +94,7 @@ def load(path: Path) -> Sketch:
             content = start + file.read()
     except OSError as error:
         raise StoreError(f"the sketch {path} can't be read: {error.strerror}") from error
-    except _Refused as refused:
+    except Refused as refused:
         raise StoreError(f"{path}: {refused}") from None
     return from_bytes(content, str(path))
 
@@ -126,14 +102,14 @@ def load(path: Path) -> Sketch:
 def to_bytes(sketch: Sketch) -> bytes:
     """Return a sketch as the content of its file."""
     places: dict[int, int] = {}
-    tallies: list[_Tally] = []
+    tallies: list[Tally] = []
     columns: list[bytes] = []
     streams = []
     for name, stream in sketch.streams.items():
         for grain in stream.grains.values():
             if id(grain) not in places:
                 places[id(grain)] = len(tallies)
-                tallies.append(_describe(grain, columns))
+                tallies.append(described(grain, columns))
         grains = {each: places[id(grain)] for each, grain in stream.grains.items()}
         streams.append(_Stream(name, stream.objects, stream.logical_bytes, grains))
     left_out = [_LeftOut(one.name, one.reason) for one in sketch.left_out]
@@ -160,28 +136,24 @@ def from_bytes(content: bytes, name: str) -> Sketch:
     """
     try:
         return _read(content)
-    except _Refused as refused:
+    except Refused as refused:
         raise StoreError(f"{name}: {refused}") from None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise StoreError(f"{name}: the sketch is damaged ({error}); scan again") from None
 
 
-class _Refused(Exception):
-    """What is wrong with a file."""
-
-
 def _lengths(start: bytes, file_bytes: int) -> tuple[int, int]:
     """Return the lengths of header and columns, which agree with that of the file."""
     if len(start) < _PREFIX.size or start[: len(MAGIC)] != MAGIC:
-        raise _Refused("this is not a sketch; sketches are written by: deduplab scan --sketch FILE")
+        raise Refused("this is not a sketch; sketches are written by: deduplab scan --sketch FILE")
     _, version, header_bytes, columns_bytes = _PREFIX.unpack(start[: _PREFIX.size])
     if version != VERSION:
-        raise _Refused(
+        raise Refused(
             f"the sketch has version {version}, and this deduplab reads {VERSION}; scan again"
         )
     expected = _PREFIX.size + header_bytes + columns_bytes + _CHECK_BYTES
     if expected != file_bytes or columns_bytes % 8:
-        raise _Refused(
+        raise Refused(
             f"the sketch is damaged: it has {file_bytes} bytes and says {expected}; "
             "copy it again, or scan again"
         )
@@ -192,17 +164,17 @@ def _read(content: bytes) -> Sketch:
     header_bytes, columns_bytes = _lengths(content, len(content))
     view = memoryview(content)
     if blake3(view[:-_CHECK_BYTES]).digest() != content[-_CHECK_BYTES:]:
-        raise _Refused("the sketch is damaged: its check sum is wrong; copy it, or scan, again")
+        raise Refused("the sketch is damaged: its check sum is wrong; copy it, or scan, again")
     columns_at = _PREFIX.size + header_bytes
     header = msgspec.json.decode(view[_PREFIX.size : columns_at], type=_Header)
     columns = np.frombuffer(content, "<u8", columns_bytes // 8, columns_at).astype(
         np.uint64, copy=False
     )
-    tallies = _tallies(header.tallies, columns)
+    tallies = read_tallies(header.tallies, columns)
     streams: dict[str, StreamSketch] = {}
     for stream in header.streams:
         if stream.name in streams or not _grains_fit(stream, tallies):
-            raise _Refused("the sketch is damaged: its streams contradict themselves; scan again")
+            raise Refused("the sketch is damaged: its streams contradict themselves; scan again")
         grains = {
             name: tallies[stream.grains[name]] for name in ALL_GRAINS if name in stream.grains
         }
@@ -218,94 +190,3 @@ def _grains_fit(stream: _Stream, tallies: list[GrainSketch]) -> bool:
         and tallies[place].logical_bytes == stream.logical_bytes
         for name, place in stream.grains.items()
     )
-
-
-def _describe(grain: GrainSketch, columns: list[bytes]) -> _Tally:
-    """Append the columns of a tally, and return its numbers."""
-    table, sample = grain.table, grain.compression
-    for column in (table.first, table.second, table.lengths, table.counts):
-        columns.append(column.astype("<u8").tobytes())
-    if sample is not None:
-        rows = [
-            (mark, one.length_bytes, one.count, *one.compressed_bytes)
-            for mark, one in sorted(sample.chunks.items())
-        ]
-        columns.append(np.array(rows, dtype="<u8").reshape(-1, _SAMPLE_COLUMNS).T.tobytes())
-    return _Tally(
-        halvings=grain.halvings,
-        chunks=grain.chunks,
-        logical_bytes=grain.logical_bytes,
-        rows=len(table),
-        distances=[(place, count) for place, count in enumerate(grain.distances.counts) if count],
-        compression=None if sample is None else _Sample(sample.halvings, len(sample.chunks)),
-    )
-
-
-def _tallies(described: list[_Tally], columns: Column) -> list[GrainSketch]:
-    found, at = [], 0
-    for tally in described:
-        sample = tally.compression
-        table_cells = _TABLE_COLUMNS * tally.rows
-        sample_cells = _SAMPLE_COLUMNS * sample.rows if sample else 0
-        if at + table_cells + sample_cells > len(columns):
-            raise _Refused("the sketch is damaged: its tables are longer than it; scan again")
-        table = ChunkTable(*columns[at : at + table_cells].reshape(_TABLE_COLUMNS, -1))
-        at += table_cells
-        cells = columns[at : at + sample_cells].reshape(_SAMPLE_COLUMNS, -1)
-        at += sample_cells
-        if not (_table_fits(tally, table) and (sample is None or _sample_fits(sample, cells))):
-            raise _Refused("the sketch is damaged: its tables contradict its counts; scan again")
-        found.append(
-            GrainSketch(
-                rows=table,
-                halvings=tally.halvings,
-                chunks=tally.chunks,
-                logical_bytes=tally.logical_bytes,
-                distances=_histogram(tally),
-                compression=None if sample is None else _sample(sample, cells),
-            )
-        )
-    if at != len(columns):
-        raise _Refused("the sketch is damaged: its tables are shorter than it; scan again")
-    return found
-
-
-def _table_fits(tally: _Tally, table: ChunkTable) -> bool:
-    """Tell whether a table is sorted, within its sample, and has the numbers of its tally."""
-    first, second = table.first, table.second
-    after = (first[1:] > first[:-1]) | ((first[1:] == first[:-1]) & (second[1:] > second[:-1]))
-    within = np.all((table.lengths >= 1) & (table.lengths <= _GREATEST)) and np.all(
-        (table.counts >= 1) & (table.counts <= _GREATEST)
-    )
-    if not (after.all() and within and rows_below(first, tally.halvings or 0) == len(first)):
-        return False
-    lengths, counts = table.lengths.astype(np.float64), table.counts.astype(np.float64)
-    if counts.sum() > _GREATEST or (lengths * counts).sum() > _GREATEST:
-        return False
-    chunks, logical = int(table.counts.sum()), int((table.lengths * table.counts).sum())
-    if tally.halvings is None:
-        return (chunks, logical) == (tally.chunks, tally.logical_bytes)
-    return chunks <= tally.chunks and logical <= tally.logical_bytes
-
-
-def _sample_fits(sample: _Sample, cells: Column) -> bool:
-    marks, lengths, counts = cells[:3]
-    within = np.all((cells[1:] >= 1) & (cells[1:] <= _GREATEST)) and np.all(cells[3:] <= lengths)
-    ordered = np.all(marks[1:] > marks[:-1])
-    fits = within and ordered and rows_below(marks, sample.halvings) == len(marks)
-    return bool(fits and (lengths.astype(np.float64) * counts).sum() <= _GREATEST)
-
-
-def _sample(sample: _Sample, cells: Column) -> CompressionSample:
-    chunks = {
-        mark: Sampled(length, count, tuple(sizes))
-        for mark, length, count, *sizes in cells.T.tolist()
-    }
-    return CompressionSample(sample.halvings, chunks)
-
-
-def _histogram(tally: _Tally) -> LogHistogram:
-    histogram = LogHistogram()
-    for place, count in tally.distances:
-        histogram.counts[place] = count
-    return histogram
