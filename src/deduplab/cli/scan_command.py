@@ -17,7 +17,7 @@ from deduplab.bound.account import Account, FilesOnDisk, document
 from deduplab.bound.results import plain
 from deduplab.bound.scan import ScanSettings, scan_sources, total_bytes
 from deduplab.bound.sketch import Sketch, compare, merge
-from deduplab.bound.sources.catalogue import FORMATS
+from deduplab.bound.sources.file_kinds import FORMATS
 from deduplab.bound.sources.files import FileSource
 from deduplab.bound.stream import Source
 from deduplab.cli import scan_work

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from deduplab.bound.sources.catalogue import FORMATS, SCHEMES, open_source
+    from deduplab.bound.sources.catalogue import SCHEMES, open_source
+    from deduplab.bound.sources.file_kinds import FORMATS
 
 __all__ = ["FORMATS", "SCHEMES", "open_source"]
 

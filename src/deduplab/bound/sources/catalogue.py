@@ -6,40 +6,17 @@ import difflib
 import os
 import stat
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from deduplab.bound.sources.base import NATURAL, PAGE_BYTES, STANDARD_INPUT
+from deduplab.bound.sources.asked import TABLE_OPTIONS, Asked, merged, page_bytes
+from deduplab.bound.sources.base import NATURAL, STANDARD_INPUT
+from deduplab.bound.sources.file_kinds import DATABASES, FORMATS, kind_of
 from deduplab.bound.sources.tree import unreadable
 from deduplab.bound.stream import Source
 from deduplab.errors import PlanError, unknown_name
-from deduplab.units import parse_bytes
 
 if TYPE_CHECKING:
-    from deduplab.bound.sources.address import Address
     from deduplab.bound.sources.sql import SqlSource
-    from deduplab.bound.sources.table import TableOptions
-
-_COMPRESSED: Final = ("", ".gz", ".xz", ".zst", ".bz2")
-_SUFFIXES: Final = {
-    "tar": (
-        *(".tar" + suffix for suffix in _COMPRESSED),
-        *(".tgz", ".txz", ".tzst", ".tbz", ".tbz2"),
-    ),
-    "zip": (".zip",),
-    "parquet": (".parquet", ".pq"),
-    "csv": tuple(kind + suffix for kind in (".csv", ".tsv") for suffix in _COMPRESSED),
-    "json-lines": tuple(kind + suffix for kind in (".jsonl", ".ndjson") for suffix in _COMPRESSED),
-}
-_DATABASE_SUFFIXES: Final = (".sqlite", ".sqlite3", ".db", ".db3", ".duckdb", ".ddb")
-_DATABASE_MAGIC: Final = {"sqlite": (0, b"SQLite format 3\0"), "duckdb": (8, b"DUCK")}
-FORMATS: Final = ("file", *_SUFFIXES, *_DATABASE_MAGIC)
-"""What a regular file can be read as."""
-
-_TABLE_OPTIONS: Final = ("columns", "order", "column_pages")
-_SQL: Final = ("sqlite", "duckdb", "postgresql", "mariadb", "clickhouse")
-_TABLES: Final = (*_SQL, "parquet", "csv", "json-lines", "kafka")
-_EXPANDING: Final = ("tar", "zip", "csv", "json-lines")
 
 _SERVERS: Final = {
     "postgresql": "postgresql",
@@ -49,43 +26,6 @@ _SERVERS: Final = {
     "clickhouse": "clickhouse",
 }
 SCHEMES: Final = (*_SERVERS, "s3", "kafka")
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What was asked for beside the name of the source."""
-
-    table: str | None = None
-    query: str | None = None
-    columns: tuple[str, ...] | None = None
-    order: str = NATURAL
-    page_bytes: int | None = None
-    delimiter: str | None = None
-    expansion: int | None = None
-
-    @property
-    def options(self) -> TableOptions:
-        from deduplab.bound.sources.table import TableOptions
-
-        return TableOptions(self.columns, self.order, self.page_bytes)
-
-    def check(self, kind: str, name: str) -> None:
-        """Refuse what has no meaning for a kind of source, rather than pass over it."""
-        given = {
-            "table": (self.table, _SQL),
-            "query": (self.query, _SQL),
-            "columns": (self.columns, _TABLES),
-            "order": (None if self.order == NATURAL else self.order, _TABLES[:-1]),
-            "column_pages": (self.page_bytes, _TABLES),
-            "delimiter": (self.delimiter, ("csv",)),
-            "expansion": (self.expansion, _EXPANDING),
-        }
-        for option, (value, kinds) in given.items():
-            if value is not None and kind not in kinds:
-                raise PlanError(
-                    f"{name}: {option} has no meaning for this kind of source ({kind}); "
-                    f"it is for {', '.join(kinds)}"
-                )
 
 
 def open_source(
@@ -132,12 +72,12 @@ def open_source(
     PlanError
         If there is no such thing, or an option has no meaning for it.
     """
-    asked = _Asked(
+    asked = Asked(
         table=table,
         query=query,
         columns=None if columns is None else tuple(columns),
         order=order,
-        page_bytes=_page_bytes(column_pages),
+        page_bytes=page_bytes(column_pages),
         delimiter=delimiter,
         expansion=expansion,
     )
@@ -154,14 +94,14 @@ def open_source(
 # Modules of sources are imported when one is opened: a scan of files needs no other.
 
 
-def _server(text: str, asked: _Asked) -> Source:
+def _server(text: str, asked: Asked) -> Source:
     from deduplab.bound.sources.address import parse_address
 
     scheme = text.partition("://")[0].lower()
     if scheme in _SERVERS:
         kind = _SERVERS[scheme]
         maker, known = _sql_maker(kind)
-        address, asked = _merged(parse_address(text, (*known, *_TABLE_OPTIONS)), asked)
+        address, asked = merged(parse_address(text, (*known, *TABLE_OPTIONS)), asked)
         asked.check(kind, address.shown)
         return maker(address, table=asked.table, query=asked.query, options=asked.options)
     if scheme == "s3":
@@ -173,7 +113,7 @@ def _server(text: str, asked: _Asked) -> Source:
     if scheme == "kafka":
         from deduplab.bound.sources import kafka
 
-        address, asked = _merged(parse_address(text, (*kafka.OPTIONS, *_TABLE_OPTIONS)), asked)
+        address, asked = merged(parse_address(text, (*kafka.OPTIONS, *TABLE_OPTIONS)), asked)
         asked.check("kafka", address.shown)
         return kafka.KafkaSource(address, asked.options)
     raise PlanError(f"{unknown_name('kind of source', scheme, SCHEMES)} (before '://')")
@@ -189,26 +129,7 @@ def _sql_maker(kind: str) -> tuple[Callable[..., SqlSource], tuple[str, ...]]:
     }[kind]
 
 
-def _merged(address: Address, asked: _Asked) -> tuple[Address, _Asked]:
-    """Take options of the URL over into what was asked; both at once must agree."""
-    options = dict(address.options)
-    found: dict[str, object] = {}
-    for name in ("table", "query", "order"):
-        if name in options:
-            found[name] = options.pop(name)
-    if "columns" in options:
-        text = options.pop("columns")
-        found["columns"] = tuple(text.split(",")) if text else ()
-    if "column_pages" in options:
-        found["page_bytes"] = _page_bytes(options.pop("column_pages"))
-    for name, value in found.items():
-        said = getattr(asked, name)
-        if said not in (None, NATURAL, value):
-            raise PlanError(f"{address.shown}: {name} is given twice, as {value!r} and {said!r}")
-    return replace(address, options=options), replace(asked, **found)  # type: ignore[arg-type]
-
-
-def _path(text: str, kind: str | None, asked: _Asked) -> Source:
+def _path(text: str, kind: str | None, asked: Asked) -> Source:
     try:
         mode = os.stat(text).st_mode  # noqa: PTH116
     except OSError as error:
@@ -216,7 +137,7 @@ def _path(text: str, kind: str | None, asked: _Asked) -> Source:
     except ValueError as error:
         raise PlanError(f"source {text!r} is no path: {error}") from error
     if stat.S_ISREG(mode):
-        return _file(text, kind or _kind_of(text, asked), asked)
+        return _file(text, kind or kind_of(text, database=asked.of_database), asked)
     if kind is not None:
         raise PlanError(f"source {text!r} is not a regular file, so it can't be read as {kind!r}")
     if stat.S_ISDIR(mode):
@@ -238,7 +159,7 @@ def _path(text: str, kind: str | None, asked: _Asked) -> Source:
     )
 
 
-def _file(path: str, kind: str, asked: _Asked) -> Source:
+def _file(path: str, kind: str, asked: Asked) -> Source:
     if kind not in FORMATS:
         raise PlanError(f"source {path!r}: {unknown_name('kind of file', kind, FORMATS)}")
     asked.check(kind, path)
@@ -248,12 +169,12 @@ def _file(path: str, kind: str, asked: _Asked) -> Source:
         return FileSource(path)
     if kind in ("tar", "zip"):
         return _archive(path, kind, asked)
-    if kind in _DATABASE_MAGIC:
+    if kind in DATABASES:
         return _database(path, kind, asked)
     return _rows(path, kind, asked)
 
 
-def _archive(path: str, kind: str, asked: _Asked) -> Source:
+def _archive(path: str, kind: str, asked: Asked) -> Source:
     from deduplab.bound.sources.decompress import EXPANSION
     from deduplab.bound.sources.tar import TarSource
     from deduplab.bound.sources.zip_archive import ZipSource
@@ -262,7 +183,7 @@ def _archive(path: str, kind: str, asked: _Asked) -> Source:
     return maker(path, asked.expansion or EXPANSION)
 
 
-def _database(path: str, kind: str, asked: _Asked) -> Source:
+def _database(path: str, kind: str, asked: Asked) -> Source:
     from deduplab.bound.sources.duckdb import DuckdbSource
     from deduplab.bound.sources.sqlite import SqliteSource
 
@@ -270,7 +191,7 @@ def _database(path: str, kind: str, asked: _Asked) -> Source:
     return maker(path, table=asked.table, query=asked.query, options=asked.options)
 
 
-def _rows(path: str, kind: str, asked: _Asked) -> Source:
+def _rows(path: str, kind: str, asked: Asked) -> Source:
     from deduplab.bound.sources.csv_text import CsvSource
     from deduplab.bound.sources.decompress import EXPANSION
     from deduplab.bound.sources.json_lines import JsonLinesSource
@@ -284,24 +205,6 @@ def _rows(path: str, kind: str, asked: _Asked) -> Source:
     return JsonLinesSource(path, asked.options, expansion)
 
 
-def _kind_of(path: str, asked: _Asked) -> str:
-    """Return how a file is read: by its name, database files by their first bytes too."""
-    name = path.lower()
-    for kind, suffixes in _SUFFIXES.items():
-        if name.endswith(suffixes):
-            return kind
-    if name.endswith(_DATABASE_SUFFIXES) or asked.table or asked.query:
-        try:
-            with open(path, "rb") as file:  # noqa: PTH123
-                head = file.read(16)
-        except OSError as error:
-            raise PlanError(f"source {path!r} {unreadable(error)}") from error
-        for kind, (offset, magic) in _DATABASE_MAGIC.items():
-            if head[offset:].startswith(magic):
-                return kind
-    return "file"
-
-
 def _nearest(text: str) -> str:
     """Return a hint at a name that is there and looks alike."""
     folder, name = os.path.split(text)
@@ -311,12 +214,3 @@ def _nearest(text: str) -> str:
         return ""
     nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     return f"; did you mean {os.path.join(folder, nearest[0])!r}?" if nearest else ""  # noqa: PTH118
-
-
-def _page_bytes(column_pages: bool | int | str) -> int | None:
-    """Read the size of pages: nothing, 64 KiB, or a number of bytes."""
-    if column_pages in (False, "", "no"):
-        return None
-    if column_pages is True or column_pages == "yes":
-        return PAGE_BYTES
-    return parse_bytes(column_pages)
