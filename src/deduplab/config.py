@@ -14,20 +14,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
-from deduplab import data_table, registry, volume_table
+from deduplab import data_table, registry, systems_table, volume_table
 from deduplab.datasets import PAYLOADS, PLACEMENTS
 from deduplab.errors import PlanError, unknown_name
-from deduplab.model import (
-    DEDUPE_MODES,
-    CopySpec,
-    RemoteAddress,
-    RestSettings,
-    SizeSpec,
-    Stage,
-    hash_of,
-)
-from deduplab.remote_table import remote_address
+from deduplab.model import CopySpec, RestSettings, SizeSpec, Stage, hash_of
 from deduplab.scale import scaled_bytes, told
+from deduplab.systems_table import SystemPlan
 from deduplab.toml_table import Table, boolean, choice, integer, seconds, string
 from deduplab.units import parse_bytes, parse_percent
 
@@ -35,18 +27,6 @@ GRADES: Final = {"U0": 0, "U50": 50, "U90": 90, "U95": 95, "U99": 99}
 CACHES: Final = ("warm",)
 IF_MISSING: Final = ("refuse", "leave-out")
 DEFAULT_STAGES: Final = ("bulk", "read", "reclaim", "insert", "delete", "reclaim", "refill")
-
-
-@dataclass(frozen=True, slots=True)
-class SystemPlan:
-    """One system of a plan: variants, how to delete, which maintenance, how often."""
-
-    name: str
-    variants: tuple[str, ...]
-    delete_mode: str
-    reclaim_modes: tuple[str, ...]
-    repetitions: int
-    remote: RemoteAddress | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +162,7 @@ def parse(text: str, *, origin: str, scale: Fraction | int = 1, only: tuple[str,
             deadline_s=rest.take("deadline_s", seconds, default=60.0),
         ),
         on_disk=root.take("on_disk", boolean, default=False),
-        systems=_systems(systems, repetitions, volumes, dedupe),
+        systems=systems_table.systems(systems, repetitions, volumes, dedupe),
         volumes=volumes,
         volume_bytes=volume_table.volume_bytes(root, volumes),
         if_missing=data.take("if_missing", choice("answer", IF_MISSING), default=IF_MISSING[0]),
@@ -193,60 +173,6 @@ def parse(text: str, *, origin: str, scale: Fraction | int = 1, only: tuple[str,
         table.finish()
     _check_together(plan, root, data)
     return _keep_only(plan, only)
-
-
-def _systems(
-    table: Table, repetitions: int, volumes: tuple[str, ...], dedupe: tuple[str, ...]
-) -> tuple[SystemPlan, ...]:
-    plans = []
-    for name in table.names():
-        try:
-            offers = registry.system(name).capabilities()
-        except PlanError as error:
-            raise table.error(name, str(error)) from error
-        own = table.table(name)
-        plans.append(
-            SystemPlan(
-                name=name,
-                variants=own.take_list(
-                    "variants",
-                    choice(f"variant of {name}", offers.variant_names()),
-                    default=offers.variant_names()[:1],
-                ),
-                delete_mode=own.take(
-                    "delete",
-                    choice(f"delete mode of {name}", offers.delete_modes),
-                    default=offers.delete_modes[0],
-                ),
-                reclaim_modes=_reclaim_modes(own, name, volumes, dedupe),
-                repetitions=own.take("repetitions", integer(1), default=repetitions),
-                remote=remote_address(own, name),
-            )
-        )
-        own.finish()
-    if not plans:
-        raise PlanError(f"{table.origin}: [systems] names no system")
-    return tuple(plans)
-
-
-def _reclaim_modes(
-    own: Table, name: str, volumes: tuple[str, ...], dedupe: tuple[str, ...]
-) -> tuple[str, ...]:
-    """Take the system's maintenance; the step dedupe, which is the volume's, comes last."""
-    offered = registry.system(name).capabilities().reclaim_modes
-    modes = own.take_list(
-        "reclaim",
-        choice(f"reclaim mode of {name}", (*offered, *DEDUPE_MODES)),
-        default=offered,
-        may_be_empty=True,
-    )
-    kept = tuple(mode for mode in modes if mode not in DEDUPE_MODES)
-    sharing = tuple(mode for mode in modes if mode in DEDUPE_MODES)
-    if sharing:
-        volume_table.check_dedupe(own, "reclaim", volumes)
-    if len({*sharing, *dedupe}) > 1:
-        raise own.error("reclaim", f"one way to dedupe a cell, not {len({*sharing, *dedupe})}")
-    return (*kept, *(sharing or dedupe))
 
 
 def _sources(data: Table) -> tuple[tuple[str, str], ...]:

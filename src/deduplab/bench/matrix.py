@@ -8,10 +8,11 @@ import random
 from collections.abc import Iterable, Iterator
 
 from deduplab import volume_table
-from deduplab.config import Plan, SystemPlan
+from deduplab.config import Plan
 from deduplab.datasets import PAYLOADS, build_dataset, missing_source
 from deduplab.errors import DatasetError, PlanError
 from deduplab.model import DEDUPE_MODES, Cell, DatasetSpec, Stage
+from deduplab.systems_table import SystemPlan
 from deduplab.volumes import NONE
 
 # The insert stage stores payloads of its own, so that its copies are copies of each other and
