@@ -1,9 +1,8 @@
 """One cell, from an empty instance to its result.
 
-Every stage that changes the store goes the same way: the operations under the
-clock, flush, footprint, rest, footprint, and then the proof that what was
-acknowledged is what is there. What fails the proof is INVALID, what the system
-refused is FAILED; both end the chain, since later stages would inherit them.
+What is done in each stage is told in ``stages``. What fails its proof is INVALID,
+what the system refused is FAILED; both end the chain, since later stages would
+inherit them.
 """
 
 from __future__ import annotations
@@ -12,23 +11,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from deduplab.batch import Batch
 from deduplab.bench.cause import causes_told
 from deduplab.bench.manifests import ManifestCache
-from deduplab.bench.on_disk import read_on_disk
-from deduplab.bench.proof import InvalidError, Part, Proof, prove_object
+from deduplab.bench.proof import InvalidError, Part
 from deduplab.bench.rig import Rig, bring_up
 from deduplab.bench.stage_record import StageRecord
-from deduplab.datasets import StreamDigest, build_dataset
+from deduplab.bench.stages import Stages
+from deduplab.datasets import build_dataset
 from deduplab.errors import DeduplabError, SystemUnavailable, Unsupported
 from deduplab.model import (
-    DEDUPE,
-    DEDUPE_MODES,
     OK,
     Cell,
     CellResult,
@@ -41,8 +36,6 @@ from deduplab.model import (
     Stage,
 )
 from deduplab.record import RecordType
-
-KEYS_AT_ONCE: Final = 10_000  # of one request to delete; every system here takes that many
 
 Notify = Callable[[int, Stage], None]
 BringUp = Callable[[Cell, Path, RecordType | None], AbstractContextManager[Rig]]
@@ -117,8 +110,6 @@ class _Chain:
         self.measurements: list[Measurement] = []
         self.latencies_ns: Latencies = {}
         self._notify = notify
-        self._live: list[Part] = []
-        self._proof = Proof(cell.cell_id)
 
     def prepare(self, manifests: ManifestCache) -> None:
         """Build the datasets and prove their manifests, before anything is brought up."""
@@ -148,10 +139,12 @@ class _Chain:
             left = rig.adapter.count()
         if left:
             return Outcome(OutcomeKind.INVALID, "the fresh container is not empty")
+        assert self.bulk is not None
+        stages = Stages(self.cell, rig, self.bulk, self.insert)
         for stage in self.cell.stages:
-            for record in self._records(stage):
+            for record in self._records(stage, stages):
                 self._notify(record.position, stage)
-                outcome = self._measure(rig, record)
+                outcome = self._measure(stages, record)
                 if outcome.kind in (OutcomeKind.INVALID, OutcomeKind.FAILED):
                     return Outcome(outcome.kind, f"{stage}: {outcome.reason}")
         with causes_told(rig.server, "the last look"):
@@ -163,31 +156,23 @@ class _Chain:
             )
         return OK
 
-    def _records(self, stage: Stage) -> Iterator[StageRecord]:
+    def _records(self, stage: Stage, stages: Stages) -> Iterator[StageRecord]:
         """Yield a fresh record per measurement: one a stage, one a mode of reclaim after delete."""
         modes: tuple[str, ...] = ("",)
         if stage is Stage.DELETE:
             modes = (self.cell.delete_mode,)
         elif stage is Stage.RECLAIM:
             modes = self.cell.own_reclaim_modes or ("",)
-            if self._live:  # of an emptied container there is nothing to share
+            if stages.filled:  # of an emptied container there is nothing to share
                 modes = (*modes[-1:], *self.cell.volume_modes)
         for mode in modes:
-            yield StageRecord(stage, len(self.measurements), bool(self._live), mode)
+            yield StageRecord(stage, len(self.measurements), stages.filled, mode)
 
-    def _measure(self, rig: Rig, record: StageRecord) -> Outcome:
-        stage_body = {
-            Stage.BULK: self._bulk,
-            Stage.INSERT: self._insert,
-            Stage.READ: self._read,
-            Stage.DELETE: self._delete,
-            Stage.RECLAIM: self._reclaim,
-            Stage.REFILL: self._bulk,
-        }[record.stage]
+    def _measure(self, stages: Stages, record: StageRecord) -> Outcome:
         outcome = OK
         try:
-            with causes_told(rig.server, f"the stage {record.stage}"):
-                stage_body(rig, record)
+            with causes_told(stages.rig.server, f"the stage {record.stage}"):
+                stages.run(record)
         except InvalidError as error:
             outcome = Outcome(OutcomeKind.INVALID, str(error))
         except Unsupported as error:
@@ -199,140 +184,3 @@ class _Chain:
         self.measurements.append(record.frozen(outcome))
         self.latencies_ns[record.position] = np.asarray(record.timing.latencies_ns, dtype=np.int64)
         return outcome
-
-    # The stages
-
-    def _bulk(self, rig: Rig, record: StageRecord) -> None:
-        assert self.bulk is not None
-        part = self.bulk
-        self._load(
-            rig,
-            record,
-            part,
-            lambda batch: record.timing.batch(lambda: rig.adapter.put_many(batch)),
-        )
-        if self.cell.on_disk and rig.files is not None and record.stage is Stage.BULK:
-            record.on_disk = read_on_disk(rig.files.directory, part.dataset)
-
-    def _insert(self, rig: Rig, record: StageRecord) -> None:
-        assert self.insert is not None
-        native = self.cell.layout == "native"
-
-        def put_each(batch: Batch) -> None:
-            payloads = batch.records if native else batch.payloads
-            record.timing.each_put(rig.adapter.put, batch.keys, payloads)
-
-        self._load(rig, record, self.insert, put_each)
-
-    def _load(self, rig: Rig, record: StageRecord, part: Part, store: Callable[..., None]) -> None:
-        """Hand a dataset over, batch by batch, and prove that it arrived."""
-        record.objects = part.manifest.objects
-        record.logical_bytes = part.manifest.logical_bytes
-        record.unique_bytes = part.manifest.unique_bytes
-        digest = StreamDigest()
-        written_before = rig.storage_write_bytes()
-        for batch in part.dataset.batches(self.cell.batch_bytes):
-            digest.update(batch)
-            # Made here, so that neither copies nor parsing fall under the clock.
-            _ = batch.columns if self.cell.layout == "native" else batch.payloads
-            store(batch)
-        self._live.append(part)
-        self._settle(rig, record, written_before)
-        if digest.hexdigest() != part.manifest.digest:
-            raise InvalidError("the data that was handed over is not that of the manifest")
-        if record.timing.acknowledged != part.manifest.objects:
-            raise InvalidError(
-                f"{record.timing.acknowledged} of {part.manifest.objects} objects acknowledged"
-            )
-        self._proof.content(rig, self._live)
-
-    def _read(self, rig: Rig, record: StageRecord) -> None:
-        """Read a seeded choice of bulk's objects by key; verify outside the clock."""
-        assert self.bulk is not None
-        if not rig.capabilities.stores_data:
-            raise Unsupported("it discards what it gets")
-        dataset = self.bulk.dataset
-        record.objects = min(self.cell.read_objects, dataset.objects)
-        chosen = self._proof.choose(dataset, record.objects)
-        mean_bytes = max(1, dataset.logical_bytes // dataset.objects)
-        at_once = max(1, self.cell.batch_bytes // mean_bytes)
-        for start in range(0, len(chosen), at_once):
-            ordinals = chosen[start : start + at_once]
-            found = record.timing.each_get(
-                rig.adapter.get, [dataset.key(ordinal) for ordinal in ordinals]
-            )
-            for ordinal, payload in zip(ordinals, found, strict=True):
-                record.logical_bytes += prove_object(dataset, ordinal, payload)
-            record.timing.acknowledged += len(ordinals)
-
-    def _delete(self, rig: Rig, record: StageRecord) -> None:
-        """Delete everything that is stored, and prove that nothing is left."""
-        record.objects = sum(part.manifest.objects for part in self._live)
-        record.logical_bytes = sum(part.manifest.logical_bytes for part in self._live)
-        record.unique_bytes = sum(part.manifest.unique_bytes for part in self._live)
-        written_before = rig.storage_write_bytes()
-        if record.mode == "rowwise":
-            for part in self._live:
-                for start in range(0, part.dataset.objects, KEYS_AT_ONCE):
-                    stop = min(start + KEYS_AT_ONCE, part.dataset.objects)
-                    keys = part.dataset.keys(start, stop)
-                    record.timing.batch(lambda keys=keys: rig.adapter.delete(keys))  # type: ignore[misc]
-        else:
-
-            def emptied() -> int:
-                rig.adapter.empty(record.mode)
-                return record.objects
-
-            record.timing.batch(emptied)
-        deleted, self._live = self._live, []
-        self._settle(rig, record, written_before)
-        self._proof.nothing_left(rig, deleted)
-        if record.timing.acknowledged != record.objects:
-            raise InvalidError(
-                f"the deletion of {record.timing.acknowledged} of {record.objects} "
-                "objects was acknowledged"
-            )
-
-    def _reclaim(self, rig: Rig, record: StageRecord) -> None:
-        """Run explicit maintenance, the system's or the volume's; prove that it lost nothing."""
-        if not record.mode:
-            raise Unsupported("it has no explicit maintenance")
-        written_before = rig.storage_write_bytes()
-        volumes_own = record.mode in DEDUPE_MODES
-
-        def reclaimed() -> int:
-            if volumes_own:
-                rig.dedupe(record.mode, self.cell.deadline_s)
-            else:
-                rig.adapter.reclaim(record.mode)
-            return 0
-
-        record.timing.batch(reclaimed)
-        record.flush_ns = _timed(rig.adapter.flush)
-        name = DEDUPE if volumes_own else "reclaim"
-        record.moments.append(rig.settled(name, self.cell.rest, self._live_bytes()))
-        record.storage_write_bytes = _difference(written_before, rig.storage_write_bytes())
-        self._proof.content(rig, self._live)
-
-    # What the stages share
-
-    def _settle(self, rig: Rig, record: StageRecord, written_before: int | None) -> None:
-        """Flush, read, come to rest, read again: the moments of a stage that changed the store."""
-        record.flush_ns = _timed(rig.adapter.flush)
-        live_bytes = self._live_bytes()
-        record.moments.append(Moment("flush", rig.footprint(live_bytes)))
-        record.moments.append(rig.settled("rest", self.cell.rest, live_bytes))
-        record.storage_write_bytes = _difference(written_before, rig.storage_write_bytes())
-
-    def _live_bytes(self) -> int:
-        return sum(part.manifest.logical_bytes for part in self._live)
-
-
-def _timed(action: Callable[[], None]) -> int:
-    begin = time.perf_counter_ns()
-    action()
-    return time.perf_counter_ns() - begin
-
-
-def _difference(before: int | None, after: int | None) -> int | None:
-    return None if before is None or after is None else max(0, after - before)
