@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deduplab.datasets.synthetic.cells import digits
 from deduplab.datasets.synthetic.columns import (
     Column,
     Digits,
@@ -16,7 +17,6 @@ from deduplab.datasets.synthetic.columns import (
     Iban,
     Timestamp,
     Uuid,
-    digits,
     fraction,
 )
 from deduplab.datasets.synthetic.draws import Draws

@@ -10,17 +10,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import date, timedelta
 from functools import cache
-from typing import Final, cast
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from deduplab.datasets.synthetic.cells import (
+    GROUP,
+    Cells,
+    digits,
+    hex_table,
+    packed_cells,
+    table_of,
+)
 from deduplab.datasets.synthetic.draws import Numbers
 
-Cells = npt.NDArray[np.void]
-
-_GROUP: Final = 4  # digits that are looked up at once
-_TEN_THOUSAND: Final = np.uint64(10**_GROUP)
 _HALF_BITS: Final = np.uint64(32)
 _SECOND_MICROSECONDS: Final = 1_000_000
 _DAY_SECONDS: Final = 86_400
@@ -112,7 +115,7 @@ class Digits(Column):
         self._least = 10 ** (rest - 1) if head and rest else 0
         self._span = 10**rest - self._least
         self._table: Cells | None = None
-        if width <= _GROUP:
+        if width <= GROUP:
             lasts = range(1, 10) if tail else (0,)
             scale = 10 if tail else 1
             self._table = table_of(
@@ -145,8 +148,8 @@ class Hex(Column):
 
     def cells(self, owners: Numbers, places: Numbers, numbers: Numbers) -> Cells:
         """Return the digits of each row."""
-        groups = numbers[0].view("<u2").reshape(-1, 4)[:, : self.width // _GROUP]
-        return _cells(_hex_table().take(groups).view(np.uint8))
+        groups = numbers[0].view("<u2").reshape(-1, 4)[:, : self.width // GROUP]
+        return packed_cells(hex_table().take(groups).view(np.uint8))
 
 
 class Uuid(Column):
@@ -163,7 +166,7 @@ class Uuid(Column):
         groups[:, 3] = groups[:, 3] & 0x0FFF | 0x4000
         groups[:, 4] = groups[:, 4] & 0x3FFF | 0x8000
         made = np.empty(numbers.shape[1], dtype=_UUID)
-        texts = _hex_table().take(groups)
+        texts = hex_table().take(groups)
         for place in range(8):
             made[f"group{place}"] = texts[:, place]
         for place in range(4):
@@ -257,50 +260,9 @@ _TIMESTAMP: Final = np.dtype([("day", "V11"), ("time", "V9"), ("rest", "V6"), ("
 _IBAN: Final = np.dtype([("country", "V2"), ("check", "V2"), ("account", "V18")])
 
 
-def digits(values: Numbers, width: int) -> Cells:
-    """Return the last ``width`` decimal digits of each number, with zeros in front."""
-    groups = -(-width // _GROUP)
-    widths = [width - _GROUP * (groups - 1)] + [_GROUP] * (groups - 1)
-    texts = np.empty(
-        len(values), dtype=[(f"f{place}", f"V{one}") for place, one in enumerate(widths)]
-    )
-    rest = values
-    for place in range(groups - 1, 0, -1):
-        higher = rest // _TEN_THOUSAND
-        texts[f"f{place}"] = _digit_table(_GROUP).take(rest - higher * _TEN_THOUSAND)
-        rest = higher
-    first = rest % np.uint64(10 ** widths[0])
-    texts["f0"] = _digit_table(widths[0]).take(first)
-    return texts.view(f"V{width}")
-
-
 def _below(halves: Numbers, limit: int) -> Numbers:
     """Return a number below ``limit`` for each half of a random number, all about as often."""
     return halves * np.uint64(limit) >> _HALF_BITS
-
-
-def table_of(choices: Sequence[str]) -> Cells:
-    """Return texts of equal width as a table of cells."""
-    rows = [choice.encode("ascii") for choice in choices]
-    width = len(rows[0])
-    assert all(len(row) == width for row in rows), "the texts of a column have one width"
-    return np.frombuffer(b"".join(rows), dtype=f"V{width}")
-
-
-def _cells(letters: npt.NDArray[np.uint8]) -> Cells:
-    """Return the rows of a matrix of characters as cells."""
-    packed = np.ascontiguousarray(letters)
-    return cast("Cells", packed.view(f"V{packed.shape[1]}").reshape(-1))
-
-
-@cache
-def _digit_table(width: int) -> Cells:
-    return table_of([f"{value:0{width}d}" for value in range(10**width)])
-
-
-@cache
-def _hex_table() -> Cells:
-    return table_of([f"{value:04x}" for value in range(1 << 16)])
 
 
 @cache

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deduplab.datasets.sizes import Sizes
-from deduplab.datasets.synthetic.columns import Cells, table_of
+from deduplab.datasets.synthetic.cells import Cells, table_of
 from deduplab.datasets.synthetic.draws import Draws, Numbers
 from deduplab.datasets.synthetic.units_stream import Bytes, Integers, UnitStream
 from deduplab.errors import PlanError
