@@ -21,8 +21,8 @@ import sys
 import time
 from pathlib import Path
 
+from deduplab.dataset_spec import DatasetSpec, SizeSpec
 from deduplab.datasets import build_dataset, origins
-from deduplab.model import DatasetSpec, SizeSpec
 from deduplab.units import KIB, MIB, parse_bytes
 
 OBJECT_BYTES = (4 * KIB, 64 * KIB)

@@ -23,8 +23,8 @@ from collections.abc import Callable
 import msgspec
 import numpy as np
 
+from deduplab.dataset_spec import DatasetSpec, SizeSpec
 from deduplab.datasets.payloads import Payloads
-from deduplab.model import DatasetSpec, SizeSpec
 from deduplab.units import KIB, MIB
 
 BATCH_BYTES = 4 * MIB

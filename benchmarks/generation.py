@@ -30,8 +30,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from deduplab.dataset_spec import DatasetSpec
 from deduplab.datasets import build_dataset, prove
-from deduplab.model import DatasetSpec
 from deduplab.units import GIB, KIB, MIB, parse_bytes
 
 BLOCK_BYTES = 64 * KIB

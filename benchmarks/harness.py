@@ -17,8 +17,8 @@ from pathlib import Path
 
 from deduplab.adapters.null import NullAdapter
 from deduplab.bench.clock import Timing
+from deduplab.dataset_spec import DatasetSpec
 from deduplab.datasets import build_dataset
-from deduplab.model import DatasetSpec
 from deduplab.server import Endpoint
 from deduplab.units import KIB, MIB
 

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from deduplab import data_table, registry, systems_table, volume_table
+from deduplab.cell import RestSettings, hash_of
+from deduplab.dataset_spec import CopySpec, SizeSpec
 from deduplab.datasets import PAYLOADS, PLACEMENTS
 from deduplab.errors import PlanError, unknown_name
-from deduplab.model import CopySpec, RestSettings, SizeSpec, Stage, hash_of
+from deduplab.model import Stage
 from deduplab.scale import scaled_bytes, told
 from deduplab.systems_table import SystemPlan
 from deduplab.toml_table import Table, boolean, choice, integer, seconds, string

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from deduplab.dataset_spec import CopySpec, SizeSpec
 from deduplab.datasets import DISTANCES, EDIT_KINDS, FORMS
 from deduplab.errors import DeduplabError, PlanError
-from deduplab.model import CopySpec, SizeSpec
 from deduplab.toml_table import Table, choice, integer, string
 from deduplab.units import parse_bytes, parse_percent
 

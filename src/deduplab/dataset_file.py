@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from deduplab import data_table
+from deduplab.dataset_spec import DatasetSpec
 from deduplab.datasets import PAYLOADS, PLACEMENTS
 from deduplab.errors import PlanError
-from deduplab.model import DatasetSpec
 from deduplab.toml_table import Table, boolean, choice, integer, string
 from deduplab.units import parse_bytes, parse_percent
 

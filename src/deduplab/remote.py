@@ -10,8 +10,8 @@ import os
 import ssl
 from pathlib import Path
 
+from deduplab.cell import RemoteAddress
 from deduplab.errors import PlanError
-from deduplab.model import RemoteAddress
 from deduplab.server import Endpoint, Secret, Server
 
 

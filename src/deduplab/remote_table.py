@@ -7,8 +7,8 @@ import re
 from typing import Any, Final
 
 from deduplab import registry
+from deduplab.cell import RemoteAddress
 from deduplab.errors import PlanError
-from deduplab.model import RemoteAddress
 from deduplab.server import Endpoint
 from deduplab.toml_table import Table, choice, integer, string
 

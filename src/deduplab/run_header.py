@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from deduplab.model import Cell
+from deduplab.cell import Cell
 
 FORMAT_VERSION: Final = 1
 

@@ -28,8 +28,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from deduplab.cell import CellResult
 from deduplab.errors import StoreError
-from deduplab.model import CellResult
 from deduplab.run_header import FORMAT_VERSION as FORMAT_VERSION
 from deduplab.run_header import PlannedCell as PlannedCell
 from deduplab.run_header import RunHeader as RunHeader

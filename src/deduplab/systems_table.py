@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deduplab import registry, volume_table
+from deduplab.cell import RemoteAddress
 from deduplab.errors import PlanError
-from deduplab.model import DEDUPE_MODES, RemoteAddress
+from deduplab.model import DEDUPE_MODES
 from deduplab.remote_table import remote_address
 from deduplab.toml_table import Table, choice, integer
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from deduplab.model import DEDUPE, DEDUPE_MODES, DatasetSpec
+from deduplab.dataset_spec import DatasetSpec
+from deduplab.model import DEDUPE, DEDUPE_MODES
 from deduplab.toml_table import Table, choice
 from deduplab.units import GIB, format_bytes, parse_bytes
 from deduplab.volumes import FILE_SYSTEMS, NONE

@@ -11,8 +11,8 @@ import pytest
 from deduplab import registry
 from deduplab.adapter import Adapter
 from deduplab.batch import Batch
+from deduplab.dataset_spec import DatasetSpec, SizeSpec
 from deduplab.datasets import PAYLOADS, build_dataset
-from deduplab.model import DatasetSpec, SizeSpec
 from deduplab.record import Stored
 from deduplab.testing import SystemUnderTest
 from deduplab.testing._fixtures import AdapterFixtures

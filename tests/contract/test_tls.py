@@ -20,8 +20,8 @@ import pytest
 
 from deduplab import registry
 from deduplab.adapter import Adapter
+from deduplab.cell import RemoteAddress
 from deduplab.errors import SystemUnavailable
-from deduplab.model import RemoteAddress
 from deduplab.remote import RemoteServer
 from deduplab.server import Endpoint
 from deduplab.servers._minio_binaries import find as find_minio

@@ -15,15 +15,8 @@ from deduplab import config
 from deduplab.bench import matrix
 from deduplab.bench.lifecycle import run_cell
 from deduplab.bench.manifests import ManifestCache
-from deduplab.model import (
-    DEDUPE,
-    CellResult,
-    Layer,
-    Measurement,
-    OutcomeKind,
-    Ruler,
-    Stage,
-)
+from deduplab.cell import CellResult
+from deduplab.model import DEDUPE, Layer, Measurement, OutcomeKind, Ruler, Stage
 from deduplab.store import Run, find_run
 from deduplab.units import MIB
 from deduplab.volumes import (

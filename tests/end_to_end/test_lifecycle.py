@@ -15,8 +15,9 @@ from deduplab.bench import matrix
 from deduplab.bench.lifecycle import run_cell
 from deduplab.bench.manifests import ManifestCache
 from deduplab.bench.rig import NAMESPACE, Rig, watched
+from deduplab.cell import Cell, CellResult
 from deduplab.errors import SystemUnavailable
-from deduplab.model import Cell, CellResult, Layer, OutcomeKind, Stage
+from deduplab.model import Layer, OutcomeKind, Stage
 from deduplab.record import RecordType
 from deduplab.servers.embedded import EmbeddedServer
 from deduplab.testing import FAULTS, faulty_class

@@ -16,9 +16,10 @@ from deduplab.bench import matrix
 from deduplab.bench.lifecycle import run_cell
 from deduplab.bench.manifests import ManifestCache
 from deduplab.bench.rig import NAMESPACE
+from deduplab.cell import Cell, CellResult
 from deduplab.errors import PlanError, SystemUnavailable
 from deduplab.executors.workspace import instance_directory, prepared
-from deduplab.model import Cell, CellResult, Layer, OutcomeKind, Stage
+from deduplab.model import Layer, OutcomeKind, Stage
 from deduplab.remote import resolve
 from deduplab.report import html
 from deduplab.server import Endpoint, Server

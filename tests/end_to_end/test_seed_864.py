@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deduplab.model import CellResult
+from deduplab.cell import CellResult
 from deduplab.servers.rest import RestServer
 from deduplab.store import Run, find_run
 from tests.end_to_end.conftest import Cli, command, environment, processes_inside

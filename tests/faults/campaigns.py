@@ -11,8 +11,9 @@ from deduplab.bench.lifecycle import BringUp, Notify, run_cell
 from deduplab.bench.manifests import ManifestCache
 from deduplab.bench.rig import bring_up
 from deduplab.bench.runner import Progress
+from deduplab.cell import Cell
 from deduplab.executors.workspace import instance_directory
-from deduplab.model import Cell, Outcome, Stage
+from deduplab.model import Outcome, Stage
 from deduplab.store import Run, RunHeader
 
 

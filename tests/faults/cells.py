@@ -7,7 +7,8 @@ from typing import Final
 
 from deduplab import config, registry
 from deduplab.bench import matrix
-from deduplab.model import Cell, Stage
+from deduplab.cell import Cell
+from deduplab.model import Stage
 
 SERVERS: Final = tuple(name for name, entry in registry.systems().items() if entry.kind == "server")
 EMBEDDED: Final = tuple(

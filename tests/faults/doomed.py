@@ -14,7 +14,8 @@ from typing import Any, Final, TypeVar, cast
 from deduplab.adapter import Adapter
 from deduplab.batch import Batch
 from deduplab.bench.rig import Rig, bring_up
-from deduplab.model import Cell, Stage
+from deduplab.cell import Cell
+from deduplab.model import Stage
 from deduplab.record import RecordType, Stored
 from deduplab.server import Server
 

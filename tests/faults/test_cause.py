@@ -11,6 +11,7 @@ import pytest
 
 from deduplab.bench import cause
 from deduplab.bench.cause import causes_told
+from deduplab.cell import RemoteAddress
 from deduplab.errors import (
     DeduplabError,
     DiskSpaceError,
@@ -18,7 +19,6 @@ from deduplab.errors import (
     SystemUnavailable,
     Unsupported,
 )
-from deduplab.model import RemoteAddress
 from deduplab.remote import RemoteServer
 from deduplab.server import Server
 from deduplab.servers._process import ChildProcess

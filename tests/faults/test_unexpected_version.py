@@ -14,9 +14,10 @@ from deduplab import registry
 from deduplab.bench.lifecycle import run_cell
 from deduplab.bench.manifests import ManifestCache
 from deduplab.bench.runner import run_campaign
+from deduplab.cell import Cell
 from deduplab.errors import SystemUnavailable, VersionRefused
 from deduplab.executors.local import LocalExecutor
-from deduplab.model import Cell, OutcomeKind, Stage
+from deduplab.model import OutcomeKind, Stage
 from deduplab.servers import _postgresql_binaries
 from deduplab.versions import check_version, number_in
 from tests.faults.campaigns import SILENT, new_run

@@ -13,8 +13,9 @@ import pytest
 from deduplab import registry
 from deduplab.bench.lifecycle import BringUp, Notify
 from deduplab.bench.runner import run_campaign
+from deduplab.cell import RemoteAddress
 from deduplab.errors import LoginRefused, SystemUnavailable
-from deduplab.model import OutcomeKind, RemoteAddress, Stage
+from deduplab.model import OutcomeKind, Stage
 from deduplab.server import Endpoint, Secret
 from tests.faults.campaigns import SILENT, Here, new_run, no_fault
 from tests.faults.cells import cell_of, plan_of

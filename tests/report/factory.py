@@ -8,15 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from deduplab.cell import Cell, CellResult, RestSettings
+from deduplab.dataset_spec import DatasetSpec, Manifest
 from deduplab.model import (
     OK,
-    Cell,
-    CellResult,
-    DatasetSpec,
     Footprint,
     Identity,
     Layer,
-    Manifest,
     Measurement,
     Missing,
     Moment,
@@ -24,7 +22,6 @@ from deduplab.model import (
     OutcomeKind,
     Reading,
     Rest,
-    RestSettings,
     Ruler,
     Stage,
 )

@@ -12,8 +12,9 @@ import pytest
 
 from deduplab.analysis import findings, rows
 from deduplab.analysis.series import Bar, footprint_bars
+from deduplab.cell import CellResult
 from deduplab.errors import StoreError
-from deduplab.model import CellResult, OutcomeKind
+from deduplab.model import OutcomeKind
 from deduplab.report import figures, html
 from tests.report.factory import (
     COMPRESSED,

@@ -5,8 +5,8 @@ import importlib
 import numpy as np
 import zstandard
 
+from deduplab.dataset_spec import DatasetSpec, SizeSpec
 from deduplab.datasets.payloads import Payloads
-from deduplab.model import DatasetSpec, SizeSpec
 
 FAMILIES = {
     "random_binary": "RandomBinary",

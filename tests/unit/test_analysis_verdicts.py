@@ -10,7 +10,8 @@ import pytest
 from deduplab.analysis import calibrate, findings, rows
 from deduplab.analysis.coverage import coverage
 from deduplab.analysis.tables import findings_of
-from deduplab.model import CellResult, OutcomeKind
+from deduplab.cell import CellResult
+from deduplab.model import OutcomeKind
 from tests.report.factory import (
     COMPRESSED,
     DUCKDB,

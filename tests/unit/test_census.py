@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from deduplab.analysis.census import census_of
-from deduplab.model import CellResult, Outcome, OutcomeKind, Stage
+from deduplab.cell import CellResult
+from deduplab.model import Outcome, OutcomeKind, Stage
 from tests.report.factory import CHAIN, PLAIN, POSTGRES, SQLITE, Behaviour, failed, matrix, run_of
 
 TWICE = replace(SQLITE, modes=("compact", "vacuum"), back=(0.0, 0.5, 1.0))

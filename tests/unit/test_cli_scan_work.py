@@ -13,9 +13,9 @@ from deduplab.bound.scan import ScanSettings
 from deduplab.bound.sources.files import FileSource
 from deduplab.bound.sources.raw import StandardInput
 from deduplab.cli import scan_work
+from deduplab.dataset_spec import DatasetSpec
 from deduplab.datasets import build_dataset, export
 from deduplab.errors import DatasetError, PlanError
-from deduplab.model import DatasetSpec
 from deduplab.units import MIB
 
 

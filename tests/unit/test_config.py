@@ -4,8 +4,8 @@ import pytest
 
 from deduplab import config
 from deduplab.bench import matrix
+from deduplab.cell import RemoteAddress
 from deduplab.errors import PlanError
-from deduplab.model import RemoteAddress
 
 QUICK = (Path(__file__).parents[2] / "plans" / "quick.toml").read_text()
 

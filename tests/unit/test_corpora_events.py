@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from deduplab.dataset_spec import DatasetSpec, SizeSpec
 from deduplab.datasets.corpora.github_events import GithubEvents
 from deduplab.errors import DatasetError
-from deduplab.model import DatasetSpec, SizeSpec
 from tests.unit.real_data import real_files, written
 
 MEMBERS = ("actor", "created_at", "id", "org", "payload", "public", "repo", "type")

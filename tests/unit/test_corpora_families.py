@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from deduplab.dataset_spec import DatasetSpec, SizeSpec
 from deduplab.datasets import build_dataset, origins, prove
 from deduplab.datasets.corpora.blender_video import BlenderVideo
 from deduplab.datasets.corpora.github_events import GithubEvents
@@ -15,7 +16,6 @@ from deduplab.datasets.corpora.gutenberg_text import GutenbergText
 from deduplab.datasets.corpora.nasa_image import NasaImage
 from deduplab.datasets.real_payloads import RealPayloads
 from deduplab.errors import DatasetError, PlanError
-from deduplab.model import DatasetSpec, SizeSpec
 from tests.unit.real_data import fill_cache, is_whole, real_files, written
 
 FAMILIES: dict[str, type[RealPayloads]] = {

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from deduplab.dataset_spec import DatasetSpec, SizeSpec
 from deduplab.datasets.corpora import nasa_image
 from deduplab.datasets.corpora.blender_video import BlenderVideo
 from deduplab.datasets.corpora.nasa_image import NasaImage
 from deduplab.errors import DatasetError
-from deduplab.model import DatasetSpec, SizeSpec
 from tests.unit.real_data import is_whole, real_files, written
 
 PIL_IMAGE = pytest.importorskip("PIL.Image")

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deduplab.dataset_spec import DatasetSpec, SizeSpec
 from deduplab.datasets.corpora.field_names import field_names
 from deduplab.datasets.corpora.records import open_records
 from deduplab.datasets.files import UserFiles
 from deduplab.errors import DatasetError, PlanError
-from deduplab.model import DatasetSpec, SizeSpec
 from deduplab.record import Field, FieldType
 from tests.unit.real_data import written
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deduplab.dataset_spec import DatasetSpec, SizeSpec
 from deduplab.datasets.corpora.gutenberg_text import GutenbergText
 from deduplab.errors import DatasetError
-from deduplab.model import DatasetSpec, SizeSpec
 from tests.unit.real_data import real_files, written
 
 BOOK = """\ufeffThe Project Gutenberg eBook of A Short Book\r

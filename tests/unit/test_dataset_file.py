@@ -6,8 +6,8 @@ import pytest
 
 from deduplab import config, dataset_file
 from deduplab.bench import matrix
+from deduplab.dataset_spec import CopySpec, DatasetSpec, SizeSpec
 from deduplab.errors import PlanError
-from deduplab.model import CopySpec, DatasetSpec, SizeSpec
 
 LEAST = """
 payload = "random_binary"

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deduplab.dataset_spec import DatasetSpec
 from deduplab.datasets import PAYLOADS, Dataset, StreamDigest, build_dataset
 from deduplab.errors import PlanError
-from deduplab.model import DatasetSpec
 from deduplab.units import MIB
 
 SPEC = DatasetSpec("random_binary", MIB, 4096, 50, "adjacent")
@@ -228,7 +228,7 @@ def test_the_catalogue_names_what_can_be_built() -> None:
 STREAM_AND_MEASURE = """
 from pathlib import Path
 from deduplab.datasets import build_dataset, prove
-from deduplab.model import DatasetSpec
+from deduplab.dataset_spec import DatasetSpec
 spec = DatasetSpec("random_binary", {logical_bytes}, 4096, 50, "shuffled")
 manifest = prove(build_dataset(spec))
 # Not ru_maxrss: that one begins with the resident set of the process that started this one.

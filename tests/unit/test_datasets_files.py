@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from zstandard import ZstdCompressor
 
+from deduplab.dataset_spec import DatasetSpec, SizeSpec
 from deduplab.datasets import build_dataset, prove
 from deduplab.datasets import spool as spool_module
 from deduplab.datasets.files import UserFiles
 from deduplab.errors import DatasetError, PlanError
-from deduplab.model import DatasetSpec, SizeSpec
 from deduplab.units import GIB, MIB
 from tests.unit.real_data import written
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from deduplab.batch import Batch
 from deduplab.bound.grains import GRAINS
+from deduplab.dataset_spec import DatasetSpec, Manifest
 from deduplab.datasets import Dataset, StreamDigest, build_dataset, prove
 from deduplab.errors import DatasetError
-from deduplab.model import DatasetSpec, Manifest
 from deduplab.units import KIB, MIB
 
 SPEC = DatasetSpec("random_binary", 1, 1, 0, "none")

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deduplab.dataset_spec import DatasetSpec
 from deduplab.datasets import sequence as sequences
 from deduplab.datasets.multiplicity import GREATEST_OBJECTS, Lengths, build_classes
 from deduplab.datasets.permutation import Permutation
 from deduplab.datasets.sequence import Sequence, check_grade
 from deduplab.errors import PlanError
-from deduplab.model import DatasetSpec
 
 SPEC = DatasetSpec("random_binary", 1000 * 64, 64, 50, "adjacent")
 

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deduplab.cell import hash_of
+from deduplab.dataset_spec import CopySpec, DatasetSpec, SizeSpec
 from deduplab.datasets import build_dataset, prove
 from deduplab.errors import PlanError
-from deduplab.model import CopySpec, DatasetSpec, SizeSpec, hash_of
 from deduplab.units import KIB, MIB
 
 SIZES = st.one_of(

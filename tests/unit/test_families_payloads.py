@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deduplab.bound.chunkers import cut_points
+from deduplab.dataset_spec import SizeSpec
 from deduplab.errors import PlanError
-from deduplab.model import SizeSpec
 from deduplab.units import KIB, MIB
 from tests.unit.families import FAMILIES, family, made, taken_away
 

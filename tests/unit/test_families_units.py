@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deduplab.dataset_spec import DatasetSpec, SizeSpec
 from deduplab.datasets.synthetic.cells import digits
 from deduplab.datasets.synthetic.columns import (
     Column,
@@ -25,7 +26,6 @@ from deduplab.datasets.synthetic.language import FRAGMENT_BYTES, Prose, fragment
 from deduplab.datasets.synthetic.random_binary import CompressibleUnits
 from deduplab.datasets.synthetic.row_template import RowTemplate
 from deduplab.datasets.synthetic.units_stream import blocks, scatter
-from deduplab.model import DatasetSpec, SizeSpec
 from deduplab.units import KIB, MIB
 from tests.unit.families import family, made
 

@@ -10,8 +10,8 @@ import pytest
 from deduplab import config
 from deduplab.adapters._tls import Tls
 from deduplab.bench import matrix
+from deduplab.cell import RemoteAddress
 from deduplab.errors import PlanError, SystemUnavailable
-from deduplab.model import RemoteAddress
 from deduplab.remote import RemoteServer
 from deduplab.remote_table import written
 from deduplab.server import Endpoint, Secret

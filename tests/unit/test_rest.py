@@ -2,7 +2,7 @@ import itertools
 from collections.abc import Iterator
 
 from deduplab.bench.rest import wait_for_rest
-from deduplab.model import RestSettings
+from deduplab.cell import RestSettings
 
 QUICK = RestSettings(window_s=0.05, interval_s=0.005, deadline_s=0.5)
 

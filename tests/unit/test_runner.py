@@ -10,9 +10,10 @@ from deduplab import config
 from deduplab.analysis.census import census_of
 from deduplab.bench import matrix
 from deduplab.bench.runner import MOST_ATTEMPTS, Progress, run_campaign, without_measurements
+from deduplab.cell import Cell
 from deduplab.cli.progress import TimeLeft
 from deduplab.errors import SystemUnavailable
-from deduplab.model import OK, Cell, Outcome, OutcomeKind, Stage
+from deduplab.model import OK, Outcome, OutcomeKind, Stage
 from deduplab.store import PlannedCell, Run, RunHeader
 
 CELLS = matrix.cells(

@@ -6,8 +6,9 @@ import pytest
 
 from deduplab import config
 from deduplab.bench import matrix
+from deduplab.cell import CellResult
 from deduplab.errors import StoreError
-from deduplab.model import OK, CellResult
+from deduplab.model import OK
 from deduplab.store import Run, RunHeader, find_run
 
 CELL = matrix.cells(

@@ -17,18 +17,9 @@ from deduplab.bench import environment, matrix
 from deduplab.bench.estimate import estimate
 from deduplab.bench.lifecycle import run_cell
 from deduplab.bench.manifests import ManifestCache
+from deduplab.cell import CellResult
 from deduplab.errors import PlanError, ProbeError, Unsupported
-from deduplab.model import (
-    DEDUPE,
-    CellResult,
-    Footprint,
-    Layer,
-    Moment,
-    OutcomeKind,
-    Reading,
-    Ruler,
-    Stage,
-)
+from deduplab.model import DEDUPE, Footprint, Layer, Moment, OutcomeKind, Reading, Ruler, Stage
 from deduplab.probes.volume import VolumeProbe, space_components
 from deduplab.report import html
 from deduplab.units import GIB, KIB, MIB

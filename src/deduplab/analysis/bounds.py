@@ -24,7 +24,8 @@ from deduplab.analysis.ratios import (
 from deduplab.analysis.row import Row
 from deduplab.analysis.sizes import gauges
 from deduplab.analysis.statistics import Floats, estimate
-from deduplab.model import Manifest, Outcome, OutcomeKind
+from deduplab.dataset_spec import Manifest
+from deduplab.model import Outcome, OutcomeKind
 
 METRIC: Final = "efficiency_of_bound"
 _RATIO: Final = "ratio"

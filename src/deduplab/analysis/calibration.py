@@ -22,7 +22,8 @@ from deduplab.analysis.ratios import (
     unique_cost,
 )
 from deduplab.analysis.statistics import Statistic, estimate
-from deduplab.model import CellResult, Layer, Outcome, OutcomeKind, Ruler, Stage
+from deduplab.cell import CellResult
+from deduplab.model import Layer, Outcome, OutcomeKind, Ruler, Stage
 from deduplab.store import Run
 
 REFERENCES: Final = ("plain", "single_instance", "chunked", "compressed")

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from deduplab.model import OK, CellResult, Measurement, Outcome, OutcomeKind, Stage
+from deduplab.cell import CellResult
+from deduplab.model import OK, Measurement, Outcome, OutcomeKind, Stage
 from deduplab.store import PlannedCell, Run, RunHeader
 
 NOT_RUN: Final = "not run"

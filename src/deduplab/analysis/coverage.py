@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from deduplab.model import CellResult, Measurement, Moment, Outcome, OutcomeKind
+from deduplab.cell import CellResult
+from deduplab.model import Measurement, Moment, Outcome, OutcomeKind
 from deduplab.store import RunHeader
 
 

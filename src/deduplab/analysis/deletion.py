@@ -23,7 +23,8 @@ from deduplab.analysis.groups import Group
 from deduplab.analysis.row import Row
 from deduplab.analysis.sizes import gauges
 from deduplab.analysis.statistics import Floats, estimate, first_column, quotient
-from deduplab.model import CellResult, Measurement, Moment, Outcome, OutcomeKind, Stage
+from deduplab.cell import CellResult
+from deduplab.model import Measurement, Moment, Outcome, OutcomeKind, Stage
 
 _RATIO: Final = "ratio"
 

@@ -12,7 +12,7 @@ from deduplab.analysis.ratios import ratio_rows
 from deduplab.analysis.row import Row, ordered
 from deduplab.analysis.sizes import size_rows
 from deduplab.analysis.timings import timing_rows
-from deduplab.model import CellResult
+from deduplab.cell import CellResult
 from deduplab.store import Run
 
 

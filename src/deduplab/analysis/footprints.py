@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from deduplab.analysis.statistics import Floats
+from deduplab.cell import CellResult
 from deduplab.model import (
     DEDUPE,
     DEDUPE_MODES,
     OK,
-    CellResult,
     Layer,
     Measurement,
     Moment,

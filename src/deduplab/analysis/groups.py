@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from deduplab.model import OK, Cell, CellResult, Outcome, OutcomeKind, hash_of
+from deduplab.cell import Cell, CellResult, hash_of
+from deduplab.model import OK, Outcome, OutcomeKind
 
 ON: Final = " on "
 """What stands between a variant and the volume that it lay on: ``default on btrfs``."""

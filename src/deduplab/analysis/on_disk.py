@@ -10,7 +10,8 @@ from deduplab.analysis.footprints import sample
 from deduplab.analysis.groups import Group
 from deduplab.analysis.row import Row
 from deduplab.analysis.statistics import estimate, quotient
-from deduplab.model import CellResult, Layer, OnDiskReading, Outcome, OutcomeKind, Stage
+from deduplab.cell import CellResult
+from deduplab.model import Layer, OnDiskReading, Outcome, OutcomeKind, Stage
 
 RATIO: Final = "on_disk_ratio"
 COPIES: Final = "copies_on_disk"

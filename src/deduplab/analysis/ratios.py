@@ -25,7 +25,9 @@ from deduplab.analysis.groups import Group, comparable
 from deduplab.analysis.row import Row
 from deduplab.analysis.sizes import gauges
 from deduplab.analysis.statistics import Floats, estimate, quotient
-from deduplab.model import DEDUPE, CellResult, Manifest, Outcome, OutcomeKind, Stage
+from deduplab.cell import CellResult
+from deduplab.dataset_spec import Manifest
+from deduplab.model import DEDUPE, Outcome, OutcomeKind, Stage
 
 NO_CONTROL: Final = Outcome(OutcomeKind.INVALID, "no U0 control")
 NO_COPIES: Final = Outcome(

@@ -21,7 +21,8 @@ from deduplab.analysis.footprints import (
 from deduplab.analysis.groups import Group
 from deduplab.analysis.row import Row
 from deduplab.analysis.statistics import Estimate, estimate, first_column, quotient
-from deduplab.model import Layer, Manifest, Outcome, OutcomeKind, Ruler
+from deduplab.dataset_spec import Manifest
+from deduplab.model import Layer, Outcome, OutcomeKind, Ruler
 
 _CLIENT: Final = Layer.CLIENT.value
 

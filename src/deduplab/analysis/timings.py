@@ -21,7 +21,8 @@ from deduplab.analysis.statistics import (
     percentiles,
     quotient,
 )
-from deduplab.model import CellResult, Measurement, Outcome, OutcomeKind, Stage
+from deduplab.cell import CellResult
+from deduplab.model import Measurement, Outcome, OutcomeKind, Stage
 from deduplab.store import Run
 
 PERCENTILES: Final = (("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p99.9", 0.999))

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from deduplab import registry
+from deduplab.cell import Cell
 from deduplab.config import Plan
-from deduplab.model import Cell, Stage
+from deduplab.model import Stage
 from deduplab.units import MIB
 
 # Deliberately coarse; a cell of an embedded engine with 8 MiB takes about half a second on two

@@ -21,20 +21,11 @@ from deduplab.bench.proof import InvalidError, Part
 from deduplab.bench.rig import Rig, bring_up
 from deduplab.bench.stage_record import StageRecord
 from deduplab.bench.stages import Stages
+from deduplab.cell import Cell, CellResult
+from deduplab.dataset_spec import DatasetSpec
 from deduplab.datasets import build_dataset
 from deduplab.errors import DeduplabError, SystemUnavailable, Unsupported
-from deduplab.model import (
-    OK,
-    Cell,
-    CellResult,
-    DatasetSpec,
-    Identity,
-    Measurement,
-    Moment,
-    Outcome,
-    OutcomeKind,
-    Stage,
-)
+from deduplab.model import OK, Identity, Measurement, Moment, Outcome, OutcomeKind, Stage
 from deduplab.record import RecordType
 
 Notify = Callable[[int, Stage], None]

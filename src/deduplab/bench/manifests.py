@@ -8,9 +8,10 @@ from pathlib import Path
 
 import msgspec
 
+from deduplab.cell import hash_of
+from deduplab.dataset_spec import Manifest
 from deduplab.datasets import Dataset, prove
 from deduplab.errors import StoreError
-from deduplab.model import Manifest, hash_of
 
 
 class ManifestCache:

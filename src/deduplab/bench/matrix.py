@@ -8,10 +8,12 @@ import random
 from collections.abc import Iterable, Iterator
 
 from deduplab import volume_table
+from deduplab.cell import Cell
 from deduplab.config import Plan
+from deduplab.dataset_spec import DatasetSpec
 from deduplab.datasets import PAYLOADS, build_dataset, missing_source
 from deduplab.errors import DatasetError, PlanError
-from deduplab.model import DEDUPE_MODES, Cell, DatasetSpec, Stage
+from deduplab.model import DEDUPE_MODES, Stage
 from deduplab.systems_table import SystemPlan
 from deduplab.volumes import NONE
 

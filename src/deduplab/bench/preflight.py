@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from deduplab.bench import matrix
+from deduplab.cell import Cell
 from deduplab.config import Plan
 from deduplab.errors import DatasetError, PlanError
-from deduplab.model import Cell
 
 
 @dataclass(frozen=True, slots=True)

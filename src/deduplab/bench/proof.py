@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from deduplab.bench.rig import Rig
+from deduplab.dataset_spec import Manifest
 from deduplab.datasets import Dataset
-from deduplab.model import Manifest
 from deduplab.record import Stored
 
 SAMPLE_OBJECTS: Final = 16  # read back after each change, outside the clock

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from deduplab.model import Rest, RestSettings
+from deduplab.cell import RestSettings
+from deduplab.model import Rest
 
 _QUIET_PAUSE_S: Final = 0.002  # between two looks at a system that does nothing on its own
 _MOST_CURVE_POINTS: Final = 2000

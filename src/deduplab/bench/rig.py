@@ -16,18 +16,9 @@ from deduplab.bench.cause import causes_told
 from deduplab.bench.containers import Containers
 from deduplab.bench.rest import wait_for_rest
 from deduplab.bench.storage_io import storage_write_bytes
+from deduplab.cell import Cell, RestSettings
 from deduplab.errors import ProbeError, Unsupported
-from deduplab.model import (
-    Cell,
-    Footprint,
-    Layer,
-    Missing,
-    Moment,
-    Reading,
-    Rest,
-    RestSettings,
-    Ruler,
-)
+from deduplab.model import Footprint, Layer, Missing, Moment, Reading, Rest, Ruler
 from deduplab.probe import Probe
 from deduplab.probes.engine import EngineProbe
 from deduplab.probes.files import FilesProbe

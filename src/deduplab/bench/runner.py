@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from deduplab.cell import Cell, CellResult
 from deduplab.errors import SystemRefused, SystemUnavailable
-from deduplab.model import Cell, CellResult, Outcome, OutcomeKind, Stage
+from deduplab.model import Outcome, OutcomeKind, Stage
 from deduplab.store import Run
 
 MOST_ATTEMPTS: Final = 3

@@ -16,9 +16,10 @@ from deduplab.bench.on_disk import read_on_disk
 from deduplab.bench.proof import InvalidError, Part, Proof, prove_object
 from deduplab.bench.rig import Rig
 from deduplab.bench.stage_record import StageRecord
+from deduplab.cell import Cell
 from deduplab.datasets import StreamDigest
 from deduplab.errors import Unsupported
-from deduplab.model import DEDUPE, DEDUPE_MODES, Cell, Moment, Stage
+from deduplab.model import DEDUPE, DEDUPE_MODES, Moment, Stage
 
 KEYS_AT_ONCE: Final = 10_000  # of one request to delete; every system here takes that many
 

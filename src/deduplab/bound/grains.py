@@ -1,6 +1,6 @@
 """Grains: the chunk sizes at which unique bytes are counted, by stable names.
 
-The names are keys of :attr:`deduplab.model.Manifest.grain_unique_bytes`, so
+The names are keys of :attr:`deduplab.dataset_spec.Manifest.grain_unique_bytes`, so
 they are part of the result format and never change their meaning.
 """
 

@@ -13,12 +13,12 @@ from deduplab import registry
 from deduplab.bench import environment, matrix
 from deduplab.bench.estimate import duration_s, estimate
 from deduplab.bench.runner import Tally, run_campaign
+from deduplab.cell import Cell
 from deduplab.cli.progress import ConsoleProgress, TimeLeft
 from deduplab.config import Plan
 from deduplab.errors import StoreError
 from deduplab.executors.local import LocalExecutor
 from deduplab.executors.workspace import check_space, sweep
-from deduplab.model import Cell
 from deduplab.scale import told
 from deduplab.store import PlannedCell, Run, RunHeader, run_directories
 

@@ -14,10 +14,10 @@ from rich.table import Table
 
 from deduplab import dataset_file
 from deduplab.cli.byte_bar import byte_bar
+from deduplab.dataset_spec import Manifest
 from deduplab.datasets import PAYLOADS, build_dataset, export
 from deduplab.datasets.origins import cache_folder, cached, families, fetch_family, origins_of
 from deduplab.errors import DatasetError, PlanError, unknown_name
-from deduplab.model import Manifest
 from deduplab.units import format_bytes
 
 

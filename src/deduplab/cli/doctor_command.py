@@ -16,20 +16,13 @@ from rich.console import Console
 from rich.table import Table
 
 from deduplab import registry
+from deduplab.cell import Cell, CellResult, RestSettings
 from deduplab.cli.options import split_only, workspace_option
+from deduplab.dataset_spec import DatasetSpec
 from deduplab.errors import SystemUnavailable
 from deduplab.executors.local import LocalExecutor
 from deduplab.executors.workspace import prepared, sweep
-from deduplab.model import (
-    Cell,
-    CellResult,
-    DatasetSpec,
-    Layer,
-    Outcome,
-    OutcomeKind,
-    RestSettings,
-    Stage,
-)
+from deduplab.model import Layer, Outcome, OutcomeKind, Stage
 from deduplab.store import Run, RunHeader
 from deduplab.versions import number_in
 

@@ -16,10 +16,10 @@ from rich.table import Table
 from deduplab import config
 from deduplab.bench import preflight
 from deduplab.bench.estimate import Estimate, duration_s, estimate
+from deduplab.cell import Cell
 from deduplab.cli.campaign import measured_s, unfinished_run
 from deduplab.cli.options import plan_argument, runs_option, split_only
 from deduplab.cli.progress import TimeLeft
-from deduplab.model import Cell
 from deduplab.units import format_bytes, format_seconds
 
 

@@ -12,7 +12,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from deduplab.model import Cell, Outcome, Stage
+from deduplab.cell import Cell
+from deduplab.model import Outcome, Stage
 from deduplab.units import format_seconds
 
 _MARKS = {"OK": "green", "UNSUPPORTED": "cyan", "INVALID": "yellow", "FAILED": "red"}

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deduplab.batch import Batch
+from deduplab.dataset_spec import DatasetSpec
 from deduplab.datasets.catalogue import PAYLOADS, PayloadEntry
 from deduplab.datasets.forms import Edits, build_wrapping, check_copies
 from deduplab.datasets.later import Later
@@ -25,7 +26,6 @@ from deduplab.datasets.sequence import (
 )
 from deduplab.datasets.writer import Writer
 from deduplab.errors import PlanError, unknown_name
-from deduplab.model import DatasetSpec
 from deduplab.record import RecordType
 
 KEY_DIGITS: Final = 11

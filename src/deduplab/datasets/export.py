@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from deduplab.batch import Batch
+from deduplab.dataset_spec import DatasetSpec, Manifest
 from deduplab.datasets.dataset import Dataset
 from deduplab.datasets.proof import prove
 from deduplab.errors import DatasetError
-from deduplab.model import DatasetSpec, Manifest
 
 MANIFEST_NAME: Final = "manifest.json"
 OBJECTS_NAME: Final = "objects"

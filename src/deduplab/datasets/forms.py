@@ -21,8 +21,8 @@ import numpy as np
 import numpy.typing as npt
 from blake3 import blake3
 
+from deduplab.dataset_spec import CopySpec, DatasetSpec
 from deduplab.errors import PlanError, unknown_name
-from deduplab.model import CopySpec, DatasetSpec
 
 EDIT_KINDS: Final = ("insert", "delete", "replace")
 FORMS: Final = ("exact", "edited", "gzip", "json")

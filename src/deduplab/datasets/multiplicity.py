@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from deduplab.dataset_spec import DatasetSpec
 from deduplab.errors import DatasetError, PlanError
-from deduplab.model import DatasetSpec
 
 # Ordinals are multiplied by numbers of objects in 64-bit integers.
 GREATEST_OBJECTS: Final = 3_037_000_499

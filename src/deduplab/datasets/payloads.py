@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from deduplab.dataset_spec import DatasetSpec
 from deduplab.datasets.sizes import Sizes
 from deduplab.errors import PlanError
-from deduplab.model import DatasetSpec
 from deduplab.record import RecordType
 
 

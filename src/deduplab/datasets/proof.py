@@ -14,10 +14,10 @@ from deduplab.bound.grains import GRAINS
 from deduplab.bound.known import KnownCuts
 from deduplab.bound.settings import ScanSettings
 from deduplab.bound.stream_scan import StreamScan, stream_scan
+from deduplab.dataset_spec import DatasetSpec, Manifest
 from deduplab.datasets.dataset import SECOND_CONTAINER
 from deduplab.datasets.digest import StreamDigest
 from deduplab.errors import DatasetError
-from deduplab.model import DatasetSpec, Manifest
 from deduplab.units import MIB
 
 DEFAULT_BATCH_BYTES: Final = 8 * MIB

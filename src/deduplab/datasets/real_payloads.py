@@ -12,12 +12,12 @@ import numpy.typing as npt
 from xxhash import xxh3_128, xxh3_128_digest
 
 from deduplab.bound.fingerprints import Fingerprints, FingerprintSet, fingerprints
+from deduplab.dataset_spec import DatasetSpec
 from deduplab.datasets.extents import GREATEST_LENGTH_BYTES, SPOOL, Extents
 from deduplab.datasets.payloads import Payloads
 from deduplab.datasets.source_files import SourceFile, sources_of
 from deduplab.datasets.variation import MARK, Marks, whole_characters
 from deduplab.errors import DatasetError, PlanError
-from deduplab.model import DatasetSpec
 from deduplab.units import MIB
 
 _WAITING: Final = 1024

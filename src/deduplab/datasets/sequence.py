@@ -13,10 +13,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from deduplab.dataset_spec import DatasetSpec
 from deduplab.datasets.multiplicity import GREATEST_OBJECTS, Class
 from deduplab.datasets.permutation import Permutation
 from deduplab.errors import PlanError
-from deduplab.model import DatasetSpec
 
 Ordinals = npt.NDArray[np.int64]
 PayloadIds = npt.NDArray[np.int64]

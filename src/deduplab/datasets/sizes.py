@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from blake3 import blake3
 
+from deduplab.dataset_spec import DatasetSpec
 from deduplab.errors import PlanError, unknown_name
-from deduplab.model import DatasetSpec
 from deduplab.units import MIB
 
 GREATEST_OBJECT_BYTES: Final = 4096 * MIB

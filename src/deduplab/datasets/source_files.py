@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple, NoReturn
 
+from deduplab.dataset_spec import DatasetSpec
 from deduplab.datasets.origins import cached, families
 from deduplab.errors import DatasetError
-from deduplab.model import DatasetSpec
 
 
 class SourceFile(NamedTuple):

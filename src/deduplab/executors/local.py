@@ -29,6 +29,7 @@ from deduplab import pool_directory, registry, volumes
 from deduplab.bench.lifecycle import run_cell
 from deduplab.bench.manifests import ManifestCache
 from deduplab.bench.runner import Progress, without_measurements
+from deduplab.cell import Cell
 from deduplab.errors import (
     DeduplabError,
     StoreError,
@@ -37,7 +38,7 @@ from deduplab.errors import (
     Unsupported,
 )
 from deduplab.executors.workspace import instance_directory, sweep
-from deduplab.model import Cell, Outcome, OutcomeKind, Stage
+from deduplab.model import Outcome, OutcomeKind, Stage
 from deduplab.store import Run
 
 _PR_SET_PDEATHSIG: Final = 1  # <linux/prctl.h>

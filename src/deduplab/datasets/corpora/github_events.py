@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from deduplab.dataset_spec import DatasetSpec
 from deduplab.datasets.corpora.json_lines import NUL, bad_line, decoded, numbered_lines
 from deduplab.datasets.real_payloads import RealPayloads
 from deduplab.datasets.record_types import (
@@ -17,7 +18,6 @@ from deduplab.datasets.record_types import (
     timestamp_text,
 )
 from deduplab.datasets.source_files import SourceFile, opened, regular_files
-from deduplab.model import DatasetSpec
 from deduplab.record import Field, FieldType
 
 _FIELDS: Final = (

@@ -14,12 +14,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from deduplab.dataset_spec import DatasetSpec
 from deduplab.datasets.sizes import Sizes
 from deduplab.datasets.synthetic.cells import Cells, table_of
 from deduplab.datasets.synthetic.draws import Draws, Numbers
 from deduplab.datasets.synthetic.units_stream import Bytes, Integers, UnitStream
 from deduplab.errors import PlanError
-from deduplab.model import DatasetSpec
 
 UNIT_BYTES: Final = 256
 _RUN_BYTES: Final = 8

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
+from deduplab.dataset_spec import DatasetSpec
 from deduplab.datasets.record_types import json_document
 from deduplab.datasets.synthetic.columns import (
     Digits,
@@ -25,7 +26,6 @@ from deduplab.datasets.synthetic.language import plain_endings, plain_fragments
 from deduplab.datasets.synthetic.names import CITIES, addresses, goods, of_width, people
 from deduplab.datasets.synthetic.row_template import Part
 from deduplab.datasets.synthetic.shapes import Shape, ShapedPayloads
-from deduplab.model import DatasetSpec
 
 _VISIT: Final[tuple[Part, ...]] = (
     '{"at":"', Timestamp(), '","page":"/', Hex(8), '","seconds":', Digits(3, head=True), "}",

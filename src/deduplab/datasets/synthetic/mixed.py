@@ -19,6 +19,7 @@ from typing import Final, cast
 import numpy as np
 import numpy.typing as npt
 
+from deduplab.dataset_spec import DatasetSpec
 from deduplab.datasets.payloads import Payloads
 from deduplab.datasets.synthetic.draws import Draws
 from deduplab.datasets.synthetic.random_binary import RandomBinary
@@ -26,7 +27,6 @@ from deduplab.datasets.synthetic.structured_json import StructuredJson
 from deduplab.datasets.synthetic.text_document import TextDocument
 from deduplab.datasets.synthetic.units_stream import Integers, blocks, scatter
 from deduplab.datasets.synthetic.uuid_keys import UuidKeys
-from deduplab.model import DatasetSpec
 from deduplab.record import Field, FieldType, Record, RecordType
 from deduplab.units import MIB
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
+from deduplab.dataset_spec import DatasetSpec
 from deduplab.datasets.record_types import json_record
 from deduplab.datasets.synthetic.columns import Digits, Ordinal, fraction
 from deduplab.datasets.synthetic.row_template import Part
 from deduplab.datasets.synthetic.shapes import Shape, ShapedPayloads
-from deduplab.model import DatasetSpec
 from deduplab.record import Field, FieldType
 
 _FIELDS: Final = (

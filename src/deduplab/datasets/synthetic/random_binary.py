@@ -14,12 +14,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from deduplab.dataset_spec import DatasetSpec
 from deduplab.datasets.payloads import Payloads, runs
 from deduplab.datasets.record_types import content_record
 from deduplab.datasets.synthetic.draws import Draws, Numbers
 from deduplab.datasets.synthetic.keystream import BLOCK_BYTES, Keystream, blocks_for
 from deduplab.datasets.synthetic.units_stream import Bytes, Integers, UnitStream
-from deduplab.model import DatasetSpec
 
 UNIT_BYTES: Final = 512
 _PATTERN_BYTES: Final = 16

@@ -17,13 +17,13 @@ from typing import ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 
+from deduplab.dataset_spec import DatasetSpec
 from deduplab.datasets.payloads import Payloads
 from deduplab.datasets.synthetic.columns import Column
 from deduplab.datasets.synthetic.draws import Draws
 from deduplab.datasets.synthetic.language import Prose
 from deduplab.datasets.synthetic.row_template import Part, RowTemplate
 from deduplab.datasets.synthetic.units_stream import Integers, UnitStream
-from deduplab.model import DatasetSpec
 from deduplab.units import KIB
 
 _HUNDRED: Final = 100

@@ -17,13 +17,13 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
+from deduplab.dataset_spec import DatasetSpec
 from deduplab.datasets.record_types import json_record
 from deduplab.datasets.synthetic.columns import Digits, Hex, Ordinal, Pick, Timestamp
 from deduplab.datasets.synthetic.filler import TextFiller
 from deduplab.datasets.synthetic.names import addresses, goods, people
 from deduplab.datasets.synthetic.row_template import Part
 from deduplab.datasets.synthetic.shapes import Shape, ShapedPayloads, ShapeMaker
-from deduplab.model import DatasetSpec
 from deduplab.record import Field, FieldType
 
 _FIELDS: Final = (

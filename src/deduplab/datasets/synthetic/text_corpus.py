@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
+from deduplab.dataset_spec import DatasetSpec
 from deduplab.datasets.record_types import json_record
 from deduplab.datasets.synthetic.columns import Digits, Ordinal, Pick, Timestamp
 from deduplab.datasets.synthetic.language import capital_fragments, plain_endings
 from deduplab.datasets.synthetic.names import FIRST_NAMES, GOODS, pairs_of_width
 from deduplab.datasets.synthetic.row_template import Part
 from deduplab.datasets.synthetic.shapes import Shape, ShapedPayloads
-from deduplab.model import DatasetSpec
 from deduplab.record import Field, FieldType
 
 _FIELDS: Final = (

@@ -12,13 +12,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from deduplab.dataset_spec import DatasetSpec
 from deduplab.datasets.payloads import Payloads
 from deduplab.datasets.record_types import document_record
 from deduplab.datasets.synthetic.columns import Ordinal, Pick
 from deduplab.datasets.synthetic.language import Prose, capital_fragments, plain_endings
 from deduplab.datasets.synthetic.row_template import RowTemplate
 from deduplab.datasets.synthetic.units_stream import Integers
-from deduplab.model import DatasetSpec
 
 _CAPITAL: Final = ord("a") - ord("A")
 

@@ -12,10 +12,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from deduplab.dataset_spec import DatasetSpec
 from deduplab.datasets.payloads import Payloads
 from deduplab.datasets.synthetic.columns import Uuid
 from deduplab.datasets.synthetic.row_template import RowTemplate
-from deduplab.model import DatasetSpec
 from deduplab.record import Field, FieldType, Record, RecordType
 
 _LINE_BYTES: Final = 37

@@ -1,0 +1,135 @@
+"""One point of the experiment, whose identity is a hash of its inputs, and what it gave.
+
+Frozen, slotted, standard library only, as in ``model``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from deduplab.dataset_spec import DatasetSpec, Manifest
+from deduplab.model import DEDUPE_MODES, Identity, Measurement, Moment, Outcome, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class RestSettings:
+    """When a size counts as settled: stable over a window, idle, by a deadline (seconds)."""
+
+    window_s: float = 1.0
+    interval_s: float = 0.1
+    deadline_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteAddress:
+    """Where a server runs already, and how it is talked to.
+
+    Parameters
+    ----------
+    secret
+        A reference: ``env:NAME`` or ``file:PATH``.
+    tls
+        ``verify``: by TLS, and the server's certificate is verified. ``off``: plainly.
+    ssl_ca
+        A file of the authorities to trust; None trusts those of the system.
+    options
+        Pairs (name, value) of what the system's adapter declares beside this.
+    """
+
+    host: str
+    port: int
+    user: str
+    database: str | None = None
+    secret: str | None = None
+    tls: str = "verify"
+    ssl_ca: str | None = None
+    options: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One point of the experiment; ``cell_id`` is a hash of every declared input.
+
+    ``bulk`` is the dataset of the stages bulk and refill, ``insert`` that of
+    the stage insert (None without it). ``read_objects`` is how many objects
+    the read stage asks for, in a seeded order. ``reclaim_modes`` are the
+    system's own maintenance flavours, mild to strong; a mode of dedupe, which is the
+    volume's, comes last. ``remote`` is None for a private instance. ``on_disk``
+    tells whether the files are scanned after bulk. ``volume`` is the kind of
+    file system of its own that the instance lies on (``none``: the workspace's),
+    ``volume_bytes`` the length of its image (0 without one).
+    """
+
+    system: str
+    variant: str
+    layout: str
+    durability: str
+    stages: tuple[Stage, ...]
+    bulk: DatasetSpec
+    insert: DatasetSpec | None
+    repetition: int
+    batch_bytes: int
+    read_objects: int
+    delete_mode: str
+    reclaim_modes: tuple[str, ...]
+    cache: str
+    rest: RestSettings
+    deadline_s: float = 600.0
+    remote: RemoteAddress | None = None
+    on_disk: bool = False
+    volume: str = "none"
+    volume_bytes: int = 0
+
+    @property
+    def own_reclaim_modes(self) -> tuple[str, ...]:
+        """The maintenance that is the system's own, mild to strong."""
+        return tuple(mode for mode in self.reclaim_modes if mode not in DEDUPE_MODES)
+
+    @property
+    def volume_modes(self) -> tuple[str, ...]:
+        """The modes that share equal blocks of the volume; none or one."""
+        return tuple(mode for mode in self.reclaim_modes if mode in DEDUPE_MODES)
+
+    @property
+    def cell_id(self) -> str:
+        """Return 20 hexadecimal digits; another input gives another identity."""
+        return hash_of(dataclasses.asdict(self))[:20]
+
+    @property
+    def label(self) -> str:
+        """Return a short name for people."""
+        spec = self.bulk
+        distance = spec.distance_name if spec.grade_percent else "unique"
+        system = self.system if self.variant == "default" else f"{self.system}/{self.variant}"
+        system += "" if self.volume == "none" else f" on {self.volume}"
+        return f"{system} {spec.payload} U{spec.grade_percent} {distance} #{self.repetition}"
+
+
+@dataclass(frozen=True, slots=True)
+class CellResult:
+    """Everything that one cell gave; raw latencies lie beside it in the store."""
+
+    cell: Cell
+    outcome: Outcome
+    identity: Identity | None
+    bulk_manifest: Manifest | None
+    insert_manifest: Manifest | None
+    baseline: Moment | None
+    measurements: tuple[Measurement, ...]
+    started_unix_ns: int
+    finished_unix_ns: int
+    attempts: int = 1
+
+
+def canonical_json(value: Any) -> str:
+    """Write JSON with sorted keys and no spaces, so that equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def hash_of(value: Any) -> str:
+    """Return the SHA-256 of a JSON value in canonical form, as hexadecimal digits."""
+    return hashlib.sha256(canonical_json(value).encode("ascii")).hexdigest()
