@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any, Final
 
-from deduplab.bound.sources.address import Address
 from deduplab.bound.sources.base import driver, words_of
-from deduplab.bound.sources.sql import Relation, Session, SqlSource
+from deduplab.bound.sources.sql import Relation, Session, SqlServerSource
 from deduplab.bound.sources.table import TableOptions
 from deduplab.bound.stream import Block
 from deduplab.errors import SystemUnavailable
@@ -29,19 +28,8 @@ _SETTINGS: Final = {
 }
 
 
-class ClickhouseSource(SqlSource):
+class ClickhouseSource(SqlServerSource):
     """Tables of a database, or a query. There is no snapshot: each table is read as it is then."""
-
-    def __init__(
-        self,
-        address: Address,
-        *,
-        table: str | None = None,
-        query: str | None = None,
-        options: TableOptions | None = None,
-    ) -> None:
-        super().__init__(address.shown, table=table, query=query, options=options)
-        self.address = address
 
     @contextmanager
     def session(self) -> Iterator[Session]:

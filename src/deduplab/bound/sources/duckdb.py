@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from deduplab.bound.sources.base import driver, words_of
-from deduplab.bound.sources.sql import Relation, Session, SqlSource
+from deduplab.bound.sources.sql import Relation, Session, SqlFileSource
 from deduplab.bound.sources.table import SEED, TableOptions
 from deduplab.bound.sources.watched import watched
 from deduplab.bound.stream import Block
@@ -17,19 +17,8 @@ from deduplab.errors import DatasetError
 _ROWS_AT_ONCE: Final = 16_384
 
 
-class DuckdbSource(SqlSource):
+class DuckdbSource(SqlFileSource):
     """Tables of a DuckDB file, opened read-only; a query reaches no other file."""
-
-    def __init__(
-        self,
-        path: str,
-        *,
-        table: str | None = None,
-        query: str | None = None,
-        options: TableOptions | None = None,
-    ) -> None:
-        super().__init__(path, table=table, query=query, options=options)
-        self.path = path
 
     @contextmanager
     def session(self) -> Iterator[Session]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from deduplab.bound.sources.address import Address
 from deduplab.bound.sources.base import driver, words_of
-from deduplab.bound.sources.sql import Relation, Session, SqlSource
+from deduplab.bound.sources.sql import Relation, Session, SqlServerSource
 from deduplab.bound.sources.table import SEED, RowPacker, TableOptions
 from deduplab.bound.stream import Block
 from deduplab.errors import PlanError, SystemUnavailable
@@ -27,7 +27,7 @@ _TABLES: Final = (
 )
 
 
-class MariadbSource(SqlSource):
+class MariadbSource(SqlServerSource):
     """Tables of a database, or a query."""
 
     def __init__(
@@ -40,8 +40,7 @@ class MariadbSource(SqlSource):
     ) -> None:
         if not address.path:
             raise PlanError(f"{address.shown}: name a database: {address.shown}DATABASE")
-        super().__init__(address.shown, table=table, query=query, options=options)
-        self.address = address
+        super().__init__(address, table=table, query=query, options=options)
 
     @contextmanager
     def session(self) -> Iterator[Session]:

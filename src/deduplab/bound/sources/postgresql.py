@@ -14,9 +14,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any, Final
 
-from deduplab.bound.sources.address import Address
 from deduplab.bound.sources.base import driver, words_of
-from deduplab.bound.sources.sql import Relation, Session, SqlSource
+from deduplab.bound.sources.sql import Relation, Session, SqlServerSource
 from deduplab.bound.sources.table import SEED, SHUFFLED, RowPacker, TableOptions
 from deduplab.bound.stream import Block
 from deduplab.errors import DatasetError, SystemUnavailable
@@ -37,19 +36,8 @@ _TABLES: Final = (
 )
 
 
-class PostgresqlSource(SqlSource):
+class PostgresqlSource(SqlServerSource):
     """Tables of a database, or a query; also of systems that speak its protocol and binary COPY."""
-
-    def __init__(
-        self,
-        address: Address,
-        *,
-        table: str | None = None,
-        query: str | None = None,
-        options: TableOptions | None = None,
-    ) -> None:
-        super().__init__(address.shown, table=table, query=query, options=options)
-        self.address = address
 
     @contextmanager
     def session(self) -> Iterator[Session]:

@@ -6,12 +6,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from deduplab.bound.sources.base import ScanSource, words_of
 from deduplab.bound.sources.table import SHUFFLED, TableOptions
 from deduplab.bound.stream import Block
 from deduplab.errors import DatasetError, PlanError, unknown_name
+
+if TYPE_CHECKING:
+    from deduplab.bound.sources.address import Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,3 +179,33 @@ class SqlSource(ScanSource):
         elif self.options.order == SHUFFLED:
             order = f" ORDER BY {session.random}"
         return f"SELECT {fields} FROM {relation.text}{order}"  # noqa: S608 - names are quoted
+
+
+class SqlServerSource(SqlSource):
+    """What a server holds in one database; ``address`` is where."""
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        table: str | None = None,
+        query: str | None = None,
+        options: TableOptions | None = None,
+    ) -> None:
+        super().__init__(address.shown, table=table, query=query, options=options)
+        self.address = address
+
+
+class SqlFileSource(SqlSource):
+    """What the file of an embedded database holds; ``path`` is where."""
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        table: str | None = None,
+        query: str | None = None,
+        options: TableOptions | None = None,
+    ) -> None:
+        super().__init__(path, table=table, query=query, options=options)
+        self.path = path

@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from urllib.parse import quote
 
 from deduplab.bound.sources.base import words_of
-from deduplab.bound.sources.sql import Relation, Session, SqlSource
+from deduplab.bound.sources.sql import Relation, Session, SqlFileSource
 from deduplab.bound.sources.table import RowPacker, TableOptions
 from deduplab.bound.sources.watched import watched
 from deduplab.bound.stream import Block
@@ -25,24 +25,13 @@ _REAL = struct.Struct("<d")
 _ROWS_AT_ONCE = 256
 
 
-class SqliteSource(SqlSource):
+class SqliteSource(SqlFileSource):
     """Tables of a SQLite file.
 
     It is opened as immutable: no lock is taken, no ``-wal`` or ``-shm`` file
     made. A file with a rollback journal or a write-ahead log that holds
     something is refused, for its last state can't be read without writing.
     """
-
-    def __init__(
-        self,
-        path: str,
-        *,
-        table: str | None = None,
-        query: str | None = None,
-        options: TableOptions | None = None,
-    ) -> None:
-        super().__init__(path, table=table, query=query, options=options)
-        self.path = path
 
     @contextmanager
     def session(self) -> Iterator[Session]:
