@@ -14,7 +14,8 @@ from deduplab.adapters._layout import Layout
 from deduplab.adapters._mariadb_bulk import BulkColumn, Kind
 from deduplab.adapters._mariadb_connector import translated
 from deduplab.adapters._mariadb_status import file_name
-from deduplab.adapters._mariadb_tables import VARIANTS, Shape, row_hash
+from deduplab.adapters._mariadb_tables import VARIANTS, Shape
+from deduplab.adapters._row_hash import row_hash
 from deduplab.adapters.mariadb import MariadbAdapter
 from deduplab.errors import OperationFailed, SystemUnavailable, Unsupported
 from deduplab.record import Field, FieldType, Record, RecordType

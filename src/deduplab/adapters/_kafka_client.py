@@ -16,6 +16,7 @@ from deduplab.adapters._kafka_scram import MECHANISM
 from deduplab.adapters._kafka_wire import CLIENT_ID, KafkaWire
 from deduplab.adapters._tls import Tls
 from deduplab.errors import DeduplabError, OperationFailed, SystemUnavailable
+from deduplab.registry import driver_missing, system
 from deduplab.server import Endpoint
 
 if TYPE_CHECKING:
@@ -49,10 +50,7 @@ class KafkaClient:
         try:
             from confluent_kafka.admin import AdminClient
         except ImportError as error:
-            raise SystemUnavailable(
-                f"kafka: its driver 'confluent_kafka' can't be imported ({error}); "
-                "install it with: pip install 'deduplab[kafka]'"
-            ) from error
+            raise driver_missing(system("kafka"), error) from error
         if endpoint.host is None or endpoint.port is None:
             raise SystemUnavailable("kafka is reached over TCP; the endpoint names no address")
         self._endpoint = endpoint

@@ -56,8 +56,8 @@ class Objects(ABC):
             log.forget()
 
 
-class RetainedObjects(Objects):
-    """Messages that all stay, in the order of their arrival."""
+class _OneLog(Objects):
+    """Objects whose messages all lie in one log."""
 
     def __init__(self, log: KafkaLog) -> None:
         self.logs = (log,)
@@ -74,6 +74,10 @@ class RetainedObjects(Objects):
     def get(self, key: str) -> bytes | None:
         """Read the message where the key was last written."""
         return self._log.read(key)
+
+
+class RetainedObjects(_OneLog):
+    """Messages that all stay, in the order of their arrival."""
 
     def delete(self, keys: Sequence[str]) -> int:
         """Move the log's start behind these messages: they must be the oldest.
@@ -105,24 +109,8 @@ class RetainedObjects(Objects):
         return high - low
 
 
-class CompactedObjects(Objects):
+class CompactedObjects(_OneLog):
     """Messages of which the cleaner keeps the last of each key; tombstones delete."""
-
-    def __init__(self, log: KafkaLog) -> None:
-        self.logs = (log,)
-        self._log = log
-
-    def put(self, key: str, value: bytes, headers: Headers | None) -> None:
-        """Write one message."""
-        self._log.put(key, value, headers)
-
-    def put_many(self, keys: Sequence[str], values: list[bytes], headers: Headers | None) -> int:
-        """Write messages."""
-        return self._log.put_many(keys, values, headers)
-
-    def get(self, key: str) -> bytes | None:
-        """Read the key's last message."""
-        return self._log.read(key)
 
     def delete(self, keys: Sequence[str]) -> int:
         """Write a tombstone for each key that has a message."""

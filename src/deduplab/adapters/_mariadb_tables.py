@@ -6,7 +6,6 @@ Row Format", "MyRocks", "Data Types".
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -159,19 +158,6 @@ class Shape:
     def read(self) -> Conversion:
         """Makes a row of fields' values of a row that came."""
         return Conversion.of(self.layout.fields, lambda field: _READERS.get(field.type))
-
-
-def row_hash(row: Sequence[Any]) -> bytes:
-    """Return the SHA-256 of a row to send, each value with its type and length before it.
-
-    The user of such a table computes it, so that the content goes to the server once.
-    """
-    hashed = hashlib.sha256()
-    for value in row:
-        content = value if isinstance(value, bytes) else str(value).encode()
-        hashed.update(b"%s %d " % (type(value).__name__.encode(), len(content)))
-        hashed.update(content)
-    return hashed.digest()
 
 
 def _kind(field: Field) -> Kind:

@@ -8,7 +8,6 @@ exact, while REAL would round and NUMERIC turns text into REAL where it can.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import struct
 from collections.abc import Sequence
@@ -75,19 +74,6 @@ def rows_of(variant: str, layout: Layout) -> Rows:
         insert = "INSERT INTO objects VALUES (?, ?)"
     written, read = (Conversion.of(layout.fields, of) for of in (_writer, _reader))
     return Rows(layout, tables, insert, insert_content, written, read)
-
-
-def row_hash(row: Sequence[Any]) -> bytes:
-    """Return the SHA-256 of a row of driver's values, each with its type and length before it.
-
-    SQLite has no hash function, so its user computes one and binds it.
-    """
-    hashed = hashlib.sha256()
-    for value in row:
-        content = value if isinstance(value, bytes) else str(value).encode()
-        hashed.update(b"%s %d " % (type(value).__name__.encode(), len(content)))
-        hashed.update(content)
-    return hashed.digest()
 
 
 def _writer(field: Field) -> Convert | None:

@@ -16,8 +16,9 @@ from deduplab.adapters._layout import LAYOUTS, Layout
 from deduplab.adapters._mariadb_bulk import BulkColumn, Kind
 from deduplab.adapters._mariadb_connector import Connection
 from deduplab.adapters._mariadb_statement import Statement
-from deduplab.adapters._mariadb_tables import MYROCKS, VARIANTS, Shape, row_hash
+from deduplab.adapters._mariadb_tables import MYROCKS, VARIANTS, Shape
 from deduplab.adapters._marker import Settings
+from deduplab.adapters._row_hash import row_hash
 from deduplab.adapters._server_adapter import ServerAdapter
 from deduplab.batch import Batch
 from deduplab.errors import NamespaceRefused, OperationFailed, Unsupported

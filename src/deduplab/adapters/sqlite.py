@@ -12,8 +12,9 @@ from deduplab.adapter import Capabilities, Variant
 from deduplab.adapters._embedded import METADATA_COMPONENTS, EmbeddedAdapter, now_unix_ns
 from deduplab.adapters._layout import LAYOUTS, Layout
 from deduplab.adapters._marker import MarkedDirectory, Settings
+from deduplab.adapters._row_hash import row_hash
 from deduplab.adapters._sql_tables import UNIQUE_CONTENT
-from deduplab.adapters._sqlite_rows import row_hash, rows_of
+from deduplab.adapters._sqlite_rows import rows_of
 from deduplab.batch import Batch
 from deduplab.errors import DeduplabError, OperationFailed, SystemUnavailable
 from deduplab.model import Layer, Reading, Ruler

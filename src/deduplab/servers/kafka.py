@@ -17,7 +17,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, Final
 
-from deduplab.errors import SystemUnavailable
+from deduplab.registry import driver_missing, system
 from deduplab.server import Client, Endpoint, Secret
 from deduplab.servers import _kafka_rights as rights
 from deduplab.servers._kafka_binaries import Kafka, find
@@ -238,10 +238,7 @@ def find_driver() -> None:
     try:
         import confluent_kafka.admin  # noqa: F401
     except ImportError as error:
-        raise SystemUnavailable(
-            f"kafka: its driver 'confluent_kafka' can't be imported ({error}); "
-            "install it with: pip install 'deduplab[kafka]'"
-        ) from error
+        raise driver_missing(system("kafka"), error) from error
 
 
 def _two_ports() -> tuple[int, int]:
