@@ -11,11 +11,11 @@ import pytest
 
 from deduplab.adapters import _kafka_topics
 from deduplab.adapters.kafka import KafkaAdapter
+from deduplab.cache_folder import CACHE_VARIABLE
 from deduplab.errors import SystemUnavailable, Unsupported
 from deduplab.server import Secret
 from deduplab.servers import _kafka_binaries, _kafka_rights
 from deduplab.servers._kafka_binaries import (
-    CACHE_VARIABLE,
     LIBRARIES_VARIABLE,
     VERSION,
     Kafka,

@@ -18,6 +18,7 @@ from deduplab.adapters import _s3_minio, _s3_seaweedfs
 from deduplab.adapters._s3_base import _bucket
 from deduplab.adapters._s3_wire import Wire, checked_keys
 from deduplab.adapters.s3 import MinioAdapter, SeaweedfsAdapter
+from deduplab.cache_folder import CACHE_VARIABLE
 from deduplab.errors import (
     DiskSpaceError,
     NamespaceRefused,
@@ -254,7 +255,7 @@ def test_where_minio_is_missing_the_message_says_what_to_do(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv(_minio_binaries.PROGRAM_VARIABLE, raising=False)
-    monkeypatch.setenv(_minio_binaries.CACHE_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SystemUnavailable, match="deduplab systems install minio"):
         _minio_binaries.find()

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Final
 from xml.sax.saxutils import escape
 
+from deduplab.cache_folder import cache_folder
 from deduplab.errors import SystemUnavailable
 
 LIBRARIES_VARIABLE: Final = "DEDUPLAB_KAFKA_LIBS"
-CACHE_VARIABLE: Final = "DEDUPLAB_CACHE"
 VERSION: Final = "4.3.0"
 SOURCE: Final = f"Apache Kafka {VERSION} from Maven's central repository, by mvn, SHA-256 checked"
 LEAST_JAVA: Final = 17
@@ -93,13 +93,7 @@ def find() -> Kafka:
 
 def installed_libraries() -> Path:
     """Return where an installed Kafka lies, whether it is there or not."""
-    home = os.environ.get(CACHE_VARIABLE)
-    if home:
-        cache = Path(home)
-    else:
-        base = os.environ.get("XDG_CACHE_HOME")
-        cache = (Path(base) if base else Path.home() / ".cache") / "deduplab"
-    return cache / f"kafka-{VERSION}"
+    return cache_folder() / f"kafka-{VERSION}"
 
 
 def find_java() -> str:

@@ -16,10 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from deduplab.cache_folder import cache_folder
 from deduplab.errors import SystemUnavailable
 
 PROGRAM_VARIABLE: Final = "DEDUPLAB_MINIO"
-CACHE_VARIABLE: Final = "DEDUPLAB_CACHE"
 VERSION: Final = "v0.0.0-20260212201848-7aac2a2c5b7c"
 """The module's version: MinIO's tags are no versions to Go, so it is the time and the commit."""
 
@@ -62,13 +62,7 @@ def find() -> Path:
 
 def installed_program() -> Path:
     """Return where an installed MinIO lies, whether it is there or not."""
-    home = os.environ.get(CACHE_VARIABLE)
-    if home:
-        cache = Path(home)
-    else:
-        base = os.environ.get("XDG_CACHE_HOME")
-        cache = (Path(base) if base else Path.home() / ".cache") / "deduplab"
-    return cache / f"minio-{VERSION}" / "minio"
+    return cache_folder() / f"minio-{VERSION}" / "minio"
 
 
 def install(progress: Progress) -> Path:

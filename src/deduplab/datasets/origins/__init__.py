@@ -1,6 +1,7 @@
 """Where real data comes from, how it is fetched, verified and kept."""
 
-from deduplab.datasets.origins.cache import cache_folder, cached
+from deduplab.cache_folder import cache_folder
+from deduplab.datasets.origins.cache import cached
 from deduplab.datasets.origins.catalogue import families, origins, origins_of
 from deduplab.datasets.origins.fetching import adopt, fetch, fetch_family
 from deduplab.datasets.origins.origin import Origin, Package, Progress

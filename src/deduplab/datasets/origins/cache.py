@@ -2,27 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Final
 
+from deduplab.cache_folder import cache_folder
 from deduplab.datasets.origins.catalogue import origins_of
 from deduplab.datasets.origins.origin import Origin
-
-CACHE_VARIABLE: Final = "DEDUPLAB_CACHE"
-
-
-def cache_folder() -> Path:
-    """Return where fetched data is kept; the folder need not exist yet.
-
-    ``DEDUPLAB_CACHE`` if it is set, else ``deduplab`` below ``XDG_CACHE_HOME``
-    (XDG Base Directory Specification, a relative path is not heeded) or ``~/.cache``.
-    """
-    own = os.environ.get(CACHE_VARIABLE)
-    if own:
-        return Path(own).expanduser().absolute()
-    shared = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (shared if shared.is_absolute() else Path.home() / ".cache") / "deduplab"
 
 
 def place(origin: Origin, cache: Path | None = None) -> Path:
