@@ -18,6 +18,7 @@ from typing import Final
 
 from deduplab.cache_folder import cache_folder
 from deduplab.errors import SystemUnavailable
+from deduplab.servers._named_program import named_program
 
 PROGRAM_VARIABLE: Final = "DEDUPLAB_MINIO"
 VERSION: Final = "v0.0.0-20260212201848-7aac2a2c5b7c"
@@ -44,11 +45,9 @@ def find() -> Path:
     SystemUnavailable
         If there is none; the message says what to do.
     """
-    named = os.environ.get(PROGRAM_VARIABLE)
-    if named:
-        if not os.access(named, os.X_OK):
-            raise SystemUnavailable(f"{PROGRAM_VARIABLE} is {named!r}, which is no program")
-        return Path(named).absolute()
+    named = named_program(PROGRAM_VARIABLE)
+    if named is not None:
+        return named
     if installed_program().exists():
         return installed_program()
     found = shutil.which("minio")

