@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 import deduplab
@@ -25,17 +23,10 @@ from deduplab.analysis.storage_layer import volume_findings
 from deduplab.analysis.tables import Finding, findings_of, findings_table
 from deduplab.errors import StoreError
 from deduplab.report import figures, wording
+from deduplab.report.page import Drawing, page_environment
 from deduplab.store import Run, RunHeader
 
 _KNOWN = frozenset((*REFERENCES, HARNESS))
-
-
-@dataclass(frozen=True, slots=True)
-class Drawing:
-    """A figure with its caption."""
-
-    caption: str
-    svg: Markup
 
 
 def write(run: Run, target: Path, rows: list[Row] | None = None) -> Path:
@@ -62,13 +53,7 @@ def write(run: Run, target: Path, rows: list[Row] | None = None) -> Path:
 
 def render(run: Run, rows: list[Row] | None = None) -> str:
     """Return the report of a run as HTML; ``rows`` as in :func:`write`."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("deduplab.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment()
     environment.filters |= {
         "value": wording.value,
         "interval": wording.interval,

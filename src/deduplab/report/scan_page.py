@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-import jinja2
-
 import deduplab
 from deduplab.bound.account import Account, by_design, packed_bytes
 from deduplab.bound.columns import all_columns, column_bounds, finest
 from deduplab.errors import StoreError
 from deduplab.report import scan_figures
-from deduplab.report.html import Drawing
+from deduplab.report.page import Drawing, page_environment
 from deduplab.units import format_bytes, format_seconds
 
 ABSENT: Final = "–"
@@ -37,13 +35,7 @@ def write(account: Account, target: Path) -> Path:
 
 def render(account: Account) -> str:
     """Return the page of a scan as HTML."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("deduplab.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment()
     environment.filters |= {
         "size": lambda value: ABSENT if value is None else format_bytes(value),
         "ratio": _ratio,
