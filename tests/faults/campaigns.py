@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from deduplab.bench.lifecycle import BringUp, Notify, run_cell
 from deduplab.bench.manifests import ManifestCache
 from deduplab.bench.rig import bring_up
-from deduplab.bench.runner import Progress
+from deduplab.bench.runner import Progress, Silent
 from deduplab.cell import Cell
 from deduplab.executors.workspace import instance_directory
 from deduplab.model import Outcome, Stage
 from deduplab.store import Run, RunHeader
-
-
-class Silent:
-    """Progress that nobody watches."""
-
-    def cell_began(self, cell: Cell, attempt: int) -> None:
-        pass
-
-    def stage_began(self, position: int, stage: Stage) -> None:
-        pass
-
-    def cell_ended(self, cell: Cell, outcome: Outcome, done: int, total: int) -> None:
-        pass
-
-    def not_run(self, cells: Sequence[Cell], reason: str) -> None:
-        pass
-
 
 Fault = Callable[[int], tuple[Notify, BringUp]]
 """Told the attempt, from 1; returns who is told of stages, and how an instance comes up."""

@@ -10,14 +10,14 @@ from typing import NoReturn
 
 import pytest
 
-from deduplab.bench.runner import run_campaign
+from deduplab.bench.runner import Silent, run_campaign
 from deduplab.cell import RestSettings
 from deduplab.errors import SystemUnavailable
 from deduplab.executors.local import LocalExecutor
 from deduplab.executors.workspace import sweep
 from deduplab.model import OutcomeKind, Stage
 from deduplab.store import Run
-from tests.faults.campaigns import SILENT, Silent, new_run
+from tests.faults.campaigns import SILENT, new_run
 from tests.faults.cells import CHAINS, EMBEDDED, cell_of, plan_of
 
 

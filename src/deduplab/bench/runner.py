@@ -49,6 +49,22 @@ class Progress(Protocol):
         ...
 
 
+class Silent:
+    """Progress that nobody watches."""
+
+    def cell_began(self, cell: Cell, attempt: int) -> None:
+        """Say nothing."""
+
+    def stage_began(self, position: int, stage: Stage) -> None:
+        """Say nothing."""
+
+    def cell_ended(self, cell: Cell, outcome: Outcome, done: int, total: int) -> None:
+        """Say nothing."""
+
+    def not_run(self, cells: Sequence[Cell], reason: str) -> None:
+        """Say nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tally:
     """How the cells of this call ended, by outcome; how many were committed before or not run."""

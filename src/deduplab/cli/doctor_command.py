@@ -6,7 +6,6 @@ import dataclasses
 import json
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from deduplab import registry
+from deduplab.bench.runner import Silent
 from deduplab.cell import Cell, CellResult, RestSettings
 from deduplab.cli.options import split_only, workspace_option
 from deduplab.dataset_spec import DatasetSpec
@@ -98,29 +98,13 @@ def check(entry: registry.SystemEntry, workspace: Path) -> Checkup:
         header = RunHeader("doctor", "doctor", "", 1, time.time_ns(), (cell.cell_id,))
         run = Run.create(Path(directory) / "run", header, "")
         try:
-            outcome = LocalExecutor(run, workspace, (entry.name,)).execute(cell, 1, _Silent())
+            outcome = LocalExecutor(run, workspace, (entry.name,)).execute(cell, 1, Silent())
         except SystemUnavailable as error:
             nothing = dict.fromkeys(_STEPS, False)
             return Checkup(
                 entry.name, "unavailable", "", _source(entry), **nothing, reason=str(error)
             )
         return _checkup(entry, outcome, run.cell(cell.cell_id))
-
-
-class _Silent:
-    """Progress that nobody watches."""
-
-    def cell_began(self, cell: Cell, attempt: int) -> None:
-        pass
-
-    def stage_began(self, position: int, stage: Stage) -> None:
-        pass
-
-    def cell_ended(self, cell: Cell, outcome: Outcome, done: int, total: int) -> None:
-        pass
-
-    def not_run(self, cells: Sequence[Cell], reason: str) -> None:
-        pass
 
 
 def _small_cell(entry: registry.SystemEntry) -> Cell:
