@@ -36,6 +36,17 @@ def not_brought_up(request: pytest.FixtureRequest) -> Callable[[str, Exception],
     return record
 
 
+class Counted:
+    """Mixed into a contract: a system that can't be brought up is counted, and may be required."""
+
+    @pytest.fixture(scope="session")
+    @staticmethod
+    def unavailable(
+        not_brought_up: Callable[[str, Exception], NoReturn],
+    ) -> Callable[[str, Exception], NoReturn]:
+        return not_brought_up
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A worker tells the session that started it."""
     sent: dict[str, Any] | None = getattr(session.config, "workeroutput", None)

@@ -9,6 +9,7 @@ import json
 import sqlite3
 import struct
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -146,12 +147,12 @@ class ChunkedLook(DirectoryLook):
         return self._objects(endpoint, namespace).get(key)
 
 
-class SqliteLook(DirectoryLook):
+class SqlLook(DirectoryLook, ABC):
+    """A database in one file, with a table ``objects``."""
+
+    @abstractmethod
     def _one(self, endpoint: Endpoint, namespace: str, query: str, *values: str) -> Any:
-        path = self.path(endpoint, namespace) / "objects.sqlite"
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-            row = connection.execute(query, values).fetchone()
-        return row and row[0]
+        """Return the first value of the answer, None if there is none."""
 
     def count(self, endpoint: Endpoint, namespace: str) -> int:
         return int(self._one(endpoint, namespace, "SELECT count(*) FROM objects"))
@@ -162,7 +163,15 @@ class SqliteLook(DirectoryLook):
         return found
 
 
-class DuckdbLook(DirectoryLook):
+class SqliteLook(SqlLook):
+    def _one(self, endpoint: Endpoint, namespace: str, query: str, *values: str) -> Any:
+        path = self.path(endpoint, namespace) / "objects.sqlite"
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+            row = connection.execute(query, values).fetchone()
+        return row and row[0]
+
+
+class DuckdbLook(SqlLook):
     def _one(self, endpoint: Endpoint, namespace: str, query: str, *values: str) -> Any:
         import duckdb
 
@@ -170,14 +179,6 @@ class DuckdbLook(DirectoryLook):
         with closing(duckdb.connect(str(path), read_only=True)) as connection:
             rows = connection.execute(query, values).fetchall()
         return rows[0][0] if rows else None
-
-    def count(self, endpoint: Endpoint, namespace: str) -> int:
-        return int(self._one(endpoint, namespace, "SELECT count(*) FROM objects"))
-
-    def fetch(self, endpoint: Endpoint, namespace: str, key: str) -> bytes | None:
-        query = "SELECT payload FROM objects WHERE key = ?"
-        found: bytes | None = self._one(endpoint, namespace, query, key)
-        return found
 
 
 class RocksdbLook(DirectoryLook):

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NoReturn
-
 import pytest
 
 from deduplab import registry
@@ -12,6 +9,7 @@ from deduplab.adapter import Adapter
 from deduplab.errors import OperationFailed, ProbeError
 from deduplab.testing import AdapterContract, NamespaceContract, ReportContract, SystemUnderTest
 from tests.contract.looks import LOOKS, OWN_SUITES
+from tests.required import Counted
 
 STORING = [
     name
@@ -25,14 +23,7 @@ def under_test(name: str) -> SystemUnderTest:
     return SystemUnderTest.of(registry.system(name), LOOKS[name])
 
 
-class TestAdapters(AdapterContract):
-    @pytest.fixture(scope="session")
-    @staticmethod
-    def unavailable(
-        not_brought_up: Callable[[str, Exception], NoReturn],
-    ) -> Callable[[str, Exception], NoReturn]:
-        return not_brought_up
-
+class TestAdapters(Counted, AdapterContract):
     @pytest.fixture(scope="class", params=STORING)
     @staticmethod
     def sut(request: pytest.FixtureRequest) -> SystemUnderTest:

@@ -6,10 +6,9 @@ the server's own HTTP interface are not tested here, see ``looks_clickhouse_http
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
@@ -19,20 +18,14 @@ from deduplab.server import Endpoint, Secret
 from deduplab.testing import AdapterContract, SystemUnderTest, batch_of, distinct_objects
 from tests.contract.certificates import self_signed
 from tests.contract.looks_clickhouse_http import ChdbBehindHttp, HttpLook
+from tests.required import Counted
 
 pytestmark = pytest.mark.server
 pytest.importorskip("chdb", exc_type=ImportError)
 pytest.importorskip("clickhouse_connect", exc_type=ImportError)
 
 
-class TestRemoteClickhouseAdapter(AdapterContract):
-    @pytest.fixture(scope="session")
-    @staticmethod
-    def unavailable(
-        not_brought_up: Callable[[str, Exception], NoReturn],
-    ) -> Callable[[str, Exception], NoReturn]:
-        return not_brought_up
-
+class TestRemoteClickhouseAdapter(Counted, AdapterContract):
     @pytest.fixture(scope="class")
     @staticmethod
     def sut() -> SystemUnderTest:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterator
-from typing import ClassVar, NoReturn
+from collections.abc import Iterator
+from typing import ClassVar
 from uuid import UUID
 
 import pytest
@@ -29,6 +29,7 @@ from deduplab.testing import (
 )
 from deduplab.testing._fixtures import NewWorkspace
 from tests.contract.looks_cockroachdb import VARIABLE, CockroachdbLook, GivenServer, server_of
+from tests.required import Counted
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(3600)]
 
@@ -54,16 +55,7 @@ class WithExpiry(CockroachdbAdapter):
     )
 
 
-class _Fixtures:
-    @pytest.fixture(scope="session")
-    @staticmethod
-    def unavailable(
-        not_brought_up: Callable[[str, Exception], NoReturn],
-    ) -> Callable[[str, Exception], NoReturn]:
-        return not_brought_up
-
-
-class _AdapterContract(_Fixtures, AdapterContract):
+class _AdapterContract(Counted, AdapterContract):
     @pytest.fixture
     def namespace(self) -> str:
         """A name that no other test, and no other run on the same cluster, uses."""
@@ -125,7 +117,7 @@ class TestCockroachdbAdapterWithRowLevelTtl(_AdapterContract):
 
 
 @pytest.mark.skipif(bool(os.environ.get(VARIABLE)), reason="a cluster is given, none is started")
-class TestCockroachdbServer(_Fixtures, ServerContract):
+class TestCockroachdbServer(Counted, ServerContract):
     @pytest.fixture(scope="class")
     @staticmethod
     def sut() -> SystemUnderTest:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
@@ -18,6 +17,7 @@ from deduplab.testing import SystemUnderTest
 from deduplab.testing._fixtures import AdapterFixtures
 from deduplab.units import KIB
 from tests.contract.looks import LOOKS
+from tests.required import Counted
 from tests.unit.real_data import fill_cache
 
 STORING = [n for n, entry in registry.systems().items() if entry.capabilities().stores_data]
@@ -48,14 +48,7 @@ def spec_of(payload: str) -> DatasetSpec:
     )
 
 
-class TestFamilies(AdapterFixtures):
-    @pytest.fixture(scope="session")
-    @staticmethod
-    def unavailable(
-        not_brought_up: Callable[[str, Exception], NoReturn],
-    ) -> Callable[[str, Exception], NoReturn]:
-        return not_brought_up
-
+class TestFamilies(Counted, AdapterFixtures):
     @pytest.fixture(scope="class", params=STORING)
     @staticmethod
     def sut(request: pytest.FixtureRequest) -> SystemUnderTest:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
@@ -23,6 +23,7 @@ from deduplab.testing import (
 )
 from deduplab.testing._fixtures import assert_holds, assert_holds_records
 from tests.contract.shared_kafka import ENTRY, LOOK, SharedServer
+from tests.required import Counted
 
 pytestmark = pytest.mark.server
 
@@ -61,23 +62,14 @@ def under_test(variant: str) -> SystemUnderTest:
     return OfVariant(real.name, real.adapter, server, real.raw, variant)
 
 
-class _Kafka:
-    @pytest.fixture(scope="session")
-    @staticmethod
-    def unavailable(
-        not_brought_up: Callable[[str, Exception], NoReturn],
-    ) -> Callable[[str, Exception], NoReturn]:
-        return not_brought_up
-
-
-class TestKafkaServer(_Kafka, ServerContract):
+class TestKafkaServer(Counted, ServerContract):
     @pytest.fixture(scope="class")
     @staticmethod
     def sut() -> SystemUnderTest:
         return SystemUnderTest.of(ENTRY, LOOK)
 
 
-class TestDeletePolicy(_Kafka, AdapterContract):
+class TestDeletePolicy(Counted, AdapterContract):
     """The default: a log is cut off at its beginning, and nowhere else."""
 
     @pytest.fixture(scope="class")
@@ -123,7 +115,7 @@ class TestDeletePolicy(_Kafka, AdapterContract):
         assert_holds(storing, objects)
 
 
-class TestCompacted(_Kafka, AdapterContract):
+class TestCompacted(Counted, AdapterContract):
     @pytest.fixture(scope="class", params=["compact-by-key", "compact-by-hash"])
     @staticmethod
     def sut(request: pytest.FixtureRequest) -> SystemUnderTest:

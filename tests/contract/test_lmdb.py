@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
 
 import lmdb
 import pytest
@@ -28,20 +28,14 @@ from deduplab.testing import (
     random_payload,
 )
 from tests.contract.looks_lmdb import LmdbLook
+from tests.required import Counted
 
 MIB = 1 << 20
 
 Open: TypeAlias = Callable[..., LmdbAdapter]
 
 
-class _Fixtures:
-    @pytest.fixture(scope="session")
-    @staticmethod
-    def unavailable(
-        not_brought_up: Callable[[str, Exception], NoReturn],
-    ) -> Callable[[str, Exception], NoReturn]:
-        return not_brought_up
-
+class _Fixtures(Counted):
     @pytest.fixture(scope="class")
     @staticmethod
     def sut() -> SystemUnderTest:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import secrets
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 import psutil
 import pytest
@@ -33,6 +33,7 @@ from deduplab.testing import (
 from deduplab.testing.records import AWKWARD_RECORDS, SAMPLE_RECORDS
 from tests.contract.certificates import self_signed
 from tests.contract.looks_mariadb import MariadbLook
+from tests.required import Counted
 
 ENTRY: Final = SystemEntry(
     "mariadb",
@@ -43,14 +44,7 @@ ENTRY: Final = SystemEntry(
 )
 
 
-class _Fixtures:
-    @pytest.fixture(scope="session")
-    @staticmethod
-    def unavailable(
-        not_brought_up: Callable[[str, Exception], NoReturn],
-    ) -> Callable[[str, Exception], NoReturn]:
-        return not_brought_up
-
+class _Fixtures(Counted):
     @pytest.fixture(scope="class")
     @staticmethod
     def sut() -> SystemUnderTest:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import psutil
 import pytest
@@ -30,6 +30,7 @@ from deduplab.testing import (
 )
 from tests.contract.certificates import self_signed
 from tests.contract.looks_redis import RedisLook
+from tests.required import Counted
 
 ENTRIES: Final = {
     name: SystemEntry(
@@ -46,14 +47,7 @@ ENTRIES: Final = {
 }
 
 
-class _Fixtures:
-    @pytest.fixture(scope="session")
-    @staticmethod
-    def unavailable(
-        not_brought_up: Callable[[str, Exception], NoReturn],
-    ) -> Callable[[str, Exception], NoReturn]:
-        return not_brought_up
-
+class _Fixtures(Counted):
     @pytest.fixture(scope="class", params=[*ENTRIES])
     @staticmethod
     def sut(request: pytest.FixtureRequest) -> SystemUnderTest:

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NoReturn
-
 import pytest
 
 from deduplab import registry
 from deduplab.testing import AdapterContract, ServerContract, SystemUnderTest
 from tests.contract.looks_rest import RestLook
+from tests.required import Counted
 
 
-class _Fixtures:
-    @pytest.fixture(scope="session")
-    @staticmethod
-    def unavailable(
-        not_brought_up: Callable[[str, Exception], NoReturn],
-    ) -> Callable[[str, Exception], NoReturn]:
-        return not_brought_up
-
+class _Fixtures(Counted):
     @pytest.fixture(scope="class")
     @staticmethod
     def sut() -> SystemUnderTest:

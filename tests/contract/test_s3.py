@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, NoReturn
+from typing import Final
 
 import pytest
 
 from deduplab.registry import SystemEntry
 from deduplab.testing import AdapterContract, ServerContract, SystemUnderTest
 from tests.contract.looks_s3 import S3Look
+from tests.required import Counted
 
 ENTRIES: Final = {
     name: SystemEntry(
@@ -28,14 +28,7 @@ ENTRIES: Final = {
 }
 
 
-class _Fixtures:
-    @pytest.fixture(scope="session")
-    @staticmethod
-    def unavailable(
-        not_brought_up: Callable[[str, Exception], NoReturn],
-    ) -> Callable[[str, Exception], NoReturn]:
-        return not_brought_up
-
+class _Fixtures(Counted):
     @pytest.fixture(scope="class", params=[*ENTRIES])
     @staticmethod
     def sut(request: pytest.FixtureRequest) -> SystemUnderTest:

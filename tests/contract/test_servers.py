@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NoReturn
-
 import pytest
 
 from deduplab import registry
 from deduplab.testing import ServerContract, SystemUnderTest
 from tests.contract.looks import LOOKS, OWN_SUITES
+from tests.required import Counted
 
 
 def one_system_a_server() -> list[str]:
@@ -21,14 +19,7 @@ def one_system_a_server() -> list[str]:
     return list(first.values())
 
 
-class TestServers(ServerContract):
-    @pytest.fixture(scope="session")
-    @staticmethod
-    def unavailable(
-        not_brought_up: Callable[[str, Exception], NoReturn],
-    ) -> Callable[[str, Exception], NoReturn]:
-        return not_brought_up
-
+class TestServers(Counted, ServerContract):
     @pytest.fixture(scope="class", params=one_system_a_server())
     @staticmethod
     def sut(request: pytest.FixtureRequest) -> SystemUnderTest:

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
+
+from tests.faults.processes import inside
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -59,17 +60,6 @@ def command(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", "deduplab", *map(str, arguments)]
 
 
-def processes_inside(directory: Path) -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if Path(process.cwd()).is_relative_to(directory):
-                found.append(process)
-        except (psutil.Error, OSError):
-            continue
-    return found
-
-
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
     return workspace_of(tmp_path)
@@ -89,7 +79,7 @@ def cli(tmp_path: Path, workspace: Path) -> object:
         )
 
     yield call
-    assert not processes_inside(workspace)
+    assert not inside(workspace)
     assert not list(workspace.glob("instance-*"))
     if workspace.exists():
         workspace.rmdir()

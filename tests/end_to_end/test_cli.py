@@ -12,7 +12,8 @@ import pytest
 
 from deduplab.cli.main import COMMANDS
 from deduplab.store import find_run
-from tests.end_to_end.conftest import Cli, command, environment, processes_inside, write_plan
+from tests.end_to_end.conftest import Cli, command, environment, write_plan
+from tests.faults.processes import inside
 
 READY_DEADLINE_S = 60.0
 
@@ -96,7 +97,7 @@ def test_an_interrupted_run_goes_down_cleanly_and_goes_on(
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
     assert "the same command goes on" in errors
-    assert not processes_inside(workspace)
+    assert not inside(workspace)
     assert not list(workspace.glob("instance-*"))
     run = find_run(tmp_path / "runs", "latest")
     committed = run.committed_ids()

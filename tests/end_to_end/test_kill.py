@@ -13,7 +13,8 @@ from pathlib import Path
 import psutil
 
 from deduplab.store import Run, find_run
-from tests.end_to_end.conftest import Cli, command, environment, processes_inside, write_plan
+from tests.end_to_end.conftest import Cli, command, environment, write_plan
+from tests.faults.processes import inside
 
 KILLS = 20
 GONE_DEADLINE_S = 30.0
@@ -68,7 +69,7 @@ def test_kill_at_twenty_random_moments(tmp_path: Path, cli: Cli, workspace: Path
             seconds, after = chance.uniform(0.2, 3), None
         killed += kill_in(command("run", plan), tmp_path, seconds, after)
         committed.append(_committed(tmp_path))
-        left = processes_inside(workspace)
+        left = inside(workspace)
         _, alive = psutil.wait_procs(left, timeout=GONE_DEADLINE_S)
         assert not alive, "a server outlived the run that was killed"
     assert killed == KILLS, "the plan was done before all kills; make it larger"

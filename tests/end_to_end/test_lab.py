@@ -31,7 +31,6 @@ from tests.end_to_end.conftest import (
     Cli,
     command,
     environment,
-    processes_inside,
 )
 from tests.faults.cells import SERVERS, plan_of
 from tests.faults.processes import inside
@@ -298,7 +297,7 @@ def test_a_server_that_was_killed_is_told_with_the_reason(
     assert "was killed by SIGKILL" in told["reason"]
     assert "was killed by SIGKILL" in cli("systems", "status").stdout
     assert "has ended by itself" in cli("systems", "shell", system).stderr
-    until(lambda: not processes_inside(workspace))  # its keeper has nothing to keep any more
+    until(lambda: not inside(workspace))  # its keeper has nothing to keep any more
     assert not own_segments(workspace)
     again = cli("systems", "up", system)
     assert again.returncode == 0
@@ -341,7 +340,7 @@ def test_a_variant_and_a_durability_are_what_was_asked_for(
 def test_a_keeper_that_is_told_to_end_leaves_nothing(up: Up, workspace: Path) -> None:
     row = up("postgresql")
     os.kill(row["keeper"], signal.SIGTERM)
-    until(lambda: not processes_inside(workspace))
+    until(lambda: not inside(workspace))
     assert not list(workspace.iterdir())
     assert not own_segments(workspace)
 
@@ -366,7 +365,7 @@ def test_a_keeper_that_hangs_is_ended_by_force(
     done = taking_down.take_down(lab, lab.instance("rest"))
     assert done is not None
     assert done.by_force
-    assert not processes_inside(workspace)
+    assert not inside(workspace)
     assert not list(workspace.iterdir())
 
 

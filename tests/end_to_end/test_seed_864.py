@@ -16,8 +16,9 @@ import pytest
 from deduplab.cell import CellResult
 from deduplab.servers.rest import RestServer
 from deduplab.store import Run, find_run
-from tests.end_to_end.conftest import Cli, command, environment, processes_inside
+from tests.end_to_end.conftest import Cli, command, environment
 from tests.end_to_end.test_remote import brought_up, table_of
+from tests.faults.processes import inside
 
 PLAN = Path(__file__).parents[2] / "plans" / "seed-864.toml"
 TINY = ("--scale", "1/16384")
@@ -108,7 +109,7 @@ def test_a_run_that_is_killed_goes_on_to_the_same_count(
             time.sleep(0.02)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-        _, alive = psutil.wait_procs(processes_inside(workspace), timeout=DEADLINE_S)
+        _, alive = psutil.wait_procs(inside(workspace), timeout=DEADLINE_S)
         assert not alive, "a server outlived the run that was killed"
         counts.append(_committed(tmp_path))
         found = json.loads(cli("report", "latest", "--coverage", "--json").stdout)
