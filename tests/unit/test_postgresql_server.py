@@ -9,7 +9,7 @@ import pytest
 
 from deduplab.adapters.postgresql import PostgresqlAdapter
 from deduplab.errors import SystemUnavailable, Unsupported
-from deduplab.servers import _postgresql_binaries, _process
+from deduplab.servers import _account, _postgresql_binaries, _process
 from deduplab.servers._postgresql_binaries import (
     BINARIES_VARIABLE,
     binary_directories,
@@ -109,14 +109,14 @@ def test_components_of_files(path: str, component: str) -> None:
 
 
 def test_the_closed_directory_is_named(tmp_path: Path) -> None:
-    stranger = _process.Account("stranger", 54321, 54321)
+    stranger = _account.Account("stranger", 54321, 54321)
     inner = tmp_path / "home" / "inner"
     inner.mkdir(parents=True)
     (tmp_path / "home").chmod(0o700)
     # The test's own directory may be closed as well; then that one is named.
-    closed = _process.first_closed_directory(inner, stranger)
+    closed = _account.first_closed_directory(inner, stranger)
     assert closed in {*tmp_path.resolve().parents, tmp_path.resolve(), tmp_path.resolve() / "home"}
-    assert _process.first_closed_directory(Path("/"), stranger) is None
+    assert _account.first_closed_directory(Path("/"), stranger) is None
 
 
 def test_the_end_of_a_log(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from deduplab.errors import SystemUnavailable
-from deduplab.servers._process import Account
+from deduplab.servers._account import Account
 
 BINARIES_VARIABLE: Final = "DEDUPLAB_POSTGRESQL_BIN"
 SHARED_CACHE: Final = Path("/var/cache/deduplab")

@@ -17,10 +17,9 @@ from typing import Any, ClassVar, Final
 
 from deduplab.errors import SystemUnavailable, Unsupported
 from deduplab.server import Endpoint, Secret, Server
+from deduplab.servers._account import Account, first_closed_directory
 from deduplab.servers._process import (
-    Account,
     ChildProcess,
-    first_closed_directory,
     log_tail,
     started_on_a_free_port,
 )

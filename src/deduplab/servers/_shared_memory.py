@@ -13,7 +13,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from deduplab.servers._process import Account
+from deduplab.servers._account import Account
 
 PLACE: Final = Path("/dev/shm")  # noqa: S108 - the system's file system in memory
 _PREFIX: Final = "deduplab-"

@@ -14,6 +14,7 @@ from typing import Final
 
 from deduplab.server import Client, Endpoint, Secret
 from deduplab.servers import _mariadb_rights as rights
+from deduplab.servers._account import unprivileged_account
 from deduplab.servers._mariadb_binaries import Programs, find, find_client
 from deduplab.servers._private_server import (
     USER,
@@ -22,7 +23,7 @@ from deduplab.servers._private_server import (
     new_secret,
     write_private,
 )
-from deduplab.servers._process import free_port, log_tail, unprivileged_account
+from deduplab.servers._process import free_port, log_tail
 
 _INSTALL_S: Final = 120.0
 _READY_LINE: Final = b"ready for connections"

@@ -20,6 +20,7 @@ from deduplab.registry import driver_missing, system
 from deduplab.server import Client, Endpoint
 from deduplab.servers import _postgresql_rights as rights
 from deduplab.servers import _shared_memory as shared_memory
+from deduplab.servers._account import unprivileged_account
 from deduplab.servers._postgresql_binaries import (
     choose_binaries,
     find_client,
@@ -32,7 +33,7 @@ from deduplab.servers._private_server import (
     new_secret,
     write_private,
 )
-from deduplab.servers._process import free_port, log_tail, unprivileged_account
+from deduplab.servers._process import free_port, log_tail
 
 if TYPE_CHECKING:
     import psycopg
