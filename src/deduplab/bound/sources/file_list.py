@@ -10,7 +10,7 @@ from itertools import accumulate, pairwise
 from typing import Final, NamedTuple
 
 from deduplab.bound.native import native
-from deduplab.bound.sources.tree import FURTHER_LINK, shown, unreadable, walk
+from deduplab.bound.sources.tree import FURTHER_LINK, HardLinks, shown, unreadable, walk
 from deduplab.bound.stream import LeftOut
 
 FOLDER_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -26,13 +26,12 @@ class Folder(NamedTuple):
     sizes: list[int]
 
 
-def files_below(root: bytes, left_out: list[LeftOut]) -> list[Folder]:
+def files_below(root: bytes, left_out: list[LeftOut], links: HardLinks) -> list[Folder]:
     """List the regular files at and below a folder, each hard-linked one once.
 
     Names and reasons of what is not among them are added to ``left_out``.
     """
     listed = []
-    links: set[tuple[int, int]] = set()
 
     def leave_out(name: str, reason: str) -> None:
         left_out.append(LeftOut(name, reason))
@@ -46,12 +45,9 @@ def files_below(root: bytes, left_out: list[LeftOut]) -> list[Folder]:
                 except OSError as error:
                     leave_out(shown(entry.path), unreadable(error))
                     continue
-                if state.st_nlink > 1:
-                    identity = (state.st_dev, state.st_ino)
-                    if identity in links:
-                        leave_out(shown(entry.path), FURTHER_LINK)
-                        continue
-                    links.add(identity)
+                if links.is_further(state, entry.path):
+                    leave_out(shown(entry.path), FURTHER_LINK)
+                    continue
                 size_bytes = state.st_size
             folder.names.append(entry.name)
             folder.sizes.append(size_bytes)

@@ -16,6 +16,19 @@ SPECIAL_FILE = "not a regular file (a socket, pipe or device)"
 FURTHER_LINK = "a further hard link to a file that is counted"
 
 
+class HardLinks:
+    """The files of several names that were met: each counts once, under its first name."""
+
+    def __init__(self) -> None:
+        self._first: dict[tuple[int, int], bytes] = {}
+
+    def is_further(self, state: os.stat_result, path: bytes) -> bool:
+        """Tell whether a file was met under another name; the same name may come again."""
+        if state.st_nlink < 2:
+            return False
+        return self._first.setdefault((state.st_dev, state.st_ino), path) != path
+
+
 def shown(path: bytes) -> str:
     r"""Return a path for people; what is not UTF-8 is written as ``\xff``."""
     return path.decode("utf-8", "backslashreplace")
