@@ -61,6 +61,11 @@ def ratio(value: float | None) -> str:
     return f"{value:.2f}x" if value < 100 else f"{value:,.0f}x"
 
 
+def counted(number: int, what: str) -> str:
+    """Write a number of things."""
+    return f"{number:,} {what}{'s' if number != 1 else ''}"
+
+
 def error_words(grain: GrainResult) -> str:
     """Write the relative standard error of a grain's unique bytes, in percent."""
     if grain.error is None:
@@ -71,7 +76,7 @@ def error_words(grain: GrainResult) -> str:
 
 def _head(account: Account) -> str:
     result = account.result
-    parts = [f"{result.objects:,} objects, {format_bytes(result.logical_bytes)}"]
+    parts = [f"{counted(result.objects, 'object')}, {format_bytes(result.logical_bytes)}"]
     parts.append("sampled" if result.sampled else "exact")
     if account.duration_s:
         many = f" by {account.processes} processes" if account.processes > 1 else ""
@@ -122,9 +127,10 @@ def _grains(console: Console, grains: Sequence[GrainResult], title: str) -> None
             table.add_row(grain.grain, *_packed(grain, codecs))
         console.print(table)
     if codecs:
+        lacking = any(not grain.compression for grain in grains)
         console.print(
             "zstd, lz4: ratio on unique chunks, and on all of them without deduplication; "
-            "each chunk alone",
+            "each chunk alone" + (f"; {ABSENT}: none in the sample" if lacking else ""),
             style="dim",
         )
     if sampled:
