@@ -537,3 +537,32 @@ def test_hard_links_are_no_copies_wherever_they_lie(folder: Path, scan: Scan) ->
         os.link(path, later / path.name)
     for more in ((), ("-j", "2")):
         assert scan(folder, later, "--json", *more).grain("whole")["ratio"] == 14 / 8
+
+
+def test_names_steer_no_terminal(folder: Path, scan: Scan, tmp_path: Path) -> None:
+    odd = tmp_path / "odd\\[bold]\x1b[31m\nname"
+    folder.rename(odd)
+    (odd / "\x1b[2J[red]\u202elink").symlink_to("nowhere")
+    for done in (scan(odd), scan("--compare", odd, odd)):
+        assert done.code == 0, done.err
+        assert r"odd\[bold]\x1b[31m\nname" in done.out
+        assert "\x1b" not in done.out
+    assert r"\x1b[2J[red]\u202elink: a symbolic link" in scan(odd).out
+    table = tmp_path / "t.csv"
+    table.write_bytes(b"x\\[a],\x1b[1mb\n1,2\n")
+    found = scan(table).out
+    assert r"x\[a]" in found
+    assert r"\x1b[1mb" in found
+
+
+def test_a_sample_of_few_chunks_is_no_proof(folder: Path, scan: Scan, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    few = scan(folder, "--sample", "1/2", "--grain", "whole", "--html", page)
+    assert "few chunks are in the sample at whole" in few.out
+    assert "Few chunks are in the sample at whole" in page.read_text()
+    # As all are in it, however few they are.
+    assert "few chunks" not in scan(folder, "--sample", "1/1", "--grain", "whole").out
+    (tmp_path / "long").write_bytes(random.Random(1).randbytes(400 * 4 * KIB))
+    assert (
+        "few chunks" not in scan(tmp_path / "long", "--sample", "1/2", "--grain", "fixed-4096").out
+    )

@@ -7,9 +7,10 @@ from typing import Final
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from deduplab.bound.account import Account, FilesOnDisk, by_design, found_within
+from deduplab.bound.account import Account, FilesOnDisk, by_design, few_sampled, found_within
 from deduplab.bound.columns import ColumnBound, all_columns, column_bounds, finest
 from deduplab.bound.results import Bin, Comparison, GrainResult, SharedGrain
 from deduplab.bound.stream import LeftOut
@@ -135,6 +136,14 @@ def _grains(console: Console, grains: Sequence[GrainResult], title: str) -> None
         )
     if sampled:
         console.print("error: relative standard error of the unique bytes", style="dim")
+        few = few_sampled(grains)
+        if few:
+            console.print(
+                f"few chunks are in the sample at {', '.join(few)}: the error may be greater than "
+                "it says; take a greater share",
+                style="yellow",
+                highlight=False,
+            )
 
 
 def _packed(grain: GrainResult, codecs: Sequence[str]) -> list[str]:
@@ -288,7 +297,8 @@ def _left_out(console: Console, left_out: Sequence[LeftOut]) -> None:
             continue
         console.print(f"{len(entries):,} {what}:", style=style, highlight=False)
         for one in entries[:_FIRST_LEFT_OUT]:
-            console.print(f"  {one.name}: {one.reason}", markup=False, highlight=False)
+            said = _plain(f"{one.name}: {one.reason}")
+            console.print(f"  {said}", markup=False, highlight=False, soft_wrap=True)
         if len(entries) > _FIRST_LEFT_OUT:
             console.print(f"  and {len(entries) - _FIRST_LEFT_OUT:,} more; --json has them all")
 
@@ -310,4 +320,11 @@ def _shared(grain: SharedGrain) -> tuple[str, ...]:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("[", "\\[")
+    return escape(_plain(text))
+
+
+def _plain(text: str) -> str:
+    """Write what would steer the terminal, or begin a line, as an escape sequence of Python."""
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
+    )

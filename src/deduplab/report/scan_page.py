@@ -8,7 +8,7 @@ from typing import Any, Final
 import jinja2
 
 import deduplab
-from deduplab.bound.account import Account, by_design, packed_bytes
+from deduplab.bound.account import Account, by_design, few_sampled, packed_bytes
 from deduplab.bound.columns import all_columns, column_bounds, finest
 from deduplab.bound.results import Compression, GrainResult
 from deduplab.errors import StoreError
@@ -66,6 +66,7 @@ def _content(account: Account) -> dict[str, Any]:
         "result": result,
         "packed": {grain.grain: packed_bytes(grain) for grain in result.grains},
         "codecs": [one.codec for one in _compression(result.grains)],
+        "few": few_sampled(result.grains),
         "drawings": _drawings(account),
         "columns": [all_columns(columns), *columns] if columns else [],
         "chunk_grain": finest(
