@@ -6,20 +6,16 @@ import os
 
 
 class HardLinks:
-    """The files with several names that were met so far, each told by device and inode."""
+    """The files of several names that were met: each counts once, under its first name."""
 
     def __init__(self) -> None:
-        self._met: set[tuple[int, int]] = set()
+        self._first: dict[tuple[int, int], str | bytes] = {}
 
-    def further(self, state: os.stat_result) -> bool:
-        """Tell whether a file was met before under another name, and remember it.
+    def is_further(self, state: os.stat_result, path: str | bytes) -> bool:
+        """Tell whether a file was met under another name; the same name may come again.
 
         A file with one name (or none any more) is not remembered: most have one.
         """
-        if state.st_nlink <= 1:
+        if state.st_nlink < 2:
             return False
-        identity = (state.st_dev, state.st_ino)
-        if identity in self._met:
-            return True
-        self._met.add(identity)
-        return False
+        return self._first.setdefault((state.st_dev, state.st_ino), path) != path

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
 import random
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -17,6 +19,7 @@ import pytest
 
 from deduplab import dataset_file
 from deduplab.bound.grains import ALL_GRAINS
+from deduplab.bound.sources.files import FileSource
 from tests.scan_call import Scan, scanning
 
 KIB = 1024
@@ -342,6 +345,25 @@ def test_a_name_that_is_no_text_is_no_obstacle(folder: Path, scan: Scan, tmp_pat
         (("{folder}/00", "--sketch", "{folder}/00"), 2, "never written to"),
         (("--on-disk", "{folder}", "--html", "{folder}/p.html"), 2, "never written to"),
         (("--merge", "{folder}/00"), 5, "not a sketch"),
+        (("{folder}", "{folder}/../data"), 2, "is named twice"),
+        (("{folder}", "{folder}/00"), 2, "lies in"),
+        (("-", "-"), 2, "is named twice"),
+        (("--compare", "-", "-"), 2, "only once"),
+        (("--merge", "a.sketch", "./a.sketch"), 2, "is named twice"),
+        (("--merge", "a", "-j", "2"), 2, "-j has no meaning with --merge"),
+        (("--merge", "a", "--exact"), 2, "--exact has no meaning with --merge"),
+        (("--merge", "a", "--no-compress"), 2, "--no-compress has no meaning with --merge"),
+        (("{folder}", "--dask", "tcp://127.0.0.1:1", "-j", "2"), 2, "-j has no meaning"),
+        (("-", "--format", "csv"), 2, "only a file can be read as 'csv'"),
+        (("s3://bucket/", "--format", "csv"), 2, "only a file can be read as 'csv'"),
+        (("{folder}", "--pages", "0"), 2, "hold no values"),
+        (("--on-disk", ""), 2, "the name is empty"),
+        (("{folder}", "--html", ""), 2, "the name is empty"),
+        (("{folder}", "--html", "."), 2, "is a folder"),
+        (("{folder}", "--sketch", "."), 2, "is a folder"),
+        (("{folder}", "--sketch", "pipe"), 2, "no regular file"),
+        (("{folder}", "--sketch", "both", "--html", "./both"), 2, "the same file"),
+        (("gone",), 2, "a link to something that is not there"),
         (("ftp://host/x",), 2, "unknown kind of source 'ftp'"),
         (("postgresql://u:geheim@127.0.0.1/x",), 2, "a password doesn't belong"),
         (("postgresql://u@127.0.0.1:1/x",), 3, "can't be reached"),
@@ -351,6 +373,8 @@ def test_wrong_input_ends_in_a_sentence(
     arguments: tuple[str, ...], code: int, said: str, folder: Path, scan: Scan, monkeypatch: Any
 ) -> None:
     monkeypatch.chdir(folder.parent)
+    os.mkfifo("pipe")
+    Path("gone").symlink_to("nowhere")
     done = scan(*(argument.format(folder=folder) for argument in arguments))
     assert (done.code, done.out) == (code, ""), done.err
     assert said in done.err
@@ -432,13 +456,113 @@ def test_a_run_tells_what_its_files_held(scan: Scan, tmp_path: Path, on_disk: st
     assert "single_instance" in scan("--on-disk", run).out
 
 
+@pytest.mark.parametrize("way", ["SOURCE", "--compare", "--on-disk"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_scan_says_so(
+    folder: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch, way: str, number: signal.Signals
+) -> None:
+    def interrupted(*arguments: object, **more: object) -> None:
+        signal.raise_signal(number)
+
+    monkeypatch.setattr(FileSource, "blocks", interrupted)
+    arguments = {
+        "SOURCE": (folder,),
+        "--compare": (way, folder, folder),
+        "--on-disk": (way, folder),
+    }
+    done = scan(*arguments[way])
+    assert done.code == 130
+    assert "nothing was written, so scan again" in done.err
+
+
+def test_a_run_is_asked_for_nothing_that_it_does_not_know(scan: Scan, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    for option in (("--html", "page.html"), ("--grain", "whole"), ("-j", "2")):
+        done = scan("--on-disk", tmp_path, *option)
+        assert (done.code, done.out) == (2, "")
+        assert "has no meaning with the --on-disk of a run" in done.err
+
+
+def test_a_place_that_may_not_be_written_is_said_before_reading(
     folder: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*arguments: object) -> None:
-        raise KeyboardInterrupt
+    monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK)
+    for option in ("--html", "--sketch"):
+        done = scan(folder, option, folder.parent / "new")
+        assert (done.code, done.out) == (2, "")
+        assert "can't be written: permission denied" in done.err
+        assert "memory" not in done.err
 
-    monkeypatch.setattr("deduplab.cli.scan_command.scan_sources", interrupted)
-    done = scan(folder)
-    assert done.code == 130
-    assert "nothing was written" in done.err
+
+def test_what_can_not_be_kept_is_shown_still(
+    folder: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    done = scan(folder, "--sketch", folder.parent / "s", "--html", folder.parent / "p", "--json")
+    assert done.code == 5
+    assert done.grain("whole")["ratio"] == 14 / 8
+    assert "No space left on device" in done.err
+    assert not (folder.parent / "s").exists()
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_figures_that_can_not_be_printed(folder: Path, more: tuple[str, ...]) -> None:
+    command = [sys.executable, "-m", "deduplab", "scan", str(folder), *more]
+    with open("/dev/full", "wb") as full:  # noqa: PTH123
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == 5
+    assert "can't be printed" in done.stderr
+    assert "Traceback" not in done.stderr
+    # Nobody reads: that is no error.
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60)
+    os.close(writing)
+    assert done.returncode == 0
+    assert done.stderr.count("\n") == 1  # what is said of memory
+
+
+def test_processes_are_those_that_had_something_to_read(folder: Path, scan: Scan) -> None:
+    assert scan(folder / "00", "-j", "8", "--json").document["processes"] == 1
+    assert scan(folder, "-j", "2", "--json").document["processes"] == 2
+
+
+def test_hard_links_are_no_copies_wherever_they_lie(folder: Path, scan: Scan) -> None:
+    later = folder.parent / "later"
+    later.mkdir()
+    for path in folder.iterdir():
+        os.link(path, later / path.name)
+    for more in ((), ("-j", "2")):
+        assert scan(folder, later, "--json", *more).grain("whole")["ratio"] == 14 / 8
+
+
+def test_names_steer_no_terminal(folder: Path, scan: Scan, tmp_path: Path) -> None:
+    odd = tmp_path / "odd\\[bold]\x1b[31m\nname"
+    folder.rename(odd)
+    (odd / "\x1b[2J[red]\u202elink").symlink_to("nowhere")
+    for done in (scan(odd), scan("--compare", odd, odd)):
+        assert done.code == 0, done.err
+        assert r"odd\[bold]\x1b[31m\nname" in done.out
+        assert "\x1b" not in done.out
+    assert r"\x1b[2J[red]\u202elink: a symbolic link" in scan(odd).out
+    table = tmp_path / "t.csv"
+    table.write_bytes(b"x\\[a],\x1b[1mb\n1,2\n")
+    found = scan(table).out
+    assert r"x\[a]" in found
+    assert r"\x1b[1mb" in found
+
+
+def test_a_sample_of_few_chunks_is_no_proof(folder: Path, scan: Scan, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    few = scan(folder, "--sample", "1/2", "--grain", "whole", "--html", page)
+    assert "few chunks are in the sample at whole" in few.out
+    assert "Few chunks are in the sample at whole" in page.read_text()
+    # As all are in it, however few they are.
+    assert "few chunks" not in scan(folder, "--sample", "1/1", "--grain", "whole").out
+    (tmp_path / "long").write_bytes(random.Random(1).randbytes(400 * 4 * KIB))
+    assert (
+        "few chunks" not in scan(tmp_path / "long", "--sample", "1/2", "--grain", "fixed-4096").out
+    )

@@ -80,6 +80,38 @@ def test_a_sample_shows_its_intervals(folder: Path) -> None:
     assert "95 % interval" in page
 
 
+class _Cells(HTMLParser):
+    """Counts the cells of each row of the first table."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[int] = []
+        self._tables = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._tables += tag == "table"
+        if self._tables == 1 and tag == "tr":
+            self.rows.append(0)
+        elif self._tables == 1 and tag in ("th", "td"):
+            self.rows[-1] += 1
+
+
+def test_a_grain_without_a_chunk_in_the_sample_leaves_every_figure_in_its_column(
+    folder: Path,
+) -> None:
+    account = account_of(folder)
+    whole, *others = account.result.grains
+    result = account.result._replace(grains=[whole._replace(compression=[]), *others])
+    page = scan_page.render(replace(account, result=result))
+    check(page)
+    cells = _Cells()
+    cells.feed(page)
+    assert len(cells.rows) == 1 + len(ALL_GRAINS)
+    assert len(set(cells.rows)) == 1
+    assert '<th class="num">lz4</th>' in page
+    assert "no chunk is in that sample" in page
+
+
 def test_what_was_left_out_is_on_top(folder: Path) -> None:
     account = account_of(folder)
     left_out = [LeftOut("<b>x</b>", "can't be read: Permission denied")]

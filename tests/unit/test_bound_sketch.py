@@ -1,3 +1,5 @@
+import errno
+import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -230,3 +232,30 @@ def test_errors_of_files_say_what_to_do(tmp_path: Path) -> None:
         Sketch.load(path)
     with pytest.raises(StoreError, match="can't be written"):
         from_bytes(SMALL, "").save(tmp_path / "nowhere" / "x")
+
+
+def test_only_a_file_is_replaced_by_a_sketch(tmp_path: Path) -> None:
+    device, folder = tmp_path / "device", tmp_path / "folder"
+    os.mkfifo(device)
+    folder.mkdir()
+    for place in (device, folder, Path()):
+        with pytest.raises(StoreError, match="no regular file"):
+            from_bytes(SMALL, "").save(place)
+    assert device.is_fifo()
+    (tmp_path / "link").symlink_to("kept")
+    from_bytes(SMALL, "").save(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "kept").read_bytes() == to_bytes(Sketch.load(tmp_path / "link"))
+    assert {path.name for path in tmp_path.iterdir()} == {"device", "folder", "link", "kept"}
+
+
+def test_why_a_sketch_is_not_written_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: Path, *arguments: object, **more: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    for name in ("open", "unlink"):
+        monkeypatch.setattr(Path, name, refused)
+    with pytest.raises(StoreError, match="Permission denied"):
+        from_bytes(SMALL, "").save(tmp_path / "x")

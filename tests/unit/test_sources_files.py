@@ -20,9 +20,10 @@ from typing import Any
 
 import pytest
 
+from deduplab.bound.scan import ScanSettings, scan_sources
 from deduplab.bound.sources import open_source
 from deduplab.bound.sources.base import BLOCK_BYTES
-from deduplab.bound.sources.files import FileSource
+from deduplab.bound.sources.files import FileSource, count_links_once
 from deduplab.bound.sources.raw import DeviceSource, StandardInput
 from deduplab.bound.stream import Source
 from deduplab.errors import DatasetError, PlanError
@@ -121,6 +122,28 @@ def test_hard_links_count_once(tmp_path: Path) -> None:
     parts = source.shards(2)
     assert [rows_of(part) for part in parts] == [[b"data"]]
     assert "hard link" in reasons(parts[0])
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_hard_links_count_once_over_all_sources(tmp_path: Path, processes: int) -> None:
+    for folder in ("monday", "tuesday"):
+        (tmp_path / folder).mkdir()
+    for name in ("one", "two", "three"):
+        (tmp_path / "monday" / name).write_bytes(name.encode())
+        os.link(tmp_path / "monday" / name, tmp_path / "tuesday" / name)
+    (tmp_path / "tuesday" / "new").write_bytes(b"four")
+    places = ["monday/one", "tuesday/one", "monday", "tuesday"]
+    for chosen in (places[2:], places[:2], [places[0], places[3]], [places[2], places[1]]):
+        sources = [open_source(str(tmp_path / place)) for place in chosen]
+        count_links_once(sources)
+        found = scan_sources(sources, ScanSettings(["whole"]), processes)
+        (whole,) = found.result().grains
+        assert whole.chunks == whole.unique_chunks > 0
+        assert any("hard link" in one.reason for one in found.left_out)
+        # Names of its own are no further links when it is read again.
+        assert scan_sources(sources, ScanSettings(["whole"])).result().grains[0].chunks == (
+            whole.chunks
+        )
 
 
 def test_names_that_are_not_utf8(tmp_path: Path) -> None:

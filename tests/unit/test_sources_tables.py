@@ -389,3 +389,37 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     path.write_bytes(b"text")
     with pytest.raises(DatasetError, match="no Parquet file"):
         rows_of(open_source(str(path)))
+
+
+def test_quotes_that_do_not_end_swallow_nothing(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_bytes(b'a,b\n1,"x\ny"\n2,"open\n3,z\n4,z\n')
+    source = open_source(str(table))
+    assert objects_of(source)["b"] == [b"x\ny"]
+    assert "row 2 begins a field in quotes that does not end" in reasons(source)
+    for whole in (b'a,b\n1,"x"\n', b"a,b\n1,x", b'a\n"x"'):
+        table.write_bytes(whole)
+        source = open_source(str(table))
+        assert len(rows_of(source)) == 1
+        assert not source.left_out
+    table.write_bytes(b'"a,b\n')
+    with pytest.raises(DatasetError, match="names its columns"):
+        rows_of(open_source(str(table)))
+
+
+def test_a_column_named_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(b"a,b\n1,2\n")
+    with pytest.raises(PlanError, match="'a' is named twice"):
+        open_source(str(tmp_path / "t.csv"), columns=["a", "b", "a"])
+
+
+@pytest.mark.parametrize("delimiter", ["", ";;", "\n", '"', "é"])
+def test_a_delimiter_is_one_character(tmp_path: Path, delimiter: str) -> None:
+    (tmp_path / "t.csv").write_bytes(b"a;b\n1;2\n")
+    with pytest.raises(PlanError, match="separates no fields"):
+        open_source(str(tmp_path / "t.csv"), delimiter=delimiter)
+
+
+def test_a_tab_is_written_as_on_a_command_line(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(b"a\tb\n1\t2\n")
+    assert objects_of(open_source(str(tmp_path / "t.csv"), delimiter=r"\t"))["b"] == [b"2"]

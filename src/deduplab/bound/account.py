@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from deduplab.bound.planted import PlantedCopies
 
 FORMAT: Final = "deduplab scan 1"
+_FEW_CHUNKS: Final = 30
 _BY_DESIGN: Final = (FURTHER_LINK, SPECIAL_FILE, SYMBOLIC_LINK)
 
 
@@ -77,6 +79,18 @@ class Account:
 def by_design(left_out: LeftOut) -> bool:
     """Tell whether something was left out on purpose: links, and what is no regular file."""
     return left_out.reason in _BY_DESIGN
+
+
+def few_sampled(grains: Sequence[GrainResult]) -> list[str]:
+    """Return the grains with too few chunks in the sample to know from them how lengths vary.
+
+    Then the error, which is estimated from the same chunks, can be far too small.
+    """
+    return [
+        one.grain
+        for one in grains
+        if one.error is not None and one.error.p < 1 and one.error.sampled_chunks < _FEW_CHUNKS
+    ]
 
 
 def found_within(distances: Distances) -> list[tuple[int, float]]:

@@ -18,6 +18,7 @@ number against what a scan can have found.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 from pathlib import Path
@@ -65,17 +66,27 @@ def save(sketch: Sketch, path: Path) -> None:
     Raises
     ------
     StoreError
-        If it can't be written.
+        If it can't be written, or if there is something that is no regular file.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with aside.open("wb") as file:
-            file.write(to_bytes(sketch))
-            file.flush()
-            os.fsync(file.fileno())
-        aside.rename(path)
+        # Only a file is ever replaced: renamed over, a device would be gone from the machine.
+        if path.exists() and not path.is_file():
+            raise StoreError(
+                f"the sketch can't be written to {path}: it is no regular file; name another"
+            )
+        target = path.resolve()  # what a link points at, so that the link stays
+        aside = target.with_name(f".{target.name}.{os.getpid()}.part")
+        try:
+            with aside.open("wb") as file:
+                file.write(to_bytes(sketch))
+                file.flush()
+                os.fsync(file.fileno())
+            aside.rename(target)
+        except BaseException:
+            with contextlib.suppress(OSError):  # what is said is why it could not be written
+                aside.unlink()
+            raise
     except OSError as error:
-        aside.unlink(missing_ok=True)
         raise StoreError(f"the sketch can't be written to {path}: {error.strerror}") from error
 
 

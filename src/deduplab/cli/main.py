@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import gc
 import importlib
+import os
 import signal
 import sys
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -47,6 +48,18 @@ class _LazyGroup(click.Group):
         command: click.Command = module.command
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command. Where nobody reads its output any more (``| head``), it ends."""
+        try:
+            return super().invoke(ctx)
+        except SystemExit as error:  # what rich makes of it
+            if not isinstance(error.__context__, BrokenPipeError):
+                raise
+        except BrokenPipeError:
+            # What is left in the buffer must go somewhere when the interpreter ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
@@ -81,9 +94,6 @@ def main() -> None:
     except DeduplabError as error:
         click.echo(f"deduplab: {error}", err=True)
         code = error.exit_code
-    except BrokenPipeError:
-        sys.stderr.close()
-        code = 0
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -18,11 +18,11 @@ from deduplab.bound.results import plain
 from deduplab.bound.scan import ScanSettings, scan_sources, total_bytes
 from deduplab.bound.sketch import Sketch, compare, merge
 from deduplab.bound.sources.file_kinds import FORMATS
-from deduplab.bound.sources.files import FileSource
+from deduplab.bound.sources.files import FileSource, count_links_once
 from deduplab.bound.stream import Source
 from deduplab.cli import scan_work
 from deduplab.cli.scan_options import ScanOptions
-from deduplab.errors import DatasetError, Interrupted
+from deduplab.errors import DatasetError, Interrupted, StoreError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,6 +41,13 @@ Examples:
   deduplab scan --compare a.sketch /srv/b
   deduplab scan --on-disk /var/lib/postgresql/15 --planted dataset.toml
 """
+
+
+def _named(context: click.Context, option: click.Parameter, name: str | None) -> Path | None:
+    """Return a path; an empty name, which would be the working directory, is refused."""
+    if name == "":
+        raise click.BadParameter("the name is empty")
+    return None if name is None else Path(name)
 
 
 @click.command("scan", epilog=_EXAMPLES)
@@ -88,14 +95,15 @@ Examples:
 )
 @click.option("--dask", metavar="ADDRESS", help="Read on a Dask cluster instead.")
 @click.option(
-    "--sketch", metavar="FILE", type=click.Path(path_type=Path), help="Keep what was found."
+    "--sketch", metavar="FILE", type=click.Path(), callback=_named, help="Keep what was found."
 )
 @click.option("--merge", is_flag=True, help="The arguments are sketches; put them together.")
 @click.option("--compare", metavar="A B", nargs=2, help="Say what two sketches, or sources, share.")
 @click.option(
     "--on-disk",
     metavar="RUN|DIR",
-    type=click.Path(path_type=Path),
+    type=click.Path(),
+    callback=_named,
     help="Scan a system's own files: what redundancy is left in them. Of a run with "
     "'on_disk = true' in its plan: what was found in each cell's.",
 )
@@ -108,7 +116,8 @@ Examples:
 @click.option(
     "--html",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=click.Path(),
+    callback=_named,
     help="Write a page that stands alone.",
 )
 @click.option(
@@ -123,9 +132,17 @@ def command(**given: Any) -> None:
     SQLite, DuckDB), a block device, - for standard input, or a URL: postgresql://, mariadb://,
     clickhouse://, s3://, kafka://. It is read, and never written to.
     """
-    options = ScanOptions(**given)
+    try:
+        _scan_and_show(ScanOptions(**given))
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted; nothing was written, so scan again") from None
+    except Interrupted:  # what a signal raises speaks of campaigns
+        raise Interrupted("terminated; nothing was written, so scan again") from None
+
+
+def _scan_and_show(options: ScanOptions) -> None:
     options.check()
-    if options.on_disk is not None and (options.on_disk / "run.json").is_file():
+    if options.on_disk is not None and options.of_run:
         from deduplab.cli import scan_run
 
         scan_run.show_run(options.on_disk, as_json=options.as_json)
@@ -133,31 +150,42 @@ def command(**given: Any) -> None:
     if options.compare is not None:
         _compare(options, options.compare)
         return
+    account = _account(options)
     try:
-        account = _account(options)
-    except KeyboardInterrupt:
-        raise Interrupted("interrupted; nothing was written, so scan again") from None
+        _keep(account, options)
+    finally:  # a full disk must not cost the figures too
+        _show(account, options)
+    if options.html is not None and not options.as_json:
+        click.echo(f"page: {options.html}")
+    if account.unread and not options.allow_left_out:
+        many = len(account.unread)
+        raise DatasetError(
+            f"{many:,} thing{'s' if many > 1 else ''} could not be read, so the figures are those "
+            "of the rest; --allow-left-out accepts that"
+        )
+
+
+def _keep(account: Account, options: ScanOptions) -> None:
     if options.sketch is not None:
         account.sketch.save(options.sketch)
     if options.html is not None:
         from deduplab.report import scan_page
 
         scan_page.write(account, options.html)
-    if options.as_json:
-        click.echo(json.dumps(document(account), indent=2))
-    else:
-        from deduplab.cli import scan_table
 
-        console = _console()
-        scan_table.show(console, account)
-        if options.html is not None:
-            console.print(f"page: {options.html}", highlight=False, soft_wrap=True)
-    if account.unread and not options.allow_left_out:
-        many = len(account.unread)
-        raise DatasetError(
-            f"{many} thing{'s' if many > 1 else ''} could not be read, so the figures are those of "
-            "the rest; --allow-left-out accepts that"
-        )
+
+def _show(account: Account, options: ScanOptions) -> None:
+    try:
+        if options.as_json:
+            click.echo(json.dumps(document(account), indent=2))
+        else:
+            from deduplab.cli import scan_table
+
+            scan_table.show(_console(), account)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise StoreError(f"the figures can't be printed: {error.strerror}") from error
 
 
 def _account(options: ScanOptions) -> Account:
@@ -168,6 +196,7 @@ def _account(options: ScanOptions) -> Account:
     if options.on_disk is not None:
         return _on_disk(options, options.on_disk, settings)
     sources = [options.opened(text) for text in options.sources]
+    count_links_once(sources)
     orders = options.order_sources()
     _foretell(sources, settings)
     began = time.perf_counter()
@@ -184,7 +213,7 @@ def _account(options: ScanOptions) -> Account:
         page_bytes=options.page_bytes(),
         command=_command_line(),
         duration_s=duration_s,
-        processes=options.processes,
+        processes=min(options.processes, sketch.shards),
         environment=_environment(),
     )
 
@@ -221,7 +250,7 @@ def _on_disk(options: ScanOptions, directory: Path, settings: ScanSettings) -> A
         ),
         command=_command_line(),
         duration_s=time.perf_counter() - began,
-        processes=options.processes,
+        processes=min(options.processes, found.sketch.shards),
         environment=_environment(),
     )
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from deduplab.bound.scan import ScanSettings
-from deduplab.bound.sources.base import PAGE_BYTES
+from deduplab.bound.sources.base import PAGE_BYTES, STANDARD_INPUT
 from deduplab.bound.sources.catalogue import open_source
 from deduplab.bound.stream import Source
 from deduplab.cli import scan_work
@@ -52,9 +53,19 @@ class ScanOptions:
             compress=self.compress,
         )
 
+    @property
+    def of_run(self) -> bool:
+        """Whether ``--on-disk`` names a run, whose files were scanned when it was made."""
+        return self.on_disk is not None and (self.on_disk / "run.json").is_file()
+
     def page_bytes(self) -> int | None:
         """Return the length of pages; None where an object is a value."""
-        return None if self.pages is None else parse_bytes(self.pages)
+        if self.pages is None:
+            return None
+        page_bytes = parse_bytes(self.pages)
+        if not page_bytes:
+            raise PlanError("--pages of 0 bytes hold no values; leave it out to scan by value")
+        return page_bytes
 
     def opened(self, text: str, order: str | None = None, pages: int | None = None) -> Source:
         """Open a source; in another order and in pages for the comparison of orders."""
@@ -104,14 +115,53 @@ class ScanOptions:
             raise PlanError("planted payloads are sought by one process; leave out -j")
         if len(set(self.order)) != len(self.order):
             raise PlanError("--order names an order twice; name each once")
-        for target in (self.html, self.sketch):
+        self._check_counted_once()
+        for option, target in (("--html", self.html), ("--sketch", self.sketch)):
             if target is not None:
-                self._check_target(target)
+                self._check_target(option, target)
+        if (
+            self.html
+            and self.sketch
+            and os.path.realpath(self.html) == os.path.realpath(self.sketch)
+        ):
+            raise PlanError("--html and --sketch name the same file; name two")
 
-    def _check_target(self, target: Path) -> None:
-        """Refuse to write where there is no folder, or into what is read."""
-        if not target.absolute().parent.is_dir():
+    def _check_counted_once(self) -> None:
+        """Refuse to read something twice: its second reading would look like copies."""
+        if self.compare == (STANDARD_INPUT, STANDARD_INPUT):
+            raise PlanError("standard input can be read only once, so it is not compared to itself")
+        if len(self.sources) < 2:
+            return
+        places: dict[Path, str] = {}
+        for text in self.sources:
+            is_path = text != STANDARD_INPUT and "://" not in text
+            place = Path(os.path.realpath(text) if is_path else text)
+            if place in places:
+                raise PlanError(f"{text!r} is named twice, and would count twice; name it once")
+            places[place] = text
+        for place, text in places.items():
+            for folder in place.parents:
+                if folder in places:
+                    raise PlanError(
+                        f"{text!r} lies in {places[folder]!r}, and would count twice; name one"
+                    )
+
+    def _check_target(self, option: str, target: Path) -> None:
+        """Refuse to write where that can't be, or into what is read."""
+        folder = target.absolute().parent
+        if not os.path.isdir(folder):  # noqa: PTH112 - False where it can't be looked at
             raise PlanError(f"there is no folder {str(target.parent)!r} to write {target.name}")
+        if os.path.isdir(target):  # noqa: PTH112
+            raise PlanError(f"{option} {str(target)!r} is a folder; name a file in it")
+        is_there = os.path.exists(target)  # noqa: PTH110
+        if option == "--sketch" and is_there and not target.is_file():
+            raise PlanError(f"--sketch {str(target)!r} is no regular file; name another")
+        # A sketch is written beside its place, and renamed.
+        allowed = os.access(target, os.W_OK) if is_there else True
+        if not is_there or option == "--sketch":
+            allowed = allowed and os.access(folder, os.W_OK | os.X_OK)
+        if not allowed:
+            raise PlanError(f"{option} {str(target)!r} can't be written: permission denied")
         for text in (*self.sources, *(str(path) for path in (self.on_disk,) if path)):
             if target.resolve().is_relative_to(Path(text).resolve()):
                 raise PlanError(
@@ -131,7 +181,13 @@ class ScanOptions:
             "--delimiter": self.delimiter,
             "--dask": self.dask,
         }
-        counting = {"--grain": self.grain or None, "--sample": self.sample}
+        counting = {
+            "--grain": self.grain or None,
+            "--sample": self.sample,
+            "--exact": self.exact or None,
+            "--no-compress": None if self.compress else True,
+            "-j": None if self.processes == 1 else self.processes,
+        }
         output = {"--html": self.html, "--sketch": self.sketch}
         planted = {"--planted": self.planted}
         unused: dict[str, dict[str, Any]] = {
@@ -139,10 +195,15 @@ class ScanOptions:
             "--merge": {**reading, **counting, **planted},
             "--compare": {**output, **planted},
             "--on-disk": reading,
+            "the --on-disk of a run": {**reading, **counting, **output, **planted},
         }
+        if self.of_run:
+            way = "the --on-disk of a run"
         for name, value in unused[way].items():
             if value is not None:
                 raise PlanError(f"{name} has no meaning with {way}; leave it out")
+        if self.dask is not None and self.processes > 1:
+            raise PlanError("-j has no meaning with --dask, whose workers read; leave it out")
 
 
 def _split(columns: str) -> list[str]:

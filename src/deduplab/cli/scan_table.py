@@ -7,9 +7,10 @@ from typing import Final
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from deduplab.bound.account import Account, FilesOnDisk, by_design, found_within
+from deduplab.bound.account import Account, FilesOnDisk, by_design, few_sampled, found_within
 from deduplab.bound.columns import ColumnBound, all_columns, column_bounds, finest
 from deduplab.bound.results import Bin, Comparison, GrainResult, SharedGrain
 from deduplab.bound.stream import LeftOut
@@ -61,6 +62,11 @@ def ratio(value: float | None) -> str:
     return f"{value:.2f}x" if value < 100 else f"{value:,.0f}x"
 
 
+def counted(number: int, what: str) -> str:
+    """Write a number of things."""
+    return f"{number:,} {what}{'s' if number != 1 else ''}"
+
+
 def error_words(grain: GrainResult) -> str:
     """Write the relative standard error of a grain's unique bytes, in percent."""
     if grain.error is None:
@@ -71,7 +77,7 @@ def error_words(grain: GrainResult) -> str:
 
 def _head(account: Account) -> str:
     result = account.result
-    parts = [f"{result.objects:,} objects, {format_bytes(result.logical_bytes)}"]
+    parts = [f"{counted(result.objects, 'object')}, {format_bytes(result.logical_bytes)}"]
     parts.append("sampled" if result.sampled else "exact")
     if account.duration_s:
         many = f" by {account.processes} processes" if account.processes > 1 else ""
@@ -122,13 +128,22 @@ def _grains(console: Console, grains: Sequence[GrainResult], title: str) -> None
             table.add_row(grain.grain, *_packed(grain, codecs))
         console.print(table)
     if codecs:
+        lacking = any(not grain.compression for grain in grains)
         console.print(
             "zstd, lz4: ratio on unique chunks, and on all of them without deduplication; "
-            "each chunk alone",
+            "each chunk alone" + (f"; {ABSENT}: none in the sample" if lacking else ""),
             style="dim",
         )
     if sampled:
         console.print("error: relative standard error of the unique bytes", style="dim")
+        few = few_sampled(grains)
+        if few:
+            console.print(
+                f"few chunks are in the sample at {', '.join(few)}: the error may be greater than "
+                "it says; take a greater share",
+                style="yellow",
+                highlight=False,
+            )
 
 
 def _packed(grain: GrainResult, codecs: Sequence[str]) -> list[str]:
@@ -282,7 +297,8 @@ def _left_out(console: Console, left_out: Sequence[LeftOut]) -> None:
             continue
         console.print(f"{len(entries):,} {what}:", style=style, highlight=False)
         for one in entries[:_FIRST_LEFT_OUT]:
-            console.print(f"  {one.name}: {one.reason}", markup=False, highlight=False)
+            said = _plain(f"{one.name}: {one.reason}")
+            console.print(f"  {said}", markup=False, highlight=False, soft_wrap=True)
         if len(entries) > _FIRST_LEFT_OUT:
             console.print(f"  and {len(entries) - _FIRST_LEFT_OUT:,} more; --json has them all")
 
@@ -304,4 +320,11 @@ def _shared(grain: SharedGrain) -> tuple[str, ...]:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("[", "\\[")
+    return escape(_plain(text))
+
+
+def _plain(text: str) -> str:
+    """Write what would steer the terminal, or begin a line, as an escape sequence of Python."""
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
+    )

@@ -95,7 +95,7 @@ def _walk(root: Path) -> Iterator[tuple[str, os.stat_result]]:
                 waiting.append(f"{path}/")
                 yield f"{path}/", status
                 continue
-            if not links.further(status):
+            if not links.is_further(status, path):
                 yield path, status
 
 

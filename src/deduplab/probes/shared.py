@@ -74,7 +74,7 @@ def _regular_files(root: Path) -> Iterator[Path]:
                     status = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:
                     continue
-                if status.st_size and not links.further(status):
+                if status.st_size and not links.is_further(status, entry.path):
                     yield Path(entry.path)
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import deduplab
-from deduplab.bound.account import Account, by_design, packed_bytes
+from deduplab.bound.account import Account, by_design, few_sampled, packed_bytes
 from deduplab.bound.columns import all_columns, column_bounds, finest
+from deduplab.bound.results import Compression, GrainResult
 from deduplab.errors import StoreError
 from deduplab.report import scan_figures
 from deduplab.report.page import Drawing, page_environment
@@ -53,9 +54,11 @@ def _content(account: Account) -> dict[str, Any]:
     return {
         "version": deduplab.__version__,
         "account": account,
+        "absent": ABSENT,
         "result": result,
         "packed": {grain.grain: packed_bytes(grain) for grain in result.grains},
-        "codecs": [one.codec for one in next((g.compression for g in result.grains), [])],
+        "codecs": [one.codec for one in _compression(result.grains)],
+        "few": few_sampled(result.grains),
         "drawings": _drawings(account),
         "columns": [all_columns(columns), *columns] if columns else [],
         "chunk_grain": finest(
@@ -67,6 +70,11 @@ def _content(account: Account) -> dict[str, Any]:
         "passed_count": sum(by_design(one) for one in left_out),
         "rate": result.logical_bytes / account.duration_s / 1e6 if account.duration_s else None,
     }
+
+
+def _compression(grains: list[GrainResult]) -> list[Compression]:
+    """Return what compressors make of the first grain that had chunks in their sample."""
+    return next((grain.compression for grain in grains if grain.compression), [])
 
 
 def _drawings(account: Account) -> list[Drawing]:

@@ -81,6 +81,8 @@ def open_source(
         delimiter=delimiter,
         expansion=expansion,
     )
+    if kind is not None and (text == STANDARD_INPUT or "://" in text):
+        raise PlanError(f"{text}: only a file can be read as {kind!r}; leave the format out")
     if text == STANDARD_INPUT:
         from deduplab.bound.sources.raw import StandardInput
 
@@ -212,5 +214,7 @@ def _nearest(text: str) -> str:
         names = os.listdir(folder or ".")  # noqa: PTH208
     except OSError:
         return ""
+    if name in names:
+        return "; it is a link to something that is not there"
     nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     return f"; did you mean {os.path.join(folder, nearest[0])!r}?" if nearest else ""  # noqa: PTH118

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
+from itertools import chain
 from typing import BinaryIO, Final, cast
 
 from deduplab.bound.sources.base import ScanSource, words_of
@@ -17,28 +18,40 @@ from deduplab.bound.sources.table import RowPacker, TableOptions
 from deduplab.bound.sources.watched import watched
 from deduplab.bound.sources.windows import in_windows
 from deduplab.bound.stream import Block
-from deduplab.errors import DatasetError
+from deduplab.errors import DatasetError, PlanError
 from deduplab.units import KIB, MIB
 
 _BYTES_AS_TEXT: Final = "latin-1"
 """One character a byte, so that every byte comes back as it was."""
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf".decode(_BYTES_AS_TEXT)
+_TAB: Final = "\\t"
+"""How a tab is written on a command line."""
+
+_END: Final = "\0end of the file\0"
+"""A line of our own behind the last one: within quotes it becomes part of a field."""
+
 _MOST_FIELD_BYTES: Final = 256 * MIB
 _BROKEN: Final = (*BROKEN, csv.Error)
 
 
 class CsvSource(ScanSource):
-    """A file of comma-separated values, parsed as Python's ``csv`` does.
+    r"""A file of comma-separated values, parsed as Python's ``csv`` does.
 
     ``sorted`` and ``shuffled`` hold within windows of about 64 MiB of rows.
 
     Parameters
     ----------
     delimiter
-        The separator; None takes a tab for names with ``.tsv``, else a comma.
+        The separator, one character of ASCII, ``\t`` for a tab; None takes a tab for names
+        with ``.tsv``, else a comma.
     expansion
         Times its own length that a compressed file may become, above 1 GiB.
+
+    Raises
+    ------
+    PlanError
+        If the separator is none.
     """
 
     def __init__(
@@ -50,7 +63,7 @@ class CsvSource(ScanSource):
     ) -> None:
         super().__init__(path)
         self.options = options or TableOptions()
-        self._delimiter = delimiter or ("\t" if ".tsv" in path.lower() else ",")
+        self._delimiter = _delimiter(path, delimiter)
         self._expansion = expansion
         self._uneven_rows = 0
         self._first_uneven = ""
@@ -72,7 +85,7 @@ class CsvSource(ScanSource):
             buffered = io.BufferedReader(limited, 256 * KIB)
             text = io.TextIOWrapper(cast("BinaryIO", buffered), _BYTES_AS_TEXT, newline="")
             csv.field_size_limit(_MOST_FIELD_BYTES)
-            rows = csv.reader(text, delimiter=self._delimiter)
+            rows = csv.reader(chain(text, [_END]), delimiter=self._delimiter)
             names = self._column_names(rows)
             yield from self._packed(self._even(rows, len(names)), names)
         if self._uneven_rows:
@@ -107,7 +120,14 @@ class CsvSource(ScanSource):
     def _even(self, rows: Iterator[list[str]], fields: int) -> Iterator[list[bytes]]:
         """Yield rows that have so many fields, and count the others."""
         for number, row in enumerate(rows, start=1):
-            if len(row) == fields:
+            if row and row[-1].endswith(_END):
+                if row != [_END]:
+                    self.leave_out(
+                        self.name,
+                        f"row {number} begins a field in quotes that does not end, and all that "
+                        "follows in the file is in it; it is not counted",
+                    )
+            elif len(row) == fields:
                 yield [field.encode(_BYTES_AS_TEXT) for field in row]
             elif row:
                 if not self._uneven_rows:
@@ -122,7 +142,7 @@ class CsvSource(ScanSource):
                 f"{self.name!r} has no readable first line: {words_of(error)}; "
                 "nothing of it is counted"
             ) from error
-        if not found:
+        if not found or found[-1].endswith(_END):
             raise DatasetError(
                 f"{self.name!r} begins with no line that names its columns; nothing is counted"
             )
@@ -148,6 +168,18 @@ class _Limited(io.RawIOBase):
         count: int = self._stream.readinto(out) or 0  # type: ignore[attr-defined]
         self._limit.add(count)
         return count
+
+
+def _delimiter(path: str, given: str | None) -> str:
+    if given is None:
+        return "\t" if ".tsv" in path.lower() else ","
+    delimiter = "\t" if given == _TAB else given
+    if len(delimiter) != 1 or not delimiter.isascii() or delimiter in '\r\n"':
+        raise PlanError(
+            f"{given!r} separates no fields; a delimiter is one character of ASCII such as ';', "
+            f"or {_TAB} for a tab"
+        )
+    return delimiter
 
 
 def _distinct(names: list[str]) -> list[str]:

@@ -27,13 +27,12 @@ class Folder(NamedTuple):
     sizes: list[int]
 
 
-def files_below(root: bytes, left_out: list[LeftOut]) -> list[Folder]:
+def files_below(root: bytes, left_out: list[LeftOut], links: HardLinks) -> list[Folder]:
     """List the regular files at and below a folder, each hard-linked one once.
 
     Names and reasons of what is not among them are added to ``left_out``.
     """
     listed = []
-    links = HardLinks()
 
     def leave_out(name: str, reason: str) -> None:
         left_out.append(LeftOut(name, reason))
@@ -47,7 +46,7 @@ def files_below(root: bytes, left_out: list[LeftOut]) -> list[Folder]:
                 except OSError as error:
                     leave_out(shown(entry.path), unreadable(error))
                     continue
-                if links.further(state):
+                if links.is_further(state, entry.path):
                     leave_out(shown(entry.path), FURTHER_LINK)
                     continue
                 size_bytes = state.st_size

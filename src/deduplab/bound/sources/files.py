@@ -1,12 +1,14 @@
 """Files and folders: an object is a file, its bytes as they lie there.
 
 Small files come many to a block: each costs an open, a read, a look at its
-state and a close. Hard links to one file count once, symbolic links not at all.
+state and a close. Hard links to one file count once, also where they lie in
+several sources, symbolic links not at all.
 A file whose length or time of change differs after it was read is left out.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -34,12 +36,18 @@ class FileSource(ScanSource):
     path
         A folder or a file. The path itself may be a symbolic link, what lies
         below it is not followed.
+
+    Attributes
+    ----------
+    links
+        Which files of several names were met; see :func:`count_links_once`.
     """
 
     forks = True
 
     def __init__(self, path: str | bytes) -> None:
         self.path = os.fsencode(path)
+        self.links = HardLinks()
         super().__init__(shown(self.path))
 
     def total_bytes(self) -> int | None:
@@ -65,9 +73,11 @@ class FileSource(ScanSource):
     def shards(self, count: int) -> Sequence[Source]:
         """Return parts with neighbouring files and about equal bytes."""
         if not os.path.isdir(self.path):  # noqa: PTH112
+            with contextlib.suppress(OSError):  # which is said when it is read
+                self.links.is_further(os.stat(self.path), os.path.realpath(self.path))  # noqa: PTH116
             return [self]
         left_out: list[LeftOut] = []
-        listed = files_below(self.path, left_out)
+        listed = files_below(self.path, left_out, self.links)
         parts = []
         for number, listing in enumerate(parted(listed, count), 1):
             parts.append(FileShard(self.path, f"{self.name} (part {number})", listing))
@@ -116,7 +126,6 @@ class _Reading:
     def __init__(self, source: FileSource, *, linked_once: bool = True) -> None:
         self._source = source
         self._linked_once = linked_once
-        self._links = HardLinks()
         self._buffer = BlockBuffer(large_page=True)
 
     def blocks(self, listing: Iterator[tuple[bytes, list[bytes]]]) -> Iterator[Block]:
@@ -160,7 +169,7 @@ class _Reading:
             return
         try:
             before = os.fstat(number)
-            refusal = self._refusal(before)
+            refusal = self._refusal(before, path)
             if refusal:
                 self._source.leave_out(shown(path), refusal)
             else:
@@ -191,10 +200,10 @@ class _Reading:
         else:
             self._broken(path, "changed while it was read")
 
-    def _refusal(self, state: os.stat_result) -> str:
+    def _refusal(self, state: os.stat_result, path: bytes) -> str:
         if not stat.S_ISREG(state.st_mode):
             return SPECIAL_FILE
-        if self._linked_once and self._links.further(state):
+        if self._linked_once and self._source.links.is_further(state, path):
             return FURTHER_LINK
         return ""
 
@@ -246,6 +255,14 @@ class _Many:
         """Pass over the next file, which somebody else reads."""
         self._at += len(name) + 1
         self._left -= 1
+
+
+def count_links_once(sources: Sequence[Source]) -> None:
+    """Let hard links to one file count once over all of these sources, not once in each."""
+    links = HardLinks()
+    for source in sources:
+        if isinstance(source, FileSource):
+            source.links = links
 
 
 def _size(entry: os.DirEntry[bytes]) -> int:

@@ -80,6 +80,9 @@ class TableOptions:
             raise PlanError(
                 f"unknown order {self.order!r}; write 'natural', 'shuffled' or 'sorted:COLUMN'"
             )
+        for place, name in enumerate(self.columns or ()):
+            if name in (self.columns or ())[:place]:
+                raise PlanError(f"column {name!r} is named twice, and would count twice")
         if self.page_bytes is not None and self.page_bytes < 1:
             raise PlanError(f"a page has at least one byte, not {self.page_bytes}")
 
