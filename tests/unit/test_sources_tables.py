@@ -295,6 +295,19 @@ def test_all_tables_of_a_file(sqlite: Path, duck: Path) -> None:
     assert len(found[""]) == ROWS + 1
 
 
+def test_names_with_dots(tmp_path: Path) -> None:
+    path = tmp_path / "dots.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute('CREATE TABLE "a.b" AS SELECT 1 AS x')
+        connection.execute("CREATE SCHEMA other")
+        connection.execute('CREATE TABLE other."c.d" AS SELECT 2 AS "y.z"')
+        connection.execute('CREATE VIEW other.seen AS SELECT 3 AS "x"')
+    source = open_source(str(path))
+    assert set(objects_of(source)) == {"", "a.b.x", "other.c.d.y.z"}
+    assert source.left_out == []
+    assert len(rows_of(open_source(str(path), table="other.seen"))) == 1
+
+
 def test_queries_and_unknown_tables(sqlite: Path, duck: Path) -> None:
     for path in (sqlite, duck):
         query = "SELECT word, count(*) AS times FROM first GROUP BY word;"
