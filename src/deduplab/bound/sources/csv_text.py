@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO, Final, cast
 
 from deduplab.bound.sources.base import ScanSource, words_of
@@ -17,7 +17,7 @@ from deduplab.bound.sources.table import RowPacker, TableOptions
 from deduplab.bound.sources.watched import watched
 from deduplab.bound.sources.windows import in_windows
 from deduplab.bound.stream import Block
-from deduplab.errors import DatasetError
+from deduplab.errors import DatasetError, PlanError
 from deduplab.units import KIB, MIB
 
 _BYTES_AS_TEXT: Final = "latin-1"
@@ -39,6 +39,11 @@ class CsvSource(ScanSource):
         The separator; None takes a tab for names with ``.tsv``, else a comma.
     expansion
         Times its own length that a compressed file may become, above 1 GiB.
+
+    Raises
+    ------
+    PlanError
+        If the separator is none.
     """
 
     def __init__(
@@ -51,9 +56,12 @@ class CsvSource(ScanSource):
         super().__init__(path)
         self.options = options or TableOptions()
         self._delimiter = delimiter or ("\t" if ".tsv" in path.lower() else ",")
+        if len(self._delimiter) != 1 or self._delimiter in '"\r\n' or self._delimiter > "\x7f":
+            raise PlanError(f"a delimiter is one ASCII character, not {delimiter!r}")
         self._expansion = expansion
         self._uneven_rows = 0
         self._first_uneven = ""
+        self._ended = False
 
     def blocks(self) -> Iterator[Block]:
         """Read all rows; those with too many or too few fields are left out.
@@ -61,18 +69,19 @@ class CsvSource(ScanSource):
         Raises
         ------
         DatasetError
-            If there is no first line with names.
+            If there is no first line with names, as in UTF-16.
         PlanError
             If a column is not there.
         """
         self.left_out.clear()
         self._uneven_rows = 0
+        self._ended = False
         with watched(self, self.name) as length_bytes, opened(self.name) as stream:
             limited = _Limited(stream, ExpansionLimit(length_bytes, self._expansion))
             buffered = io.BufferedReader(limited, 256 * KIB)
             text = io.TextIOWrapper(cast("BinaryIO", buffered), _BYTES_AS_TEXT, newline="")
             csv.field_size_limit(_MOST_FIELD_BYTES)
-            rows = csv.reader(text, delimiter=self._delimiter)
+            rows = csv.reader(self._lines(text), delimiter=self._delimiter)
             names = self._column_names(rows)
             yield from self._packed(self._even(rows, len(names)), names)
         if self._uneven_rows:
@@ -104,10 +113,25 @@ class CsvSource(ScanSource):
             )
         yield from packer.last()
 
+    def _lines(self, text: Iterable[str]) -> Iterator[str]:
+        """Yield lines without the mark before the first one, and note that they have ended."""
+        lines = iter(text)
+        for line in lines:
+            yield line.removeprefix(_BYTE_ORDER_MARK)
+            break
+        yield from lines
+        self._ended = True
+
     def _even(self, rows: Iterator[list[str]], fields: int) -> Iterator[list[bytes]]:
         """Yield rows that have so many fields, and count the others."""
         for number, row in enumerate(rows, start=1):
-            if len(row) == fields:
+            if self._ended:  # the parser asked for more lines to end this row
+                self.leave_out(
+                    self.name,
+                    f"row {number} opens a quote that is never closed; its {sum(map(len, row))} "
+                    "bytes, up to the end of the file, are not counted",
+                )
+            elif len(row) == fields:
                 yield [field.encode(_BYTES_AS_TEXT) for field in row]
             elif row:
                 if not self._uneven_rows:
@@ -126,7 +150,14 @@ class CsvSource(ScanSource):
             raise DatasetError(
                 f"{self.name!r} begins with no line that names its columns; nothing is counted"
             )
-        found[0] = found[0].removeprefix(_BYTE_ORDER_MARK)
+        if self._ended or any("\0" in name for name in found):
+            wrong = (
+                "a quote that is never closed" if self._ended else "zero bytes (it may be UTF-16)"
+            )
+            raise DatasetError(
+                f"{self.name!r} has {wrong} in its first line, so it can't be parsed; nothing of "
+                "it is counted"
+            )
         return _distinct(
             [name.encode(_BYTES_AS_TEXT).decode("utf-8", "backslashreplace") for name in found]
         )
