@@ -38,7 +38,7 @@ def show(console: Console, account: Account) -> None:
         _orders(console, for_orders)
     if account.on_disk is not None:
         _on_disk(console, account.on_disk)
-    _left_out(console, result.left_out)
+    _left_out(console, account.left_out)
 
 
 def show_comparison(console: Console, comparison: Comparison) -> None:

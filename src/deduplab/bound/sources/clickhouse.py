@@ -89,7 +89,8 @@ class _ClickhouseSession(Session):
         self.errors = (error, *ARROW_BROKEN)
 
     def tables(self) -> list[Relation]:
-        return self._relations("engine NOT LIKE '%View' AND NOT is_temporary")
+        # Others lead to rows of another table, or to endless ones.
+        return self._relations("(has_own_data OR engine = 'Memory') AND NOT is_temporary")
 
     def nameable(self) -> list[Relation]:
         return self._relations("NOT is_temporary")
