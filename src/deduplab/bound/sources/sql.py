@@ -102,6 +102,8 @@ class SqlSource(ScanSource):
         self.table = table
         self.query = query.strip().rstrip(";") if query else None
         self.options = options or TableOptions()
+        self._refused = ""
+        """Why nothing of the table that was tried last can be read; empty if that is not so."""
 
     @abstractmethod
     def session(self) -> AbstractContextManager[Session]:
@@ -126,11 +128,20 @@ class SqlSource(ScanSource):
             If nothing at all could be read.
         """
         self.left_out.clear()
+        self._refused = ""
         with self.session() as session:
             relations = self._relations(session)
+            read = False
             for relation in relations:
                 prefix = f"{relation.name}." if len(relations) > 1 else ""
+                self._refused = ""
                 yield from self._relation(session, relation, prefix)
+                read = read or not self._refused
+            if not read:
+                raise DatasetError(
+                    f"{self.name}: none of its {len(relations)} tables can be read "
+                    f"({relations[-1].name}: {self._refused}); nothing of it is counted"
+                )
 
     def _relations(self, session: Session) -> list[Relation]:
         if self.query:
@@ -164,15 +175,17 @@ class SqlSource(ScanSource):
             yield from session.blocks(statement, chosen, self.options, prefix)
         except session.errors as error:
             said = words_of(error)
-            if not session.rows and not prefix:
-                raise DatasetError(
-                    f"{self.name} can't be read: {said}; nothing of it is counted"
-                ) from error
-            self.leave_out(
-                relation.name if prefix else self.name,
-                f"can't be read any further: {said}; the {session.rows} rows before "
-                "are counted, what follows is not",
-            )
+            told = f"can't be read: {said}; nothing of it is counted"
+            if session.rows:
+                told = (
+                    f"can't be read any further: {said}; the {session.rows} rows before "
+                    "are counted, what follows is not"
+                )
+            elif prefix:
+                self._refused = said
+            else:
+                raise DatasetError(f"{self.name} {told}") from error
+            self.leave_out(relation.name if prefix else self.name, told)
 
     def _statement(self, session: Session, relation: Relation, chosen: list[str]) -> str:
         fields = ", ".join(session.quoted(name) for name in chosen)
