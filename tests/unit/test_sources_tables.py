@@ -268,6 +268,16 @@ def test_csv_by_column(tmp_path: Path) -> None:
     assert source.left_out == []
 
 
+def test_tabs_part_the_fields_of_tsv(tmp_path: Path) -> None:
+    folder = tmp_path / "all.tsv.d"
+    folder.mkdir()
+    for name, delimiter in (("a.csv", ","), ("A.TSV", "\t"), ("a.tsv.gz", "\t")):
+        content = f"a{delimiter}b\n1{delimiter}2\n".encode()
+        packed = gzip.compress(content) if name.endswith("gz") else content
+        (folder / name).write_bytes(packed)
+        assert set(objects_of(open_source(str(folder / name)))) == {"", "a", "b"}, name
+
+
 def test_csv_in_other_orders(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_bytes(b"a,b\n" + b"".join(b"%d,%d\n" % (n, n % 3) for n in range(999)))

@@ -7,6 +7,7 @@ from typing import Final
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from deduplab.bound.account import Account, FilesOnDisk, by_design, found_within
@@ -282,7 +283,8 @@ def _left_out(console: Console, left_out: Sequence[LeftOut]) -> None:
             continue
         console.print(f"{len(entries):,} {what}:", style=style, highlight=False)
         for one in entries[:_FIRST_LEFT_OUT]:
-            console.print(f"  {one.name}: {one.reason}", markup=False, highlight=False)
+            said = _visible(f"{one.name}: {one.reason}")
+            console.print(f"  {said}", markup=False, highlight=False)
         if len(entries) > _FIRST_LEFT_OUT:
             console.print(f"  and {len(entries) - _FIRST_LEFT_OUT:,} more; --json has them all")
 
@@ -303,5 +305,10 @@ def _shared(grain: SharedGrain) -> tuple[str, ...]:
     )
 
 
+def _visible(text: str) -> str:
+    """Return a text in which nothing steers the terminal: names come from what is scanned."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def _escaped(text: str) -> str:
-    return text.replace("[", "\\[")
+    return escape(_visible(text))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator
+from pathlib import PurePath
 from typing import BinaryIO, Final, cast
 
 from deduplab.bound.sources.base import ScanSource, words_of
@@ -55,7 +56,7 @@ class CsvSource(ScanSource):
     ) -> None:
         super().__init__(path)
         self.options = options or TableOptions()
-        self._delimiter = delimiter or ("\t" if ".tsv" in path.lower() else ",")
+        self._delimiter = delimiter or ("\t" if ".tsv" in PurePath(path).name.lower() else ",")
         if len(self._delimiter) != 1 or self._delimiter in '"\r\n' or self._delimiter > "\x7f":
             raise PlanError(f"a delimiter is one ASCII character, not {delimiter!r}")
         self._expansion = expansion
