@@ -12,8 +12,9 @@ import pytest
 
 from deduplab.bound.sources import kafka, open_source
 from deduplab.errors import PlanError, SystemUnavailable
+from deduplab.servers._kafka_settings import ADMINISTRATOR
 from deduplab.servers.kafka import KafkaServer
-from tests.unit.sources_reading import objects_of, rows_of
+from tests.unit.sources_reading import objects_of, reasons, rows_of
 
 pytestmark = pytest.mark.server
 confluent_kafka = pytest.importorskip("confluent_kafka", exc_type=ImportError)
@@ -28,6 +29,7 @@ class Broker:
     settings: dict[str, Any]
     host: str
     user: str
+    administrator: dict[str, Any]
 
     def url(self, topic: str) -> str:
         return f"kafka://{self.user}@{self.host}/{topic}?secret=env:LAB_SOURCE_SECRET"
@@ -69,7 +71,12 @@ def broker(not_brought_up: Callable[[str, Exception], NoReturn]) -> Iterator[Bro
                 "sasl.username": endpoint.user,
                 "sasl.password": endpoint.secret.reveal(),
             }
-            yield Broker(settings, host, endpoint.user)
+            administrator = {
+                **settings,
+                "sasl.username": ADMINISTRATOR,
+                "sasl.password": server._administrator.reveal(),
+            }
+            yield Broker(settings, host, endpoint.user, administrator)
         finally:
             server.stop()
 
@@ -122,4 +129,63 @@ def test_messages_deleted_from_the_front_are_no_gap(broker: Broker) -> None:
         future.result(_DEADLINE_S)
     source = open_source(broker.url("deduplab.cut"))
     assert len(rows_of(source)) == 300 - 40 * _PARTITIONS
+    assert source.left_out == []
+
+
+def test_messages_deleted_before_they_are_read_are_said(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker.create("deduplab.expiring")
+    broker.fill("deduplab.expiring", 300)
+    client = admin.AdminClient(broker.settings)
+    make = kafka.KafkaSource._consumer
+
+    class Late:
+        """A consumer that begins when the first messages of a partition are gone."""
+
+        def __init__(self, source: kafka.KafkaSource, *given: str) -> None:
+            self._consumer = make(source, *given)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._consumer, name)
+
+        def assign(self, starts: list[Any]) -> None:
+            until = confluent_kafka.TopicPartition("deduplab.expiring", 0, 40)
+            client.delete_records([until])[until].result(_DEADLINE_S)
+            self._consumer.assign(starts)
+
+    monkeypatch.setattr(kafka.KafkaSource, "_consumer", lambda *given: Late(*given))
+    source = open_source(broker.url("deduplab.expiring"))
+    assert len(rows_of(source)) == 200
+    assert "partition 0: can't be read any further" in reasons(source)
+
+
+def test_only_committed_messages_count_and_open_transactions_are_said(broker: Broker) -> None:
+    topic = "deduplab.transactions"
+    broker.create(topic)
+    settings = {**broker.administrator, "transactional.id": "deduplab.test"}
+    producer = confluent_kafka.Producer(settings)
+    producer.init_transactions(_DEADLINE_S)
+
+    def begin(value: bytes) -> None:
+        producer.begin_transaction()
+        for number in range(30):
+            producer.produce(topic, value, partition=number % _PARTITIONS)
+        assert producer.flush(_DEADLINE_S) == 0
+
+    begin(b"committed")
+    producer.commit_transaction(_DEADLINE_S)
+    begin(b"aborted")
+    producer.abort_transaction(_DEADLINE_S)
+    source = open_source(broker.url(topic))
+    assert rows_of(source) == [b"committed"] * 30
+    assert source.left_out == []
+    begin(b"open")
+    try:
+        broker.fill(topic, 30)
+        assert rows_of(source) == [b"committed"] * 30
+        assert reasons(source).count("a transaction is open") == _PARTITIONS
+    finally:
+        producer.abort_transaction(_DEADLINE_S)
+    assert len(rows_of(source)) == 60
     assert source.left_out == []

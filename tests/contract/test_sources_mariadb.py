@@ -104,6 +104,15 @@ def test_all_tables_views_orders_and_queries(url: str) -> None:
     assert len(objects_of(open_source(url, query=query))["times"]) == 8
 
 
+def test_system_versioned_tables_are_tables(server: tuple[str, Connect], url: str) -> None:
+    with server[1]() as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE lab.versioned (x INT) WITH SYSTEM VERSIONING")
+        cursor.execute("INSERT INTO lab.versioned VALUES (1), (2)")
+        connection.commit()
+    assert len(objects_of(open_source(url))["versioned.x"]) == 2
+    assert len(rows_of(open_source(url, table="versioned"))) == 2
+
+
 def test_rows_larger_than_a_packet_of_the_protocol(url: str) -> None:
     query = f"SELECT repeat('y', {3 * BLOCK_BYTES}) AS y UNION ALL SELECT repeat('z', 10)"
     found = objects_of(open_source(url, query=query))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import pytest
@@ -138,6 +139,31 @@ def test_all_objects_below_a_prefix(filled: Bucket) -> None:
     assert source.name == "s3://lab/data"
     whole = open_source(filled.url.replace("/data", ""))
     assert sorted(rows_of(whole)) == sorted([*CONTENTS.values(), b"not asked for"])
+
+
+def test_a_prefix_is_where_keys_begin_and_no_folder(filled: Bucket) -> None:
+    names = {"data": 65, "dat": 65, "data/": 65, "data/00": 10, "data/002": 1, "else": 1, "e/": 0}
+    for prefix, count in names.items():
+        found = rows_of(open_source(filled.url.replace("/data", f"/{prefix}")))
+        assert len(found) == count, prefix
+    assert rows_of(open_source(filled.url.replace("/data", "/elsewhere"))) == [b"not asked for"]
+
+
+def test_a_folder_that_a_console_made_is_an_empty_object() -> None:
+    listed = [{"path": "folder", "size": 3}, {"path": "folder", "size": 0}]
+    asked: list[str] = []
+
+    def get(_: object, key: str) -> SimpleNamespace:
+        asked.append(key)
+        return SimpleNamespace(meta={"size": 3}, stream=lambda **_: [b"abc"])
+
+    with pytest.MonkeyPatch.context() as m:
+        m.setattr(obstore, "list", lambda *_, **__: [listed])
+        m.setattr(obstore, "get", get)
+        source = open_source("s3://lab?endpoint=http://127.0.0.1:1&anonymous=yes")
+        assert rows_of(source) == [b"abc", b""]
+    assert asked == ["folder"]
+    assert source.left_out == []
 
 
 def test_shards_have_all_objects_between_them_and_travel(filled: Bucket) -> None:

@@ -316,6 +316,16 @@ def test_a_name_that_is_no_text_is_no_obstacle(folder: Path, scan: Scan, tmp_pat
     assert r"odd\xff[b]" in (tmp_path / "page.html").read_text()
 
 
+def test_names_of_columns_steer_no_terminal(scan: Scan, tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_bytes(b'\\[/x],[bold]b[/bold],\x1b[31mred,"n\nl",end\\\n1,2,3,4,5\n1,2\n')
+    done = scan(table, "--grain", "whole", "--no-compress", "--allow-left-out")
+    assert done.code == 0, done.err
+    for name in (r"\[/x]", "[bold]b[/bold]", r"\x1b[31mred", r"n\nl", "end\\"):
+        assert name in done.out
+    assert "\x1b" not in done.out
+
+
 # Errors, each with a sentence and a code
 
 

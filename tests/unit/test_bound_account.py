@@ -60,3 +60,19 @@ def test_what_cut_is_told(grains: tuple[str, ...], tmp_path: Path) -> None:
     told = document(Account(sketch, sketch.result(), asked))["environment"]
     assert told == ({} if grains == ("whole",) else {"cutter": cutter_name()})
     assert document(Account(sketch, sketch.result()))["environment"] == {}
+
+
+def test_what_only_another_order_could_not_read_is_told(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_bytes(b"a,b\n1,2\n")
+    asked = ScanSettings(grains=("whole",), compress=False)
+    first = scan(open_source(str(table)), asked)
+    table.write_bytes(b"a,b\n1,2\n3\n")
+    again = scan(open_source(str(table)), asked).result()
+    account = Account(first, first.result(), asked, orders={"natural": again})
+    assert [one.name for one in account.unread] == [f"{table} (natural)"]
+    told = document(account)
+    assert told["complete"] is False
+    assert "another number of fields" in told["left_out"][0]["reason"]
+    both = Account(first, again, asked, orders={"natural": again})
+    assert len(both.unread) == 1

@@ -10,7 +10,7 @@ import pytest
 
 from deduplab.bound.sources import FORMATS, open_source
 from deduplab.bound.sources.address import parse_address
-from deduplab.bound.sources.base import driver
+from deduplab.bound.sources.base import driver, words_of
 from deduplab.bound.sources.clickhouse import ClickhouseSource
 from deduplab.bound.sources.csv_text import CsvSource
 from deduplab.bound.sources.files import FileSource
@@ -99,6 +99,10 @@ def test_options_in_the_address_and_beside_it() -> None:
         ("postgresql://host/db?secret=hunter2", "given by reference"),
         ("postgresql://host/db?tabel=x", "did you mean 'table'"),
         ("postgresql://host:port/db", "not a usable address"),
+        ("postgresql://me:hunter2/x@host/db", "not a usable address"),
+        ("postgresql://me:65000/hunter2@host/db", "doesn't belong into an address"),
+        ("s3://bucket/pre#fix?endpoint=http://127.0.0.1:1", "write '#' as %23"),
+        ("s3://bucket/prefix#", "write '#' as %23"),
         ("mariadb://host", "name a database"),
         ("kafka://host", "name a topic"),
         ("s3:///prefix", "name a bucket"),
@@ -159,3 +163,9 @@ def test_a_missing_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "obstore", None)
     with pytest.raises(SystemUnavailable, match=r"pip install 'deduplab\[s3\]'"):
         driver("obstore", "s3", "a bucket")
+
+
+def test_errors_with_a_number_are_told_in_words() -> None:
+    assert words_of(RuntimeError(1045, "Access  denied\nfor you")) == "Access denied for you (1045)"
+    assert words_of(OSError(2, "No such file")) == "[Errno 2] No such file"
+    assert words_of(RuntimeError()) == "RuntimeError"

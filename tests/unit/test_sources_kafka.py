@@ -101,6 +101,12 @@ def test_a_partition_that_falls_silent_is_said(
     assert reasons(source).count("before offset 75") == 4
 
 
+def test_columns_that_a_topic_has_not() -> None:
+    assert open_source("kafka://127.0.0.1:1/topic", columns=["key"])
+    with pytest.raises(PlanError, match="unknown column 'value'"):
+        open_source("kafka://127.0.0.1:1/topic", columns=["value"])
+
+
 def test_no_broker_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kafka, "_ANSWER_S", 0.3)
     with pytest.raises(SystemUnavailable, match="no broker answers"):

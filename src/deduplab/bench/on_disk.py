@@ -21,7 +21,7 @@ from deduplab.bound.stream import Block
 from deduplab.datasets import Dataset
 from deduplab.errors import PlanError
 from deduplab.model import OnDiskReading, Ruler
-from deduplab.probes.files import FilesProbe
+from deduplab.probes.files import DIRECTORIES, FilesProbe
 
 CELL_GRAINS: Final = (FIXED_4096, FIXED_8192, FIXED_131072, CDC_8192)
 """The grains at which a cell's files are scanned: usual blocks of volumes, and chunks."""
@@ -38,8 +38,8 @@ class OnDisk:
     directory
         Where the files lie.
     apparent_bytes, allocated_bytes
-        Sums of st_size and of st_blocks * 512; where holes were punched, they are read as
-        zeros, and count as redundant bytes in the scan.
+        Sums of the files' st_size and of their st_blocks * 512; where holes were punched,
+        they are read as zeros, and count as redundant bytes in the scan.
     sketch
         The files, each one object, at every grain: what a deduplicating volume below
         could still save.
@@ -87,7 +87,11 @@ def scan_directory(
         raise PlanError(
             f"{str(directory)!r} is not a directory; name the one that holds a system's files"
         )
-    lengths = {one.ruler: one.total_bytes for one in FilesProbe(directory).measure()}
+    lengths = {
+        # Directories have a length too, but it is no part of what is scanned.
+        one.ruler: one.total_bytes - one.components.get(DIRECTORIES, 0)
+        for one in FilesProbe(directory).measure()
+    }
     found = None
     if planted is None:
         sketch = scan_sources([FileSource(str(directory))], settings, processes, None, progress)
@@ -118,7 +122,7 @@ def read_on_disk(directory: Path, dataset: Dataset) -> OnDiskReading:
     result = found.sketch.result()
     assert found.planted is not None
     return OnDiskReading(
-        apparent_bytes=found.apparent_bytes,
+        apparent_bytes=result.logical_bytes,
         grain_unique_bytes={one.grain: int(one.unique_bytes) for one in result.grains},
         planted_stored=found.planted.planted,
         planted_found=found.planted.found,

@@ -73,7 +73,19 @@ class Account:
     @property
     def unread(self) -> list[LeftOut]:
         """What should have been read and could not be."""
-        return [one for one in self.result.left_out if not by_design(one)]
+        return [one for one in self.left_out if not by_design(one)]
+
+    @property
+    def left_out(self) -> list[LeftOut]:
+        """All that was left out; what only the scan in another order met bears the order's name."""
+        known = set(self.result.left_out)
+        further = [
+            LeftOut(f"{one.name} ({order})", one.reason)
+            for order, result in self.orders.items()
+            for one in result.left_out
+            if one not in known
+        ]
+        return [*self.result.left_out, *further]
 
 
 def by_design(left_out: LeftOut) -> bool:
@@ -164,7 +176,7 @@ def document(account: Account) -> dict[str, Any]:
         "on_disk": None if account.on_disk is None else asdict(account.on_disk),
         "left_out": [
             {"name": one.name, "reason": one.reason, "by_design": by_design(one)}
-            for one in result.left_out
+            for one in account.left_out
         ],
     }
 

@@ -39,7 +39,7 @@ def show(console: Console, account: Account) -> None:
         _orders(console, for_orders)
     if account.on_disk is not None:
         _on_disk(console, account.on_disk)
-    _left_out(console, result.left_out)
+    _left_out(console, account.left_out)
 
 
 def show_comparison(console: Console, comparison: Comparison) -> None:
@@ -297,7 +297,7 @@ def _left_out(console: Console, left_out: Sequence[LeftOut]) -> None:
             continue
         console.print(f"{len(entries):,} {what}:", style=style, highlight=False)
         for one in entries[:_FIRST_LEFT_OUT]:
-            said = _plain(f"{one.name}: {one.reason}")
+            said = _visible(f"{one.name}: {one.reason}")
             console.print(f"  {said}", markup=False, highlight=False, soft_wrap=True)
         if len(entries) > _FIRST_LEFT_OUT:
             console.print(f"  and {len(entries) - _FIRST_LEFT_OUT:,} more; --json has them all")
@@ -319,12 +319,10 @@ def _shared(grain: SharedGrain) -> tuple[str, ...]:
     )
 
 
+def _visible(text: str) -> str:
+    """Return a text in which nothing steers the terminal: names come from what is scanned."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def _escaped(text: str) -> str:
-    return escape(_plain(text))
-
-
-def _plain(text: str) -> str:
-    """Write what would steer the terminal, or begin a line, as an escape sequence of Python."""
-    return "".join(
-        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
-    )
+    return escape(_visible(text))

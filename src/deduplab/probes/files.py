@@ -16,6 +16,8 @@ from deduplab.hard_links import HardLinks
 from deduplab.model import Layer, Reading, Ruler
 
 BLOCK_BYTES: Final = 512  # the unit of st_blocks, whatever the file system's own block size
+DIRECTORIES: Final = "directories"
+"""The component of directories themselves."""
 
 
 class FilesProbe:
@@ -62,7 +64,7 @@ class FilesProbe:
 
     def _component(self, path: str) -> str:
         if path.endswith("/"):
-            return "directories"
+            return DIRECTORIES
         for pattern, component in self._components:
             if pattern.match(path):
                 return component

@@ -50,7 +50,7 @@ def render(account: Account) -> str:
 def _content(account: Account) -> dict[str, Any]:
     result = account.result
     columns = column_bounds(result)
-    left_out = result.left_out
+    left_out = account.left_out
     return {
         "version": deduplab.__version__,
         "account": account,

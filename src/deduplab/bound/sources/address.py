@@ -76,9 +76,15 @@ def parse_address(text: str, known_options: tuple[str, ...]) -> Address:
         parts = urlsplit(text)
         port = parts.port
         query = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
-    except ValueError as error:
-        raise PlanError(f"not a usable address: {_without_user(text)!r} ({error})") from error
-    if parts.password is not None:
+    except ValueError:
+        # The error quotes what may be a part of a password.
+        raise PlanError(
+            f"not a usable address: {_without_user(text)!r}; it is written like "
+            "scheme://user@host:port/path?option=value"
+        ) from None
+    if parts.fragment or text.endswith("#"):
+        raise PlanError(f"{_without_user(text)!r}: write '#' as %23 in an address")
+    if parts.password is not None or (port is not None and "@" in parts.path):
         raise PlanError(
             f"{_without_user(text)!r}: a password doesn't belong into an address; leave it out and "
             "say where it is: ?secret=env:NAME or ?secret=file:PATH"

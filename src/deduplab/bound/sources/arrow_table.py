@@ -19,6 +19,7 @@ from deduplab.bound.sources.table import (
     WINDOW_BYTES,
     StreamBlocks,
     TableOptions,
+    column_stream,
 )
 from deduplab.bound.stream import Block
 
@@ -59,7 +60,7 @@ class ArrowBlocks:
         rows = block_of_array(row_array(values), ROWS)
         # All of a piece is turned into bytes before any of it is handed out.
         blocks = [
-            block_of_array(column, self._prefix + name)
+            block_of_array(column, column_stream(self._prefix + name))
             for column, name in zip(values, piece.schema.names, strict=True)
         ]
         self.rows += piece.num_rows

@@ -3,8 +3,9 @@
 A value's bytes are those that Arrow holds for it before any encoding: numbers,
 times and decimals little-endian in their fixed width (a boolean as one byte),
 text as UTF-8, binary data as it is. A list's are its elements' one after
-another (each with its length before it where lengths vary), a struct's are built
-like a row. NULL has no bytes. Source of the layouts: Apache Arrow, "Columnar Format".
+another (each with its length before it where lengths vary, or the list holds a
+NULL), a struct's are built like a row. NULL has no bytes. Source of the layouts:
+Apache Arrow, "Columnar Format".
 """
 
 from __future__ import annotations
@@ -134,15 +135,28 @@ def _null_like(values: Any, array: Any) -> Any:
     return pc.if_else(array.is_valid(), values, pa.scalar(None, pa.large_binary()))
 
 
+def _elements(elements: Any, lengths: npt.NDArray[np.int64]) -> Any:
+    """Return what each element of some lists adds to its list, given the lists' lengths.
+
+    It depends on its own list alone: the same list has the same bytes in all batches.
+    """
+    if not _fixed_width(_decoded(elements).type):
+        return row_array([elements])
+    if not elements.null_count:
+        return as_binary(elements)
+    owners = np.repeat(np.arange(len(lengths)), lengths)
+    nulls = elements.is_null().to_numpy(zero_copy_only=False)
+    with_null = np.bincount(owners, weights=nulls, minlength=len(lengths)) > 0
+    return pc.if_else(pa.array(with_null[owners]), row_array([elements]), as_binary(elements))
+
+
 def _lists(array: Any) -> Any:
     """Return lists as their elements' bytes one after another."""
     present = array.drop_null() if array.null_count else array
     lengths = np.zeros(len(array), dtype=np.int64)
     valid = array.is_valid().to_numpy(zero_copy_only=False)
     lengths[valid] = pc.list_value_length(present).to_numpy(zero_copy_only=False)
-    elements = present.flatten()
-    varying = not _fixed_width(_decoded(elements).type) or elements.null_count
-    values = row_array([elements]) if varying else as_binary(elements)
+    values = _elements(present.flatten(), lengths)
     _, offsets_buffer, data = values.buffers()
     inner = np.frombuffer(offsets_buffer, dtype=np.int64)[values.offset :]
     ends = np.zeros(len(array) + 1, dtype=np.int64)

@@ -69,5 +69,9 @@ def driver(module: str, extra: str, what: str) -> ModuleType:
 
 def words_of(error: BaseException) -> str:
     """Return what an error says in one line of at most 300 characters, or else its kind."""
-    said = " ".join(str(error).split()) or type(error).__name__
+    said = str(error)
+    match error.args:
+        case (int(code), str(words)) if not isinstance(error, OSError):
+            said = f"{words} ({code})"  # as drivers of MySQL's protocol raise it
+    said = " ".join(said.split()) or type(error).__name__
     return said if len(said) <= 300 else said[:297] + "..."

@@ -76,11 +76,12 @@ class _ClickhouseSession(Session):
         self._client = client
         self.errors = (error, *ARROW_BROKEN)
 
-    def tables(self) -> list[str]:
-        return self._names("engine NOT LIKE '%View' AND NOT is_temporary")
+    def tables(self) -> list[Relation]:
+        # Others lead to rows of another table, or to endless ones.
+        return self._relations("(has_own_data OR engine = 'Memory') AND NOT is_temporary")
 
-    def views(self) -> list[str]:
-        return self._names("engine LIKE '%View'")
+    def nameable(self) -> list[Relation]:
+        return self._relations("NOT is_temporary")
 
     def columns(self, relation: Relation) -> list[str]:
         answer = self._client.query(f"DESCRIBE TABLE (SELECT * FROM {relation.text})")  # noqa: S608
@@ -107,9 +108,9 @@ class _ClickhouseSession(Session):
             self.rows = packing.rows
         yield from packing.last()
 
-    def _names(self, which: str) -> list[str]:
+    def _relations(self, which: str) -> list[Relation]:
         answer = self._client.query(
             f"SELECT name FROM system.tables WHERE database = currentDatabase() AND {which} "  # noqa: S608
             "ORDER BY name"
         )
-        return [row[0] for row in answer.result_rows]
+        return [Relation(row[0], self.quoted(row[0])) for row in answer.result_rows]

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Iterable, Iterator
+from pathlib import PurePath
 from typing import BinaryIO, Final, cast
 
 from deduplab.bound.sources.base import ScanSource, words_of
@@ -27,9 +27,6 @@ _BYTES_AS_TEXT: Final = "latin-1"
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf".decode(_BYTES_AS_TEXT)
 _TAB: Final = "\\t"
 """How a tab is written on a command line."""
-
-_END: Final = "\0end of the file\0"
-"""A line of our own behind the last one: within quotes it becomes part of a field."""
 
 _MOST_FIELD_BYTES: Final = 256 * MIB
 _BROKEN: Final = (*BROKEN, csv.Error)
@@ -67,6 +64,7 @@ class CsvSource(ScanSource):
         self._expansion = expansion
         self._uneven_rows = 0
         self._first_uneven = ""
+        self._ended = False
 
     def blocks(self) -> Iterator[Block]:
         """Read all rows; those with too many or too few fields are left out.
@@ -74,18 +72,19 @@ class CsvSource(ScanSource):
         Raises
         ------
         DatasetError
-            If there is no first line with names.
+            If there is no first line with names, as in UTF-16.
         PlanError
             If a column is not there.
         """
         self.left_out.clear()
         self._uneven_rows = 0
+        self._ended = False
         with watched(self, self.name) as length_bytes, opened(self.name) as stream:
             limited = _Limited(stream, ExpansionLimit(length_bytes, self._expansion))
             buffered = io.BufferedReader(limited, 256 * KIB)
             text = io.TextIOWrapper(cast("BinaryIO", buffered), _BYTES_AS_TEXT, newline="")
             csv.field_size_limit(_MOST_FIELD_BYTES)
-            rows = csv.reader(chain(text, [_END]), delimiter=self._delimiter)
+            rows = csv.reader(self._lines(text), delimiter=self._delimiter)
             names = self._column_names(rows)
             yield from self._packed(self._even(rows, len(names)), names)
         if self._uneven_rows:
@@ -117,16 +116,24 @@ class CsvSource(ScanSource):
             )
         yield from packer.last()
 
+    def _lines(self, text: Iterable[str]) -> Iterator[str]:
+        """Yield lines without the mark before the first one, and note that they have ended."""
+        lines = iter(text)
+        for line in lines:
+            yield line.removeprefix(_BYTE_ORDER_MARK)
+            break
+        yield from lines
+        self._ended = True
+
     def _even(self, rows: Iterator[list[str]], fields: int) -> Iterator[list[bytes]]:
         """Yield rows that have so many fields, and count the others."""
         for number, row in enumerate(rows, start=1):
-            if row and row[-1].endswith(_END):
-                if row != [_END]:
-                    self.leave_out(
-                        self.name,
-                        f"row {number} begins a field in quotes that does not end, and all that "
-                        "follows in the file is in it; it is not counted",
-                    )
+            if self._ended:  # the parser asked for more lines to end this row
+                self.leave_out(
+                    self.name,
+                    f"row {number} opens a quote that is never closed; its {sum(map(len, row))} "
+                    "bytes, up to the end of the file, are not counted",
+                )
             elif len(row) == fields:
                 yield [field.encode(_BYTES_AS_TEXT) for field in row]
             elif row:
@@ -142,11 +149,18 @@ class CsvSource(ScanSource):
                 f"{self.name!r} has no readable first line: {words_of(error)}; "
                 "nothing of it is counted"
             ) from error
-        if not found or found[-1].endswith(_END):
+        if not found:
             raise DatasetError(
                 f"{self.name!r} begins with no line that names its columns; nothing is counted"
             )
-        found[0] = found[0].removeprefix(_BYTE_ORDER_MARK)
+        if self._ended or any("\0" in name for name in found):
+            wrong = (
+                "a quote that is never closed" if self._ended else "zero bytes (it may be UTF-16)"
+            )
+            raise DatasetError(
+                f"{self.name!r} has {wrong} in its first line, so it can't be parsed; nothing of "
+                "it is counted"
+            )
         return _distinct(
             [name.encode(_BYTES_AS_TEXT).decode("utf-8", "backslashreplace") for name in found]
         )
@@ -172,7 +186,7 @@ class _Limited(io.RawIOBase):
 
 def _delimiter(path: str, given: str | None) -> str:
     if given is None:
-        return "\t" if ".tsv" in path.lower() else ","
+        return "\t" if ".tsv" in PurePath(path).name.lower() else ","
     delimiter = "\t" if given == _TAB else given
     if len(delimiter) != 1 or not delimiter.isascii() or delimiter in '\r\n"':
         raise PlanError(

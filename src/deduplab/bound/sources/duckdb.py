@@ -15,6 +15,7 @@ from deduplab.bound.stream import Block
 from deduplab.errors import DatasetError
 
 _ROWS_AT_ONCE: Final = 16_384
+_USUAL_SCHEMA: Final = "main"
 
 
 class DuckdbSource(SqlFileSource):
@@ -56,18 +57,18 @@ class _DuckdbSession(Session):
         self._connection = connection
         self.errors = (error, *ARROW_BROKEN)
 
-    def tables(self) -> list[str]:
-        found = self._connection.execute(
-            "SELECT CASE schema_name WHEN 'main' THEN '' ELSE schema_name || '.' END || table_name "
-            "FROM duckdb_tables() WHERE NOT internal ORDER BY 1"
-        ).fetchall()
-        return [name for (name,) in found]
+    def tables(self) -> list[Relation]:
+        return self._relations("table")
 
-    def views(self) -> list[str]:
+    def nameable(self) -> list[Relation]:
+        return [*self.tables(), *self._relations("view")]
+
+    def _relations(self, kind: str) -> list[Relation]:
         found = self._connection.execute(
-            "SELECT view_name FROM duckdb_views() WHERE NOT internal"
+            f"SELECT schema_name, {kind}_name FROM duckdb_{kind}s() "  # noqa: S608 - our own
+            f"WHERE NOT internal ORDER BY schema_name <> '{_USUAL_SCHEMA}', 1, 2"
         ).fetchall()
-        return [name for (name,) in found]
+        return [self.in_schema(schema, name, _USUAL_SCHEMA) for schema, name in found]
 
     def columns(self, relation: Relation) -> list[str]:
         statement = f"SELECT * FROM {relation.text} LIMIT 0"  # noqa: S608 - quoted

@@ -6,6 +6,7 @@ line (``1.0`` and ``1`` differ); a key that a line has not gives no object.
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from typing import BinaryIO, Final
 
@@ -18,10 +19,12 @@ from deduplab.bound.sources.table import (
     StreamBlocks,
     TableOptions,
     block_of,
+    column_stream,
 )
 from deduplab.bound.sources.watched import watched
 from deduplab.bound.sources.windows import in_windows
 from deduplab.bound.stream import Block
+from deduplab.errors import PlanError
 from deduplab.units import MIB
 
 _MOST_COLUMNS: Final = 1_000
@@ -52,14 +55,23 @@ class JsonLinesSource(ScanSource):
         self._refused_columns: set[str] = set()
 
     def blocks(self) -> Iterator[Block]:
-        """Read all lines."""
+        """Read all lines.
+
+        Raises
+        ------
+        PlanError
+            If a column that was asked for is in no line; that is known at the end.
+        """
         self.left_out.clear()
         self._bad_lines, self._refused_columns = 0, set()
         packer = _LinePacker(self.options)
+        unseen = {*(self.options.columns or ()), self.options.sorted_by} - {""}
         with watched(self, self.name) as length_bytes, opened(self.name) as stream:
             limit = ExpansionLimit(length_bytes, self._expansion)
             try:
                 for row, fields in self._ordered(self._lines(stream, limit)):
+                    if unseen:
+                        unseen.difference_update(fields)
                     self._refused_columns.update(packer.add(row, fields))
                     if packer.full:
                         yield from packer.hand_out()
@@ -70,6 +82,8 @@ class JsonLinesSource(ScanSource):
                     "what follows is not",
                 )
             yield from packer.last()
+        if unseen and packer.count:
+            raise PlanError(f"{self.name}: no line has the key {sorted(unseen)[0]!r}")
         self._tell()
 
     def _lines(self, stream: BinaryIO, limit: ExpansionLimit) -> Iterator[Line]:
@@ -79,6 +93,8 @@ class JsonLinesSource(ScanSource):
             limit.add(len(line))
             if len(line) == _MOST_LINE_BYTES:
                 raise ValueError(f"line {number} is longer than {_MOST_LINE_BYTES} bytes")
+            if number == 1:
+                line = line.removeprefix(BOM_UTF8)
             row = line.rstrip(b"\r\n")
             if not row.strip():
                 continue
@@ -182,9 +198,4 @@ def _fields(row: bytes) -> Fields:
     except msgspec.ValidationError:
         msgspec.json.decode(row)
         return {}
-    return {_name(key): memoryview(value) for key, value in found.items()}
-
-
-def _name(key: str) -> str:
-    """Return a key as a stream's name; the empty key must not be taken for the rows."""
-    return key or '""'
+    return {column_stream(key): memoryview(value) for key, value in found.items()}

@@ -48,6 +48,11 @@ class KafkaSource(ScanSource):
         ``columns=()`` leaves the keys out. Order can't be chosen.
     partitions
         Which partitions; None takes all.
+
+    Raises
+    ------
+    PlanError
+        If no topic is named, or a column that there is not.
     """
 
     def __init__(
@@ -61,6 +66,7 @@ class KafkaSource(ScanSource):
         super().__init__(address.shown)
         self.address = address
         self.options = options or TableOptions()
+        self.options.chosen([KEYS], self.name)
         self.partitions = partitions
 
     def shards(self, count: int) -> Sequence[Source]:
@@ -106,9 +112,16 @@ class KafkaSource(ScanSource):
         ends: dict[int, int] = {}
         try:
             numbers = self.partitions or tuple(self._numbers(consumer))
-            for number in numbers:
-                partition = kafka.TopicPartition(topic, number)
-                low, high = consumer.get_watermark_offsets(partition, timeout=_ANSWER_S)
+            with closing(self._consumer("read_uncommitted")) as other:
+                lasts = {number: self._watermarks(kafka, other, number)[1] for number in numbers}
+            for number, last in lasts.items():
+                low, high = self._watermarks(kafka, consumer, number)
+                if high < last:
+                    self.leave_out(
+                        f"{self.name} partition {number}",
+                        f"a transaction is open, which holds back what stands from offset {high} "
+                        f"up to {last}; what comes before is counted",
+                    )
                 if high > low:
                     starts.append(kafka.TopicPartition(topic, number, low))
                     ends[number] = high
@@ -133,7 +146,7 @@ class KafkaSource(ScanSource):
                         ends.pop(number)
                         self.leave_out(
                             f"{self.name} partition {number}",
-                            f"can't be read any further: {words_of(error)}; "
+                            f"can't be read any further: {error.str()}; "
                             "what came until then is counted",
                         )
                     continue
@@ -156,7 +169,13 @@ class KafkaSource(ScanSource):
             raise PlanError(f"{self.name}: {unknown_name('topic', topic, tuple(topics))}")
         return sorted(topics[topic].partitions)
 
-    def _consumer(self) -> Any:
+    def _watermarks(self, kafka: Any, consumer: Any, number: int) -> tuple[int, int]:
+        """Return the first offset of a partition, and the one behind the last that is given."""
+        partition = kafka.TopicPartition(self.address.path, number)
+        found: tuple[int, int] = consumer.get_watermark_offsets(partition, timeout=_ANSWER_S)
+        return found
+
+    def _consumer(self, isolation: str = "read_committed") -> Any:
         kafka: Any = driver("confluent_kafka", "kafka", self.name)
         address = self.address
         settings: dict[str, Any] = {
@@ -166,9 +185,10 @@ class KafkaSource(ScanSource):
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "enable.partition.eof": True,
-            "auto.offset.reset": "earliest",
+            # What retention deletes before it is read is said, not passed over.
+            "auto.offset.reset": "error",
             "allow.auto.create.topics": False,
-            "isolation.level": "read_committed",
+            "isolation.level": isolation,
             "security.protocol": ("SASL_" if address.user else "")
             + ("SSL" if address.tls else "PLAINTEXT"),
         }

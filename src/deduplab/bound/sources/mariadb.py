@@ -21,9 +21,10 @@ from deduplab.errors import PlanError, SystemUnavailable
 OPTIONS: Final = ("table", "query", "tls")
 _PORT: Final = 3306
 _SILENCE_S: Final = 600
+_WITH_DATA: Final = ("BASE TABLE", "SYSTEM VERSIONED")
 _TABLES: Final = (
     "SELECT table_name FROM information_schema.tables "
-    "WHERE table_schema = database() AND table_type = %s ORDER BY 1"
+    "WHERE table_schema = database() AND table_type IN %s ORDER BY 1"
 )
 
 
@@ -108,15 +109,11 @@ class _MariadbSession(Session):
             with self._connection.cursor() as cursor:
                 cursor.execute(statement)
 
-    def tables(self) -> list[str]:
-        return self._names("BASE TABLE")
+    def tables(self) -> list[Relation]:
+        return self._relations(_WITH_DATA)
 
-    def views(self) -> list[str]:
-        return self._names("VIEW")
-
-    def table(self, name: str) -> Relation:
-        """Return a table's relation; a dot is part of the name."""
-        return Relation(name, self.quoted(name))
+    def nameable(self) -> list[Relation]:
+        return self._relations((*_WITH_DATA, "VIEW"))
 
     def columns(self, relation: Relation) -> list[str]:
         with self._connection.cursor() as cursor:
@@ -152,8 +149,8 @@ class _MariadbSession(Session):
             cursor.connection = None
         cursor.close()
 
-    def _names(self, kind: str) -> list[str]:
+    def _relations(self, kinds: tuple[str, ...]) -> list[Relation]:
         with self._connection.cursor() as cursor:
-            cursor.execute(_TABLES, (kind,))
-            found = cursor.fetchall()
-        return [name.decode() for (name,) in found]
+            cursor.execute(_TABLES, (kinds,))
+            names = [name.decode() for (name,) in cursor.fetchall()]
+        return [Relation(name, self.quoted(name)) for name in names]

@@ -64,7 +64,9 @@ class ParquetSource(ScanSource):
 
         state_of(self.name)
         try:
-            return pyarrow.parquet.ParquetFile(self.name, memory_map=False)
+            return pyarrow.parquet.ParquetFile(
+                self.name, memory_map=False, page_checksum_verification=True
+            )
         except ARROW_BROKEN as error:
             raise DatasetError(
                 f"{self.name!r} is truncated, broken or no Parquet file: {words_of(error)}; "

@@ -12,6 +12,7 @@ import select
 import struct
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import Any, Final
 
 from deduplab.bound.sources.base import driver, words_of
@@ -27,12 +28,14 @@ _HEADER_BYTES: Final = 19
 _TRAILER: Final = b"\xff\xff"
 _LENGTH: Final = struct.Struct(">i")
 _VERIFIED_TLS: Final = {"sslmode": "verify-full", "sslrootcert": "system"}
-_SETTINGS: Final = "-c default_transaction_read_only=on -c statement_timeout=0"
+_USUAL_SCHEMA: Final = "public"
+# Where a policy hides rows, the server is to refuse, rather than to leave them out unsaid.
+_SETTINGS: Final = "-c default_transaction_read_only=on -c statement_timeout=0 -c row_security=off"
 _TABLES: Final = (
-    "SELECT CASE n.nspname WHEN 'public' THEN '' ELSE n.nspname || '.' END || c.relname "
+    "SELECT n.nspname, c.relname, c.relhassubclass "
     "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
     "WHERE c.relkind = ANY(%s::\"char\"[]) AND n.nspname NOT LIKE 'pg\\_%%' "
-    "AND n.nspname <> 'information_schema' ORDER BY 1"
+    "AND n.nspname <> 'information_schema' ORDER BY n.nspname <> 'public', 1, 2"
 )
 
 
@@ -99,11 +102,14 @@ class _PostgresqlSession(Session):
         except self.errors as error:
             raise DatasetError(f"{name} can't be shuffled: {words_of(error)}") from error
 
-    def tables(self) -> list[str]:
-        return self._names(["r", "m"])
+    def tables(self) -> list[Relation]:
+        return [
+            replace(relation, text=f"ONLY {relation.text}") if inherited else relation
+            for relation, inherited in self._relations(["r", "m"])
+        ]
 
-    def views(self) -> list[str]:
-        return self._names(["v", "p", "f"])
+    def nameable(self) -> list[Relation]:
+        return [relation for relation, _ in self._relations(["r", "m", "v", "p", "f"])]
 
     def columns(self, relation: Relation) -> list[str]:
         with self._connection.transaction():
@@ -166,8 +172,12 @@ class _PostgresqlSession(Session):
         if result.status != pq.ExecStatus.COMMAND_OK:
             raise error_from_result(result, encoding="utf-8")
 
-    def _names(self, kinds: list[str]) -> list[str]:
-        return [name for (name,) in self._connection.execute(_TABLES, [kinds]).fetchall()]
+    def _relations(self, kinds: list[str]) -> list[tuple[Relation, bool]]:
+        """Return relations, and whether others may inherit from them."""
+        return [
+            (self.in_schema(schema, name, _USUAL_SCHEMA), inherited)
+            for schema, name, inherited in self._connection.execute(_TABLES, [kinds]).fetchall()
+        ]
 
 
 def _row(message: bytes) -> bytes:

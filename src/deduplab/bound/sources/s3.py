@@ -104,6 +104,10 @@ class S3Source(ScanSource):
     def _object(
         self, store: Any, key: Key, waiting: Future[Any] | None, buffer: BlockBuffer
     ) -> Iterator[Block]:
+        if not key[1]:
+            # Nothing to ask for. The client names "folder/", as consoles make it, "folder".
+            buffer.close_object()
+            return
         exceptions: Any = driver("obstore.exceptions", "s3", self.name)
         reason = ""
         length_bytes = -1
@@ -131,12 +135,17 @@ class S3Source(ScanSource):
     def _listed(self, store: Any) -> Iterator[Key]:
         obstore: Any = driver("obstore", "s3", self.name)
         exceptions: Any = driver("obstore.exceptions", "s3", self.name)
+        begin = self.address.path
+        # The client lists what lies below a folder: of others, the keys are compared here.
+        folder, last = begin.rpartition("/")[::2]
+        after = begin[:-1] if last else ""
         count = 0
         try:
-            for page in obstore.list(store, self.address.path or None, chunk_size=1000):
+            for page in obstore.list(store, folder or None, offset=after or None, chunk_size=1000):
                 for entry in page:
-                    yield str(entry["path"]), int(entry["size"])
-                    count += 1
+                    if str(entry["path"]).startswith(begin) or not last:
+                        yield str(entry["path"]), int(entry["size"])
+                        count += 1
         except (exceptions.BaseError, OSError) as error:
             said = f"can't be listed: {words_of(error)}"
             if not count or self._keys is not None:
@@ -170,7 +179,7 @@ def _fetched_ahead(
 
     def more(count: int) -> None:
         for key in islice(keys, count):
-            small = key[1] <= BLOCK_BYTES
+            small = 0 < key[1] <= BLOCK_BYTES
             ahead.append((key, pool.submit(_whole, store, key[0]) if small else None))
 
     more(_AHEAD)

@@ -46,12 +46,15 @@ class Session(ABC):
     rows: int = 0
 
     @abstractmethod
-    def tables(self) -> list[str]:
-        """Return the names of the tables with data, those of other schemas with the schema."""
+    def tables(self) -> list[Relation]:
+        """Return the tables with data, named with their schema where it is not the usual one.
 
-    def views(self) -> list[str]:
-        """Return what else can be named: views, partitioned and foreign tables."""
-        return []
+        Each with its own rows, so that none is read by way of another table too.
+        """
+
+    @abstractmethod
+    def nameable(self) -> list[Relation]:
+        """Return all that can be asked for by name: views and partitioned tables too."""
 
     @abstractmethod
     def columns(self, relation: Relation) -> list[str]:
@@ -67,9 +70,10 @@ class Session(ABC):
         """Return an identifier quoted."""
         return self.quotes + name.replace(self.quotes, 2 * self.quotes) + self.quotes
 
-    def table(self, name: str) -> Relation:
-        """Return a table's relation; a dot separates schema and table."""
-        return Relation(name, ".".join(self.quoted(part) for part in name.split(".")))
+    def in_schema(self, schema: str, name: str, usual: str) -> Relation:
+        """Return a table's relation, always with its schema: a search path may lead elsewhere."""
+        shown = name if schema == usual else f"{schema}.{name}"
+        return Relation(shown, f"{self.quoted(schema)}.{self.quoted(name)}")
 
 
 class SqlSource(ScanSource):
@@ -101,6 +105,8 @@ class SqlSource(ScanSource):
         self.table = table
         self.query = query.strip().rstrip(";") if query else None
         self.options = options or TableOptions()
+        self._refused = ""
+        """Why nothing of the table that was tried last can be read; empty if that is not so."""
 
     @abstractmethod
     def session(self) -> AbstractContextManager[Session]:
@@ -125,29 +131,40 @@ class SqlSource(ScanSource):
             If nothing at all could be read.
         """
         self.left_out.clear()
+        self._refused = ""
         with self.session() as session:
             relations = self._relations(session)
+            read = False
             for relation in relations:
                 prefix = f"{relation.name}." if len(relations) > 1 else ""
+                self._refused = ""
                 yield from self._relation(session, relation, prefix)
+                read = read or not self._refused
+            if not read:
+                raise DatasetError(
+                    f"{self.name}: none of its {len(relations)} tables can be read "
+                    f"({relations[-1].name}: {self._refused}); nothing of it is counted"
+                )
 
     def _relations(self, session: Session) -> list[Relation]:
         if self.query:
-            return [Relation("query", f"({self.query}) AS asked")]
+            # A comment may stand at its end.
+            return [Relation("query", f"({self.query}\n) AS asked")]
         try:
-            known = session.tables()
-            nameable = (*known, *(session.views() if self.table else ()))
+            known = session.nameable() if self.table else session.tables()
         except session.errors as error:
             raise DatasetError(
                 f"{self.name}: its tables can't be listed: {words_of(error)}"
             ) from error
         if self.table:
-            if self.table not in nameable:
-                raise PlanError(f"{self.name}: {unknown_name('table', self.table, nameable)}")
-            return [session.table(self.table)]
+            found = [relation for relation in known if relation.name == self.table]
+            if not found:
+                names = tuple(relation.name for relation in known)
+                raise PlanError(f"{self.name}: {unknown_name('table', self.table, names)}")
+            return found[:1]
         if not known:
             raise DatasetError(f"{self.name} has no tables that could be read")
-        return [session.table(name) for name in known]
+        return known
 
     def _relation(self, session: Session, relation: Relation, prefix: str) -> Iterator[Block]:
         session.rows = 0
@@ -161,15 +178,17 @@ class SqlSource(ScanSource):
             yield from session.blocks(statement, chosen, self.options, prefix)
         except session.errors as error:
             said = words_of(error)
-            if not session.rows and not prefix:
-                raise DatasetError(
-                    f"{self.name} can't be read: {said}; nothing of it is counted"
-                ) from error
-            self.leave_out(
-                relation.name if prefix else self.name,
-                f"can't be read any further: {said}; the {session.rows} rows before "
-                "are counted, what follows is not",
-            )
+            told = f"can't be read: {said}; nothing of it is counted"
+            if session.rows:
+                told = (
+                    f"can't be read any further: {said}; the {session.rows} rows before "
+                    "are counted, what follows is not"
+                )
+            elif prefix:
+                self._refused = said
+            else:
+                raise DatasetError(f"{self.name} {told}") from error
+            self.leave_out(relation.name if prefix else self.name, told)
 
     def _statement(self, session: Session, relation: Relation, chosen: list[str]) -> str:
         fields = ", ".join(session.quoted(name) for name in chosen)

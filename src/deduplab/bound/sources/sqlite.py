@@ -23,6 +23,9 @@ from deduplab.errors import DatasetError
 _INTEGER = struct.Struct("<q")
 _REAL = struct.Struct("<d")
 _ROWS_AT_ONCE = 256
+_WITH_DATA = (
+    "(type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND sql NOT LIKE 'CREATE VIRTUAL%')"
+)
 
 
 class SqliteSource(SqlFileSource):
@@ -79,20 +82,18 @@ class _SqliteSession(Session):
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def tables(self) -> list[str]:
+    def tables(self) -> list[Relation]:
+        return self._relations(_WITH_DATA)
+
+    def nameable(self) -> list[Relation]:
+        return self._relations(f"{_WITH_DATA} OR type = 'view'")
+
+    def _relations(self, which: str) -> list[Relation]:
         found = self._connection.execute(
-            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' "
-            "ESCAPE '\\' AND sql NOT LIKE 'CREATE VIRTUAL%' ORDER BY name"
+            f"SELECT name FROM sqlite_master WHERE {which} ORDER BY name"  # noqa: S608 - our own
         )
-        return [name.decode("utf-8", "backslashreplace") for (name,) in found]
-
-    def table(self, name: str) -> Relation:
-        """Return a table's relation; a dot is part of the name."""
-        return Relation(name, self.quoted(name))
-
-    def views(self) -> list[str]:
-        found = self._connection.execute("SELECT name FROM sqlite_master WHERE type = 'view'")
-        return [name.decode("utf-8", "backslashreplace") for (name,) in found]
+        names = [name.decode("utf-8", "backslashreplace") for (name,) in found]
+        return [Relation(name, self.quoted(name)) for name in names]
 
     def columns(self, relation: Relation) -> list[str]:
         cursor = self._connection.execute(f"SELECT * FROM {relation.text} LIMIT 0")  # noqa: S608

@@ -26,7 +26,7 @@ import numpy.typing as npt
 from deduplab.bound.sources.base import BLOCK_BYTES, NATURAL
 from deduplab.bound.sources.row_columns import columns_of
 from deduplab.bound.stream import Block
-from deduplab.errors import PlanError, unknown_name
+from deduplab.errors import DatasetError, PlanError, unknown_name
 from deduplab.units import MIB
 
 ROWS: Final = ""
@@ -39,6 +39,8 @@ SEED: Final = 42
 
 WINDOW_BYTES: Final = 64 * MIB
 """Files are sorted and shuffled within windows of about this many bytes."""
+
+_NO_NAME: Final = '""'
 
 Field = bytes | memoryview | None
 """A value's bytes; None for NULL."""
@@ -103,11 +105,19 @@ class TableOptions:
         ------
         PlanError
             If a column is not there; the message names the nearest one.
+        DatasetError
+            If there are several of its name.
         """
-        for name in (*(self.columns or ()), *([self.sorted_by] if self.sorted_by else ())):
+        chosen = list(self.columns or known)
+        for name in (*chosen, *([self.sorted_by] if self.sorted_by else ())):
             if name not in known:
                 raise PlanError(f"{where}: {unknown_name('column', name, tuple(known))}")
-        return list(self.columns or known)
+            if known.count(name) > 1:
+                raise DatasetError(
+                    f"{where}: {known.count(name)} columns are named {name!r} and can't be told "
+                    "apart; nothing of it is counted"
+                )
+        return chosen
 
 
 class Paging:
@@ -185,7 +195,7 @@ class RowPacker:
     """
 
     def __init__(self, columns: Sequence[str], options: TableOptions) -> None:
-        self._columns = list(columns)
+        self._columns = [column_stream(name) for name in columns]
         self._apart = options.apart
         self._shape = StreamBlocks(options)
         self._rows: list[bytes] = []
@@ -252,6 +262,11 @@ class RowPacker:
         row_bytes = max(1, self._block_bytes // self._block_rows)
         left_rows = (BLOCK_BYTES - self._block_bytes) // (2 * row_bytes)
         self._next_look = self._block_rows + max(1, min(_MOST_UNSEEN_ROWS, left_rows))
+
+
+def column_stream(name: str) -> str:
+    """Return a column's stream; one without a name must not be taken for the rows."""
+    return name or _NO_NAME
 
 
 def rows_block(fields: Sequence[Field], width: int) -> Block:
