@@ -110,6 +110,7 @@ def test_a_grain_without_a_chunk_in_the_sample_leaves_every_figure_in_its_column
     assert len(set(cells.rows)) == 1
     assert '<th class="num">lz4</th>' in page
     assert "no chunk is in that sample" in page
+    assert "no chunk is in that sample" not in scan_page.render(account)
 
 
 def test_what_was_left_out_is_on_top(folder: Path) -> None:

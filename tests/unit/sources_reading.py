@@ -13,6 +13,7 @@ def objects_of(source: Source) -> dict[str, list[bytes]]:
     open_streams: set[str] = set()
     for block in source.blocks():
         assert block.data.ndim == 1
+        assert block.data.format == "B"
         assert block.data.contiguous
         bounds = block.offsets.tolist()
         assert len(bounds) > 1, "a block has an object"

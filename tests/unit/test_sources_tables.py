@@ -17,9 +17,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from deduplab.bound.scan import ScanSettings, scan
 from deduplab.bound.sources import open_source
 from deduplab.bound.sources.table import row_bytes
 from deduplab.errors import DatasetError, PlanError
+from tests.unit.bound_scans import switched_off
 from tests.unit.sources_reading import objects_of, reasons, rows_of
 
 ROWS = 5000
@@ -540,3 +542,19 @@ def test_a_delimiter_is_one_character(tmp_path: Path, delimiter: str) -> None:
 def test_a_tab_is_written_as_on_a_command_line(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes(b"a\tb\n1\t2\n")
     assert objects_of(open_source(str(tmp_path / "t.csv"), delimiter=r"\t"))["b"] == [b"2"]
+
+
+@pytest.mark.parametrize("name", ["t.parquet", "t.duckdb"])
+def test_long_values_are_cut_without_the_part_in_c_too(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    table = pa.table({"v": [b"long" * 1000, b"short", None, b"", b"long" * 1000]})
+    if name.endswith("parquet"):
+        pq.write_table(table, path)
+    else:
+        with duckdb.connect(path) as database:
+            database.execute('CREATE TABLE t AS SELECT * FROM "table"')
+    with switched_off():
+        found = scan(open_source(str(path)), ScanSettings(["whole", "cdc-4096"])).result()
+    (column,) = (stream for stream_name, stream in found.streams.items() if stream_name)
+    assert column.objects == 5
+    assert [grain.unique_bytes for grain in column.grains] == [4005, 4005]

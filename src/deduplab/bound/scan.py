@@ -31,6 +31,9 @@ Progress = Callable[[int], None]
 
 USUAL_OBJECT_BYTES: Final = 64 * 1024
 
+DISTINCT_OBJECT_BYTES: Final = 4 * ROW_BYTES
+"""What a distinct object that is not cut takes at most at each grain; see `exact_memory_bytes`."""
+
 
 class Scanner:
     """Scans source after source into one sketch.

@@ -40,6 +40,17 @@ Examples:
   deduplab scan --merge a.sketch b.sketch
   deduplab scan --compare a.sketch /srv/b
   deduplab scan --on-disk /var/lib/postgresql/15 --planted dataset.toml
+
+\b
+How to read it: ratio is all bytes by unique ones, where a chunk counts once however often it is
+there: the most that deduplication of that grain could save (2.00x: half). zstd-1, zstd-3 and lz4
+have two numbers: on the unique chunks, and on all of them without deduplication.
+
+\b
+Exit codes: 0 everything was read; 2 an argument is wrong, nothing was read; 3 a server, driver
+or cluster is not available; 5 a sketch, page or output can't be read or written; 7 a process
+that reads ended early; 9 something could not be read (what, is said); 10 a directory of
+--on-disk can't be listed; 130 interrupted.
 """
 
 
@@ -65,10 +76,12 @@ def _named(context: click.Context, option: click.Parameter, name: str | None) ->
 @click.option(
     "--pages",
     metavar="BYTES",
-    help="Cut columns into pages of values, as a columnar engine does.",
+    help="Cut columns into pages of values, such as '64 KiB', as a columnar engine does.",
 )
 @click.option("--format", "kind", metavar="KIND", help=f"Read a file as: {', '.join(FORMATS)}.")
-@click.option("--delimiter", metavar="CHAR", help="Of a CSV file.  [default: a comma]")
+@click.option(
+    "--delimiter", metavar="CHAR", help="Of a CSV file; '\\t' is a tab.  [default: a comma]"
+)
 @click.option(
     "--grain",
     multiple=True,
@@ -77,7 +90,12 @@ def _named(context: click.Context, option: click.Parameter, name: str | None) ->
     "May be given several times.  [default: all ten]",
 )
 @click.option("--exact", is_flag=True, help="Count every chunk; the default.")
-@click.option("--sample", metavar="SHARE", help="Keep a share of the chunks, such as 1/64.")
+@click.option(
+    "--sample",
+    metavar="SHARE",
+    help="Little memory: keep a share of the chunks, a power of two such as 1/64, and print the "
+    "error of each figure.",
+)
 @click.option(
     "--compress/--no-compress",
     default=True,
@@ -91,11 +109,15 @@ def _named(context: click.Context, option: click.Parameter, name: str | None) ->
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Processes that read.",
+    help="Processes that read; distances are then those within what one reads.",
 )
 @click.option("--dask", metavar="ADDRESS", help="Read on a Dask cluster instead.")
 @click.option(
-    "--sketch", metavar="FILE", type=click.Path(), callback=_named, help="Keep what was found."
+    "--sketch",
+    metavar="FILE",
+    type=click.Path(),
+    callback=_named,
+    help="Keep what was found, for --merge and --compare.",
 )
 @click.option("--merge", is_flag=True, help="The arguments are sketches; put them together.")
 @click.option("--compare", metavar="A B", nargs=2, help="Say what two sketches, or sources, share.")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TextIO
 
 from deduplab.bound.grains import ALL_GRAINS, kind
 from deduplab.bound.scan import (
+    DISTINCT_OBJECT_BYTES,
     ScanSettings,
     exact_memory_bytes,
     sampled_memory_bytes,
@@ -75,7 +76,8 @@ def foretold(sources: Sequence[Source], settings: ScanSettings) -> Iterator[Note
         need = format_bytes(exact_memory_bytes(GIB, settings.grains))
         yield Note(
             f"exact: at most about {need} of memory for each GiB of distinct data in objects of "
-            "64 KiB; --sample 1/64 takes little, whatever the length"
+            f"64 KiB; smaller ones, such as rows and values, take {DISTINCT_OBJECT_BYTES} bytes "
+            "each at a grain; --sample 1/64 takes little, whatever the length"
         )
         return
     need_bytes = exact_memory_bytes(logical_bytes, settings.grains)

@@ -73,7 +73,9 @@ def block_of_array(values: Any, stream: str) -> Block:
         values.offset : values.offset + len(values) + 1
     ]
     # The offsets are a view of the array's own buffer; the block keeps it alive.
-    return Block(memoryview(data) if data is not None else memoryview(b""), offsets, False, stream)
+    # Arrow's memory says that it holds signed characters, and what cuts without C wants bytes.
+    view = memoryview(data).cast("B") if data is not None and data.size else memoryview(b"")
+    return Block(view, offsets, False, stream)
 
 
 def _decoded(array: Any) -> Any:
