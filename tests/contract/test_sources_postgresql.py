@@ -254,6 +254,24 @@ def test_a_table_that_disappears_during_the_scan_is_said(tables: Database) -> No
     assert "nothing of it is counted" in reasons(source)
 
 
+def test_a_table_that_is_truncated_during_the_scan_is_no_empty_table(tables: Database) -> None:
+    with tables.connect() as connection:
+        connection.execute("CREATE TABLE other.none (x int)")
+        connection.execute("CREATE TABLE other.parent (x int)")
+        connection.execute("CREATE TABLE other.child () INHERITS (other.parent)")
+        connection.execute("INSERT INTO other.parent VALUES (1)")
+        source = open_source(tables.url)
+        blocks = source.blocks()
+        next(blocks)
+        connection.execute("TRUNCATE other.inside, ONLY other.parent")
+        assert not {block.stream for block in blocks} & {"other.inside.x", "other.parent.x"}
+    assert [one.name for one in source.left_out] == ["other.inside", "other.parent"]
+    assert "was truncated or rewritten after the scan began" in reasons(source)
+    again = open_source(tables.url)
+    objects_of(again)
+    assert again.left_out == []
+
+
 def test_a_connection_that_is_lost_says_how_many_rows_are_counted(tables: Database) -> None:
     query = "SELECT repeat('y', 1000) AS y FROM generate_series(1, 1000000)"
     source = open_source(tables.url, query=query, columns=())

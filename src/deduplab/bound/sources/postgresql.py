@@ -37,6 +37,10 @@ _TABLES: Final = (
     "WHERE c.relkind = ANY(%s::\"char\"[]) AND n.nspname NOT LIKE 'pg\\_%%' "
     "AND n.nspname <> 'information_schema' ORDER BY n.nspname <> 'public', 1, 2"
 )
+_ONLY: Final = "ONLY "
+_REWRITTEN: Final = (
+    "SELECT relfilenode <> pg_relation_filenode(oid) FROM pg_class WHERE oid = to_regclass(%s)"
+)
 
 
 class PostgresqlSource(SqlServerSource):
@@ -104,7 +108,7 @@ class _PostgresqlSession(Session):
 
     def tables(self) -> list[Relation]:
         return [
-            replace(relation, text=f"ONLY {relation.text}") if inherited else relation
+            replace(relation, text=_ONLY + relation.text) if inherited else relation
             for relation, inherited in self._relations(["r", "m"])
         ]
 
@@ -115,6 +119,13 @@ class _PostgresqlSession(Session):
         with self._connection.transaction():
             statement = f"SELECT * FROM {relation.text} LIMIT 0"  # noqa: S608 - quoted
             return [column.name for column in self._connection.execute(statement).description]
+
+    def emptied(self, relation: Relation) -> bool:
+        # The snapshot's file of the table beside today's: TRUNCATE regards no snapshot.
+        with contextlib.suppress(*self.errors), self._connection.transaction():
+            found = self._connection.execute(_REWRITTEN, [relation.text.removeprefix(_ONLY)])
+            return bool(found.fetchone() == (True,))
+        return False
 
     def blocks(
         self, statement: str, columns: list[str], options: TableOptions, prefix: str

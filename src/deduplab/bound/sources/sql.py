@@ -66,6 +66,10 @@ class Session(ABC):
     ) -> Iterator[Block]:
         """Stream the answer to a statement; columns' streams begin with the prefix."""
 
+    def emptied(self, relation: Relation) -> bool:
+        """Whether a table without rows had some in the snapshot, as far as can be told."""
+        return False
+
     def quoted(self, name: str) -> str:
         """Return an identifier quoted."""
         return self.quotes + name.replace(self.quotes, 2 * self.quotes) + self.quotes
@@ -176,6 +180,12 @@ class SqlSource(ScanSource):
                 return
             statement = self._statement(session, relation, chosen)
             yield from session.blocks(statement, chosen, self.options, prefix)
+            if not session.rows and session.emptied(relation):
+                self.leave_out(
+                    relation.name,
+                    "was truncated or rewritten after the scan began, so its rows are gone; "
+                    "nothing of it is counted",
+                )
         except session.errors as error:
             said = words_of(error)
             told = f"can't be read: {said}; nothing of it is counted"
