@@ -115,6 +115,9 @@ def test_only_keeps_systems_and_variants() -> None:
         (('"random_binary"', '"files"'), 5, "needs 'source"),
         (('"small"', '"small'), None, "not valid TOML"),
         (("[systems.plain]\n[systems.sqlite]", "[systems]"), None, "names no system"),
+        (("[systems.plain]", "batch_size = 0\n[systems.plain]"), 11, "at least 1 byte"),
+        (('"8 KiB"', "0"), 9, "object_size: must be at least 1 byte"),
+        (("[systems.plain]", "[rest]\nwindow_s = 60\n[systems.plain]"), 12, "below deadline_s"),
         (("[systems.sqlite]", "[systems.sqlite.remote]\nhost = 'h'"), 12, "is no server"),
     ],
 )
