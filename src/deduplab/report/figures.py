@@ -146,7 +146,7 @@ def throughput(timings: Sequence[Timings], name: str) -> Markup | None:
         for number, (stage, marker) in enumerate(zip(stages, "osD", strict=True)):
             colour = PALETTE[(0, 5, 2)[number]]
             rates = [
-                (entry.bytes_per_s, entry.bytes_per_s.value, line)
+                (entry.bytes_per_s, entry.bytes_per_s.value, line + (number - 1) * 0.2)
                 for line, timing in enumerate(timings)
                 for entry in timing.stages
                 if entry.stage == stage and entry.bytes_per_s and entry.bytes_per_s.value
