@@ -133,7 +133,7 @@ def test_a_wrong_plan_is_refused_at_its_line(
 
 def test_data_that_can_not_be_is_refused_before_the_start() -> None:
     plan = parse(SMALL.replace('"64 KiB"', '"60 KiB"'))
-    with pytest.raises(PlanError, match=r"stage bulk .*not a multiple of object_bytes"):
+    with pytest.raises(PlanError, match=r"stage bulk .*not a multiple of object_size"):
         matrix.check_datasets(matrix.cells(plan))
     insert = SMALL.replace('["bulk", "delete"]', '["bulk", "insert"]').replace("U50", "U99")
     with pytest.raises(PlanError, match="stage insert"):
