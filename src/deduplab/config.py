@@ -22,7 +22,7 @@ from deduplab.errors import PlanError, unknown_name
 from deduplab.model import Stage
 from deduplab.scale import scaled_bytes, told
 from deduplab.systems_table import SystemPlan
-from deduplab.toml_table import Table, boolean, choice, integer, seconds, string
+from deduplab.toml_table import Table, boolean, choice, integer, seconds, some_bytes, string
 from deduplab.units import parse_bytes, parse_percent
 
 GRADES: Final = {"U0": 0, "U50": 50, "U90": 90, "U95": 95, "U99": 99}
@@ -154,7 +154,7 @@ def parse(text: str, *, origin: str, scale: Fraction | int = 1, only: tuple[str,
         compressibility_percent=data_table.compressibility(data),
         copies=data_table.copies(data),
         vary=data.take("vary", boolean, default=False),
-        batch_bytes=data.take("batch_size", parse_bytes, default=16 * 1024 * 1024),
+        batch_bytes=data.take("batch_size", some_bytes, default=16 * 1024 * 1024),
         insert_percent=data.take("insert_share", parse_percent, default=10),
         read_objects=data.take("read_objects", integer(1), default=1000),
         sources=_sources(data),
@@ -174,6 +174,8 @@ def parse(text: str, *, origin: str, scale: Fraction | int = 1, only: tuple[str,
     for table in (root, data, rest, systems):
         table.finish()
     _check_together(plan, root, data)
+    if plan.rest.window_s >= plan.rest.deadline_s:
+        raise rest.error("window_s", "window_s must be below deadline_s: nothing could settle")
     return _keep_only(plan, only)
 
 
@@ -193,7 +195,7 @@ def _sources(data: Table) -> tuple[tuple[str, str], ...]:
 
 def _check_together(plan: Plan, root: Table, data: Table) -> None:
     """Check what only several keys together can get wrong."""
-    if plan.object_bytes < 1 or plan.logical_bytes < plan.object_bytes:
+    if plan.logical_bytes < plan.object_bytes:
         raise data.error("logical_size", "the logical size is smaller than one object")
     _check_chain(plan.stages, root)
     if "files" in plan.payloads and "files" not in dict(plan.sources):

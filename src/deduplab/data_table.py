@@ -13,7 +13,7 @@ from typing import Any, Final
 from deduplab.dataset_spec import CopySpec, SizeSpec
 from deduplab.datasets import DISTANCES, EDIT_KINDS, FORMS
 from deduplab.errors import DeduplabError, PlanError
-from deduplab.toml_table import Table, choice, integer, string
+from deduplab.toml_table import Table, choice, integer, some_bytes, string
 from deduplab.units import parse_bytes, parse_percent
 
 DEFAULT_SIGMA: Final = 1.0
@@ -31,7 +31,7 @@ def object_sizes(table: Table) -> tuple[int, SizeSpec]:
         How lengths are distributed.
     """
     if not table.holds_table("object_size"):
-        return table.take("object_size", parse_bytes), SizeSpec()
+        return table.take("object_size", some_bytes), SizeSpec()
     own = table.table("object_size")
     kind = own.take("kind", choice("kind of sizes", ("uniform", "lognormal", "natural")))
     if kind == "natural":

@@ -18,6 +18,8 @@
       ProbeError                 10   a layer could not be read; becomes Missing(reason)
       Interrupted               130   Ctrl-C or SIGTERM
 
+A command that is written to a closed pipe ends with 141, as a shell reports SIGPIPE.
+
 A message says what is wrong, where, and what to do about it.
 """
 

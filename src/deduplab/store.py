@@ -94,8 +94,18 @@ class Run:
 
     @property
     def plan_text(self) -> str:
-        """The plan file as it was read when the run began."""
-        return (self.root / "plan.toml").read_text()
+        """The plan file as it was read when the run began.
+
+        Raises
+        ------
+        StoreError
+            If it can't be read.
+        """
+        path = self.root / "plan.toml"
+        try:
+            return path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise StoreError(f"{path} can't be read: {error}") from error
 
     def committed_ids(self) -> frozenset[str]:
         """Return the ids of all committed cells."""
@@ -116,15 +126,32 @@ class Run:
         """
         path = self._cells / cell_id / "cell.json"
         try:
-            raw = path.read_bytes()
-        except OSError as error:
-            raise StoreError(f"cell {cell_id} can't be read: {error}") from error
-        return _decode(raw, CellResult, path)
+            return _decode(path.read_bytes(), CellResult, path)
+        except (OSError, StoreError) as error:
+            what = error if isinstance(error, StoreError) else f"{path} can't be read: {error}"
+            raise StoreError(
+                f"{what}; remove {path.parent}, and the command that made the run measures "
+                "that cell anew"
+            ) from error
 
     def cells(self) -> Iterator[CellResult]:
-        """Yield all committed cells, ordered by id."""
-        for cell_id in sorted(self.committed_ids()):
-            yield self.cell(cell_id)
+        """Yield all committed cells, ordered by id.
+
+        Raises
+        ------
+        StoreError
+            If one can't be read, or lies there twice: it would count twice.
+        """
+        places: dict[str, str] = {}
+        for name in sorted(self.committed_ids()):
+            result = self.cell(name)
+            first = places.setdefault(result.cell.cell_id, name)
+            if first != name:
+                raise StoreError(
+                    f"{self._cells / name} and {first} hold the same cell, which would count "
+                    "twice; remove the copy"
+                )
+            yield result
 
     def latencies_ns(self, cell_id: str, position: int) -> npt.NDArray[np.int64]:
         """Return raw latencies of one measurement in nanoseconds, in order of operation.
@@ -166,7 +193,10 @@ class Run:
             _sync_directory(self._cells)
         except OSError as error:
             shutil.rmtree(aside, ignore_errors=True)
-            raise StoreError(f"cell {cell_id} can't be written to {self.root}: {error}") from error
+            raise StoreError(
+                f"cell {cell_id} can't be written to {self.root}: {error}; what was committed "
+                "stays, and the same command goes on with it"
+            ) from error
 
     def not_run(self) -> dict[str, str]:
         """Return why planned cells were not run, by id; those that are committed are left out.
@@ -213,7 +243,11 @@ class Run:
         StoreError
             If another process runs it now.
         """
-        with (self.root / "lock").open("a") as file:
+        try:
+            lock = (self.root / "lock").open("a")
+        except OSError as error:
+            raise StoreError(f"run {self.header.run_id} can't be written: {error}") from error
+        with lock as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
@@ -245,7 +279,7 @@ def find_run(runs: Path, name: str) -> Run:
     if not known:
         raise StoreError(f"no runs in {runs}; start one with: deduplab run plans/quick.toml")
     if name == "latest":
-        return max(map(Run.open, known), key=lambda run: run.header.created_unix_ns)
+        return Run.open(max(known, key=_created_unix_ns))
     matching = [path for path in known if path.name == name] or [
         path for path in known if path.name.startswith(name)
     ]
@@ -255,6 +289,14 @@ def find_run(runs: Path, name: str) -> Run:
             f"{'several runs begin' if matching else 'no run'} {name!r}; there: {found}"
         )
     return Run.open(matching[0])
+
+
+def _created_unix_ns(root: Path) -> int:
+    """Tell when a run began; of one that can't be opened, when its header was written."""
+    try:
+        return Run.open(root).header.created_unix_ns
+    except StoreError:
+        return (root / "run.json").stat().st_mtime_ns
 
 
 def _decode(raw: bytes, kind: type[_T], path: Path) -> _T:

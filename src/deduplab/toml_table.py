@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 from deduplab.errors import DeduplabError, PlanError, unknown_name
+from deduplab.units import parse_bytes
 
 _GREATEST_SECONDS: Final = 365 * 86_400
 
@@ -139,6 +140,14 @@ def integer(least: int) -> Callable[[Any], int]:
         return value
 
     return convert
+
+
+def some_bytes(value: Any) -> int:
+    """Return a number of bytes, 1 at least."""
+    count_bytes = parse_bytes(value)
+    if count_bytes < 1:
+        raise PlanError("must be at least 1 byte")
+    return count_bytes
 
 
 def seconds(value: Any) -> float:

@@ -89,7 +89,8 @@ def format_bytes(count_bytes: float) -> str:
 def format_ns(duration_ns: float) -> str:
     """Write a duration given in nanoseconds for people."""
     value = float(duration_ns)
-    for limit, divisor, unit in ((1e3, 1, "ns"), (1e6, 1e3, "µs"), (1e9, 1e6, "ms")):
+    # What three digits would round up to 1000 is written in the next unit: 1 ms, not 1e+03 µs.
+    for limit, divisor, unit in ((999.5, 1, "ns"), (999.5e3, 1e3, "µs"), (999.5e6, 1e6, "ms")):
         if value < limit:
             return f"{value / divisor:.3g} {unit}"
     return format_seconds(value / 1e9)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -185,3 +186,76 @@ def test_an_unknown_run_is_a_clear_error(cli: Cli) -> None:
     refused = cli("report", "latest")
     assert refused.returncode == 5
     assert "start one with" in refused.stderr
+
+
+def test_a_closed_pipe_and_a_full_one_end_without_a_traceback(tmp_path: Path) -> None:
+    for arguments in (("list", "systems", "--json"), ("list", "systems")):
+        reading, writing = os.pipe()
+        os.close(reading)
+        ended = run_into(writing, tmp_path, *arguments)
+        assert (ended.returncode, ended.stderr) == (141, "")
+        full = run_into(os.open("/dev/full", os.O_WRONLY), tmp_path, *arguments)
+        assert full.returncode == 4
+        assert full.stderr == "deduplab: the disk is full: [Errno 28] No space left on device\n"
+
+
+def run_into(
+    output: int, tmp_path: Path, *arguments: str | Path
+) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            command(*arguments),
+            env=environment(tmp_path),
+            stdout=output,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=READY_DEADLINE_S,
+            check=False,
+        )
+    finally:
+        os.close(output)
+
+
+def test_only_the_runs_that_are_named_are_cleaned_away(tmp_path: Path, cli: Cli) -> None:
+    plan = write_plan(tmp_path / "p.toml", ["null"])
+    older, newer = (
+        tmp_path / json.loads(cli("run", plan, "--json").stdout)["directory"] for _ in range(2)
+    )
+    assert cli("clean", "--run", "latest", "--run", "slow", "--yes").returncode == 5
+    assert newer.exists()  # a wrong name deletes nothing
+    unasked = cli("clean", "--run", "latest")
+    assert unasked.returncode == 2
+    assert "nobody answered" in unasked.stderr
+    assert cli("clean", "--run", "latest", "--run", "latest", "--yes").returncode == 0
+    assert older.exists()
+    assert not newer.exists()
+    renamed = older.rename(older.with_name("renamed"))
+    assert json.loads(cli("list", "runs", "--json").stdout)[0]["run"] == renamed.name
+    assert cli("report", renamed.name, "--coverage").returncode == 0
+
+
+def test_what_would_be_passed_over_in_silence_is_refused(tmp_path: Path, cli: Cli) -> None:
+    plan = write_plan(tmp_path / "p.toml", ["null"])
+    for arguments in (
+        ("report", "latest", "--json", "-o", "page.html"),
+        ("plan", plan, "--only", ","),
+    ):
+        assert cli(*arguments).returncode == 2
+
+
+def test_tables_fit_into_eighty_columns(tmp_path: Path) -> None:
+    quick = Path(__file__).parents[2] / "plans" / "quick.toml"
+    for arguments, wanted in (
+        (("plan", quick), {"reclaim", "times", "cells"}),
+        (("doctor", "single_instance"), {"auth", "write", "read", "size", "del", "yes"}),
+    ):
+        shown = subprocess.run(
+            command(*arguments),
+            env=environment(tmp_path) | {"COLUMNS": "80"},
+            capture_output=True,
+            text=True,
+            timeout=READY_DEADLINE_S,
+            check=True,
+        ).stdout
+        assert wanted <= set(shown.split())
+        assert "…" not in shown

@@ -15,7 +15,7 @@ from deduplab.analysis.series import Bar, footprint_bars
 from deduplab.cell import CellResult
 from deduplab.errors import StoreError
 from deduplab.model import OutcomeKind
-from deduplab.report import figures, html
+from deduplab.report import figures, html, wording
 from tests.report.factory import (
     COMPRESSED,
     DUCKDB,
@@ -178,10 +178,12 @@ def test_files_that_are_censored_are_not_replaced_by_engine(tmp_path: Path) -> N
 
 def test_what_is_reproduced_is_named_whole(tmp_path: Path) -> None:
     run = run_of(tmp_path, matrix([SQLITE]))
-    assert "deduplab run plans/quick.toml with" in " ".join(checked(html.render(run)).text.split())
+    assert "deduplab run plan.toml in the run's directory" in " ".join(
+        checked(html.render(run)).text.split()
+    )
     run.header = replace(run.header, scale=4, only=("sqlite", "plain"))
     page = " ".join(checked(html.render(run)).text.split())
-    assert "deduplab run plans/quick.toml --scale 4 --only sqlite,plain with" in page
+    assert "deduplab run plan.toml --scale 4 --only sqlite,plain in the run" in page
     assert "rest = size unchanged and system idle for 1 s; work that starts later" in page
 
 
@@ -248,3 +250,30 @@ def test_footprints_without_components_are_drawn_without_a_legend(tmp_path: Path
     drawn = figures.footprints(bare, "bare")
     assert "1.25" in drawn
     assert "data" not in re.findall(r">([a-z]+)</text>", drawn)
+
+
+def test_throughput_is_shown_with_its_n_and_intervals(tmp_path: Path) -> None:
+    results = list(matrix([SQLITE], repetitions=3))
+    slower = [
+        replace(entry, duration_ns=entry.duration_ns * (10 + results[0].cell.repetition))
+        for entry in results[0].measurements
+    ]
+    results[0] = replace(results[0], measurements=tuple(slower))
+    run = run_of(tmp_path, results)
+    words = " ".join(checked(html.render(run)).text.split())
+    table = words[words.index("stage n objects/s") :]
+    rate = next(
+        row
+        for row in rows(run)
+        if (row.metric, row.stage, row.grade_asked) == ("objects_per_s", "bulk", "U0")
+    )
+    assert rate.ci_low != rate.ci_high
+    shown = f"bulk {rate.n} {wording.value(rate)} {wording.interval(rate)}"
+    assert " ".join(shown.split()) in table
+
+
+def test_latencies_that_are_lost_are_damage_and_not_fewer_repetitions(tmp_path: Path) -> None:
+    run = run_of(tmp_path, matrix([SQLITE]))
+    next((run.root / "cells").glob("*/latency-0.npy")).unlink()
+    with pytest.raises(StoreError, match="has 0 latencies of the"):
+        rows(run)

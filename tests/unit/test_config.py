@@ -115,6 +115,9 @@ def test_only_keeps_systems_and_variants() -> None:
         (('"random_binary"', '"files"'), 5, "needs 'source"),
         (('"small"', '"small'), None, "not valid TOML"),
         (("[systems.plain]\n[systems.sqlite]", "[systems]"), None, "names no system"),
+        (("[systems.plain]", "batch_size = 0\n[systems.plain]"), 11, "at least 1 byte"),
+        (('"8 KiB"', "0"), 9, "object_size: must be at least 1 byte"),
+        (("[systems.plain]", "[rest]\nwindow_s = 60\n[systems.plain]"), 12, "below deadline_s"),
         (("[systems.sqlite]", "[systems.sqlite.remote]\nhost = 'h'"), 12, "is no server"),
     ],
 )
@@ -130,7 +133,7 @@ def test_a_wrong_plan_is_refused_at_its_line(
 
 def test_data_that_can_not_be_is_refused_before_the_start() -> None:
     plan = parse(SMALL.replace('"64 KiB"', '"60 KiB"'))
-    with pytest.raises(PlanError, match=r"stage bulk .*not a multiple of object_bytes"):
+    with pytest.raises(PlanError, match=r"stage bulk .*not a multiple of object_size"):
         matrix.check_datasets(matrix.cells(plan))
     insert = SMALL.replace('["bulk", "delete"]', '["bulk", "insert"]').replace("U50", "U99")
     with pytest.raises(PlanError, match="stage insert"):

@@ -87,7 +87,7 @@ def test_pieces_of_many_reads_are_found(tmp_path: Path) -> None:
 
 
 def test_too_few_unique_bytes_say_what_to_ask_for(folder: Path) -> None:
-    with pytest.raises(DatasetError, match=r"8000 unique bytes .* at most 80000 logical_bytes"):
+    with pytest.raises(DatasetError, match=r"8000 unique bytes .* a logical_size of at most 80000"):
         build_dataset(spec(folder, 9, 90, "shuffled"))
     asked = DatasetSpec("files", 80_000, PIECE, 90, "shuffled", source=str(folder))
     assert prove(build_dataset(asked)).unique_bytes == 8000

@@ -1,4 +1,6 @@
 import dataclasses
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -100,3 +102,48 @@ def test_an_unwritable_place_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="can't be made"):
         new_run(tmp_path / "file" / "r")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_cell_that_was_copied_does_not_count_twice(tmp_path: Path) -> None:
+    run = new_run(tmp_path / "r")
+    run.commit(RESULT, {})
+    cell = run.root / "cells" / CELL.cell_id
+    shutil.copytree(cell, cell.with_name("copy"))
+    with pytest.raises(StoreError, match="hold the same cell"):
+        list(run.cells())
+
+
+def test_what_to_do_about_a_damaged_cell_is_said_and_works(tmp_path: Path) -> None:
+    run = new_run(tmp_path / "r")
+    run.commit(RESULT, {})
+    (run.root / "cells" / CELL.cell_id / "cell.json").unlink()
+    with pytest.raises(StoreError) as refusal:
+        run.cell(CELL.cell_id)
+    advised = Path(str(refusal.value).partition("; remove ")[2].partition(",")[0])
+    advised.rmdir()
+    assert run.committed_ids() == frozenset()
+
+
+def test_a_run_without_its_plan_is_a_clear_error(tmp_path: Path) -> None:
+    run = new_run(tmp_path / "r")
+    (run.root / "plan.toml").unlink()
+    with pytest.raises(StoreError, match=r"plan\.toml can't be read"):
+        _ = run.plan_text
+
+
+def test_a_run_that_can_not_be_held_is_a_clear_error(tmp_path: Path) -> None:
+    run = new_run(tmp_path / "r")
+    (run.root / "lock").mkdir()  # stands for a file system that became read-only
+    with pytest.raises(StoreError, match="can't be written"), run.locked():
+        pass
+
+
+def test_runs_of_another_version_do_not_hide_the_latest(tmp_path: Path) -> None:
+    old, new = new_run(tmp_path / "old", created_unix_ns=1), new_run(tmp_path / "new")
+    header = old.root / "run.json"
+    header.write_text(header.read_text().replace('"format_version": 1', '"format_version": 99'))
+    os.utime(header, ns=(0, 0))
+    assert find_run(tmp_path, "latest").root == new.root
+    os.utime(header)
+    with pytest.raises(StoreError, match="format version 99"):
+        find_run(tmp_path, "latest")

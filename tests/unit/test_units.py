@@ -47,5 +47,11 @@ def test_durations_are_written_for_people() -> None:
     assert format_ns(120) == "120 ns"
     assert format_ns(1500) == "1.5 µs"
     assert format_ns(2.5e9) == "2.5 s"
+    assert [format_ns(value) for value in (999.4, 999.5, 999_600, 999.7e6)] == [
+        "999 ns",
+        "1 µs",
+        "1 ms",
+        "1.0 s",
+    ]
     assert format_seconds(185) == "3:05 min"
     assert format_seconds(7260) == "2:01 h"

@@ -25,7 +25,14 @@ from deduplab.executors.workspace import prepared
 )
 @runs_option
 @workspace_option
-@click.option("--scale", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option(
+    "--scale",
+    metavar="FACTOR",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Make every dataset that many times larger.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print every check as JSON.")
 def command(runs: Path, workspace: Path, scale: int, as_json: bool) -> None:
     """Run the reference stores through the whole instrument and compare with what must come out.

@@ -106,7 +106,7 @@ def fetch_command(
             continue
         fetched[name] = [str(file) for file in files]
         size_bytes = sum(file.stat().st_size for file in files)
-        console.print(f"{name}: {len(files)} files, {format_bytes(size_bytes)}", highlight=False)
+        console.print(f"{name}: {_files(len(files))}, {format_bytes(size_bytes)}", highlight=False)
     if as_json:
         click.echo(json.dumps({"fetched": fetched, "failed": failed}, indent=2))
     if failed:
@@ -147,6 +147,8 @@ def verify_command(directory: Path, as_json: bool) -> None:
         console.print(line, style="red", markup=False, highlight=False)
     if differences:
         raise DatasetError(f"{directory} is not what its manifest says")
+    if as_json:
+        return
     _show(console, manifest, as_json=False)
     console.print("verified: the files are those of the manifest", style="green")
 
@@ -163,8 +165,12 @@ def _row(name: str) -> dict[str, str]:
     return row | {
         "origins": ", ".join(dict.fromkeys(origin.kind for origin in origins)),
         "licences": "; ".join(dict.fromkeys(origin.licence for origin in origins)),
-        "here": f"{len(there)} files" if there else "not yet",
+        "here": _files(len(there)) if there else "not yet",
     }
+
+
+def _files(count: int) -> str:
+    return f"{count} file" if count == 1 else f"{count} files"
 
 
 def _show(console: Console, manifest: Manifest, *, as_json: bool) -> None:

@@ -63,7 +63,7 @@ class Checkup:
 )
 @click.argument("systems", metavar="[SYSTEM,...]", default="")
 @workspace_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a system.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list, an object a system.")
 def command(systems: str, workspace: Path, as_json: bool) -> None:
     """Bring up each system, log in, write, read, measure and delete a little.
 
@@ -163,7 +163,8 @@ def _source(entry: registry.SystemEntry) -> str:
 
 
 def _table(rows: list[Checkup]) -> Table:
-    table = Table()
+    # Without lines, so that it fits into 80 columns.
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in ("system", "status", "version"):
         table.add_column(heading, no_wrap=True)
     for heading in _STEPS.values():

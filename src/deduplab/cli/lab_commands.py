@@ -43,7 +43,7 @@ _SIGNALS_OF_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 @click.option("--variant", help="A variant of the system.  [default: its first]")
 @click.option("--durability", help="fsync, interval or none.  [default: the system's first]")
 @workspace_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a system.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list, an object a system.")
 def up_command(
     names: tuple[str, ...],
     variant: str | None,
@@ -156,7 +156,7 @@ def _told(done: TakenDown | None) -> str:
     epilog="Examples:\n\n\b\n  deduplab systems status\n  deduplab systems status --json",
 )
 @workspace_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object an instance.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list, an object an instance.")
 def status_command(workspace: Path, as_json: bool) -> None:
     """Show every instance that 'up' brought up: where it is, since when, and what it takes.
 

@@ -27,7 +27,7 @@ Rows = list[dict[str, str]]
     short_help="List what there is.",
     epilog="Examples:\n\n\b\n  deduplab list systems\n  deduplab list runs --json",
 )
-@click.argument("what", metavar="WHAT", type=click.Choice(_WHAT), required=False)
+@click.argument("what", metavar="[WHAT]", type=click.Choice(_WHAT), required=False)
 @runs_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(what: str | None, runs: Path, as_json: bool) -> None:
@@ -93,7 +93,7 @@ def _runs(runs: Path) -> Rows:
             continue
         rows.append(
             {
-                "run": run.header.run_id,
+                "run": directory.name,  # what other commands find it by, if it was renamed too
                 "plan": run.header.plan_name,
                 "cells": f"{done}/{len(run.header.cell_ids)}",
             }

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import importlib
-import os
 import signal
 import sys
 from types import FrameType
-from typing import Any, Final
+from typing import Final
 
 import click
 
 import deduplab
-from deduplab.errors import DeduplabError, Interrupted
+from deduplab.errors import DeduplabError, DiskSpaceError, Interrupted
+
+CLOSED_PIPE_EXIT_CODE: Final = 141  # what a shell reports of a process that SIGPIPE ended
 
 # command -> one line of help, so that ``deduplab --help`` imports nothing else
 COMMANDS: Final = {
@@ -48,18 +50,6 @@ class _LazyGroup(click.Group):
         command: click.Command = module.command
         return command
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run a command. Where nobody reads its output any more (``| head``), it ends."""
-        try:
-            return super().invoke(ctx)
-        except SystemExit as error:  # what rich makes of it
-            if not isinstance(error.__context__, BrokenPipeError):
-                raise
-        except BrokenPipeError:
-            # What is left in the buffer must go somewhere when the interpreter ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
@@ -86,17 +76,31 @@ def main() -> None:
         error.show()
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo(
-            "deduplab: interrupted; what was committed stays, and the same command goes on with it",
-            err=True,
-        )
+        click.echo(f"deduplab: {_ended('interrupted')}", err=True)
         code = Interrupted.exit_code
     except DeduplabError as error:
         click.echo(f"deduplab: {error}", err=True)
         code = error.exit_code
+    except SystemExit as error:
+        # So click and rich end, instead of raising, where output goes into a closed pipe.
+        if not isinstance(error.__context__, BrokenPipeError):
+            raise
+        code = CLOSED_PIPE_EXIT_CODE
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        click.echo(f"deduplab: the disk is full: {error}", err=True)
+        code = DiskSpaceError.exit_code
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def _terminated(signal_number: int, frame: FrameType | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise Interrupted("terminated; what was committed stays, and the same command goes on with it")
+    raise Interrupted(_ended("terminated"))
+
+
+def _ended(how: str) -> str:
+    """Say how a command was ended; of a run also that nothing measured is lost."""
+    if sys.argv[1:2] == ["run"]:
+        return f"{how}; what was committed stays, and the same command goes on with it"
+    return how

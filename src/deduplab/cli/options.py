@@ -73,5 +73,14 @@ def plan_argument(command: _Command) -> _Command:
 
 
 def split_only(only: str) -> tuple[str, ...]:
-    """Split the value of ``--only`` at its commas."""
-    return tuple(part.strip() for part in only.split(",") if part.strip())
+    """Split a list of names at its commas; an empty one names nothing, so all are meant.
+
+    Raises
+    ------
+    PlanError
+        If there are commas and no name.
+    """
+    names = tuple(part.strip() for part in only.split(",") if part.strip())
+    if only.strip() and not names:
+        raise PlanError(f"{only!r} names no system")
+    return names

@@ -93,11 +93,16 @@ def _measured(runs: Path, plan: config.Plan, cells: tuple[Cell, ...]) -> Iterato
 
 def _per_system(plan: config.Plan, cells: tuple[Cell, ...]) -> Table:
     counts = Counter((cell.system, cell.variant) for cell in cells)
-    table = Table(title=f"plan {plan.name}", title_justify="left")
-    for heading in ("system", "variant", "delete", "reclaim"):
+    # Without lines, so that it fits into 80 columns.
+    table = Table(
+        title=f"plan {plan.name}", title_justify="left", box=None, pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )  # fmt: skip
+    for heading in ("system", "variant", "delete"):
         table.add_column(heading, no_wrap=True)
-    table.add_column("times", justify="right")
-    table.add_column("cells", justify="right")
+    table.add_column("reclaim")  # the only one that may take several lines
+    for heading in ("times", "cells"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for system in plan.systems:
         for variant in system.variants:
             table.add_row(

@@ -137,7 +137,8 @@ class ConsoleProgress:
         elif now - self._last_plain >= _PLAIN_EVERY_S or done == total:
             self._last_plain = now
             left = format_seconds(self._time_left.left_s())
-            self._console.print(f"{done:5}/{total}  {left:>9} left  {cell.label}", highlight=False)
+            line = f"{done:5}/{total}  {left:>9} left  {cell.label}"
+            self._console.print(line, highlight=False, soft_wrap=True)
 
     def not_run(self, cells: Sequence[Cell], reason: str) -> None:
         """Take these cells out of the time left, and say once why."""

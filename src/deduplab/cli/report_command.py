@@ -26,7 +26,7 @@ from deduplab.store import find_run
     "  deduplab report latest --coverage         what ran, what did not, and why\n"
     "  deduplab report latest --json | jq '.[] | select(.metric == \"dedup_efficiency\")'",
 )
-@click.argument("run_name", metavar="RUN", default="latest")
+@click.argument("run_name", metavar="[RUN]", default="latest")
 @runs_option
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="The page.")
 @click.option(
@@ -39,11 +39,13 @@ from deduplab.store import find_run
 def command(run_name: str, runs: Path, output: Path | None, as_json: bool, coverage: bool) -> None:
     """Write the report of RUN (a path, an id, or 'latest') as one HTML file that opens offline.
 
+    Without RUN it is that of the latest.
+
     A run that is not finished gives a report of what is committed so far.
     """
+    if output and (coverage or as_json):
+        raise PlanError(f"{'--coverage' if coverage else '--json'} writes no page; drop -o")
     run = find_run(runs, run_name)
-    if coverage and output:
-        raise PlanError("--coverage writes no page; drop -o")
     console = Console()
     if coverage:
         ran = census_of(run)

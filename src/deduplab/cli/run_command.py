@@ -132,6 +132,7 @@ def _chosen_run(
             f"going on with {run.header.run_id}: {len(run.committed_ids())} of "
             f"{len(run.header.cell_ids)} cells are committed (--fresh starts anew)",
             highlight=False,
+            soft_wrap=True,
         )
     return run
 

@@ -22,7 +22,7 @@ from deduplab.bound.sources.files import FileSource, count_links_once
 from deduplab.bound.stream import Source
 from deduplab.cli import scan_work
 from deduplab.cli.scan_options import ScanOptions
-from deduplab.errors import DatasetError, Interrupted, StoreError
+from deduplab.errors import DatasetError, Interrupted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,9 +48,9 @@ have two numbers: on the unique chunks, and on all of them without deduplication
 
 \b
 Exit codes: 0 everything was read; 2 an argument is wrong, nothing was read; 3 a server, driver
-or cluster is not available; 5 a sketch, page or output can't be read or written; 7 a process
-that reads ended early; 9 something could not be read (what, is said); 10 a directory of
---on-disk can't be listed; 130 interrupted.
+or cluster is not available; 4 the disk is full; 5 a sketch or page can't be read or written;
+7 a process that reads ended early; 9 something could not be read (what, is said); 10 a directory
+of --on-disk can't be listed; 130 interrupted; 141 what read the output went away.
 """
 
 
@@ -197,17 +197,12 @@ def _keep(account: Account, options: ScanOptions) -> None:
 
 
 def _show(account: Account, options: ScanOptions) -> None:
-    try:
-        if options.as_json:
-            click.echo(json.dumps(document(account), indent=2))
-        else:
-            from deduplab.cli import scan_table
+    if options.as_json:
+        click.echo(json.dumps(document(account), indent=2))
+    else:
+        from deduplab.cli import scan_table
 
-            scan_table.show(_console(), account)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise StoreError(f"the figures can't be printed: {error.strerror}") from error
+        scan_table.show(_console(), account)
 
 
 def _account(options: ScanOptions) -> Account:

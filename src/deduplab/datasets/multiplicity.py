@@ -118,7 +118,7 @@ def build_classes(spec: DatasetSpec, lengths: Lengths) -> tuple[Class, ...]:
     if unique == 0:
         raise PlanError(
             f"{spec.logical_bytes} logical bytes at grade {spec.grade_percent} hold no whole "
-            f"object of {spec.object_bytes} bytes; raise logical_bytes"
+            f"object of {spec.object_bytes} bytes; raise logical_size"
         )
     if spec.grade_percent == 0:
         return (Class(1, unique),)
@@ -126,8 +126,8 @@ def build_classes(spec: DatasetSpec, lengths: Lengths) -> tuple[Class, ...]:
     if copies_bytes < lengths.sum_bytes(1):
         least = -(-100 // spec.grade_percent)
         raise PlanError(
-            f"{unique} objects are too few for a grade of {spec.grade_percent} %: it needs "
-            f"{least}, that is about {least * spec.object_bytes} logical_bytes"
+            f"a grade of {spec.grade_percent} % needs {least} objects, that is a logical_size of "
+            f"about {least * spec.object_bytes} bytes; the dataset has {unique}"
         )
     if spec.multiplicity == "equal":
         return _equal(lengths, unique, copies_bytes)
@@ -272,6 +272,6 @@ def _too_few(spec: DatasetSpec, lengths: Lengths, needed_bytes: int) -> str:
     what = f"source {spec.source!r}" if spec.source else f"the corpus of {spec.payload}"
     return (
         f"{what} has {there} unique bytes in {lengths.count} distinct objects, the dataset needs "
-        f"{needed_bytes}; ask for at most {possible} logical_bytes at grade "
+        f"{needed_bytes}; take a logical_size of at most {possible} at grade "
         f"{spec.grade_percent}, or set 'vary = true' where the family offers it"
     )

@@ -175,7 +175,7 @@ def build_sequence(
     if ordered.objects > GREATEST_OBJECTS:
         raise PlanError(
             f"the dataset has {ordered.objects} objects; {GREATEST_OBJECTS} are the most: "
-            "lower logical_bytes or raise object_bytes"
+            "lower logical_size or raise object_size"
         )
     if spec.placement == "within":
         return ordered
@@ -231,7 +231,7 @@ def _spaced(distance_bytes: int, object_bytes: int, *, objects: int, unique: int
         raise PlanError(
             f"a distance of {distance_bytes} bytes needs {between + 1} different payloads of "
             f"{object_bytes} bytes, the dataset has {unique}; take a distance of at most "
-            f"{(unique - 1) * object_bytes} bytes, or more logical_bytes"
+            f"{(unique - 1) * object_bytes} bytes, or a greater logical_size"
         )
     return Spaced(objects, unique, between)
 
@@ -263,7 +263,7 @@ def _objects_between(distance_bytes: int, object_bytes: int) -> int:
         raise PlanError(f"a distance can't be negative: {distance_bytes}")
     if rest:
         raise PlanError(
-            f"a distance of {distance_bytes} bytes is not a multiple of object_bytes "
+            f"a distance of {distance_bytes} bytes is not a multiple of object_size "
             f"({object_bytes}); the nearest are {between * object_bytes} and "
             f"{(between + 1) * object_bytes}"
         )

@@ -178,6 +178,19 @@ def _work(
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run decides; it sends SIGTERM
     signal.signal(signal.SIGTERM, _interrupted)
+    with suppress(_StoppedError):
+        _work_and_tell(cell, attempt, run_root, workspace, connection)
+
+
+def _work_and_tell(
+    cell: Cell, attempt: int, run_root: Path, workspace: Path, connection: Connection
+) -> None:
+    def tell(kind: str, first: object, second: object = None) -> None:
+        try:
+            connection.send((kind, first, second))
+        except BrokenPipeError as error:  # the run was killed: nobody is there to be told
+            raise _StoppedError from error
+
     try:
         run = Run.open(run_root)
         if cell.volume != volumes.NONE:
@@ -190,24 +203,22 @@ def _work(
                 cell,
                 directory,
                 ManifestCache(run_root / "manifests"),
-                lambda position, stage: connection.send(("stage", position, stage.value)),
+                lambda position, stage: tell("stage", position, stage.value),
             )
         run.commit(dataclasses.replace(result, attempts=attempt), latencies_ns)
-        connection.send(("committed", result.outcome, None))
+        tell("committed", result.outcome)
     except SystemUnavailable as error:
         kind = "refused" if isinstance(error, SystemRefused) else "unavailable"
-        connection.send((kind, str(error), None))
-    except _StoppedError:
-        return
+        tell(kind, str(error))
     except StoreError as error:
-        connection.send(("store", str(error), None))
+        tell("store", str(error))
     except DeduplabError as error:
-        connection.send(("failed", f"{type(error).__name__}: {error}", None))
+        tell("failed", f"{type(error).__name__}: {error}")
     except Exception as error:  # an engine's own error must cost one cell, not the campaign
         where = traceback.extract_tb(error.__traceback__)[-1]
         words = " ".join(str(error).split())
         place = f"{Path(where.filename).name}:{where.lineno}"
-        connection.send(("failed", f"{type(error).__name__} in {place}: {words}", None))
+        tell("failed", f"{type(error).__name__} in {place}: {words}")
 
 
 def die_with_parent(signal_number: int = signal.SIGKILL) -> None:

@@ -138,22 +138,27 @@ def footprints(bars: Bars, name: str) -> Markup:
 
 
 def throughput(timings: Sequence[Timings], name: str) -> Markup | None:
-    """Draw logical bytes a second of bulk, insert and read on a logarithmic axis."""
+    """Draw logical bytes a second of bulk, insert and read, with intervals; logarithmic axis."""
     stages = ("bulk", "insert", "read")
     with board(7.4, 1.25 + 0.26 * len(timings)) as figure:
         axes = figure.subplots()
         drawn = False
         for number, (stage, marker) in enumerate(zip(stages, "osD", strict=True)):
-            points = [
-                (entry.bytes_per_s.value / 1e6, line)
+            colour = PALETTE[(0, 5, 2)[number]]
+            rates = [
+                (entry.bytes_per_s, entry.bytes_per_s.value, line + (number - 1) * 0.2)
                 for line, timing in enumerate(timings)
                 for entry in timing.stages
                 if entry.stage == stage and entry.bytes_per_s and entry.bytes_per_s.value
             ]
-            drawn = drawn or bool(points)
-            axes.plot([x for x, _ in points], [y for _, y in points], marker, label=stage,
-                      color=PALETTE[(0, 5, 2)[number]], markersize=6, markeredgecolor="white",
+            drawn = drawn or bool(rates)
+            axes.plot([value / 1e6 for _, value, _ in rates], [line for _, _, line in rates],
+                      marker, label=stage, color=colour, markersize=6, markeredgecolor="white",
                       markeredgewidth=0.6, linestyle="none")  # fmt: skip
+            for row, _, line in rates:
+                if row.ci_low and row.ci_high:
+                    ends = [row.ci_low / 1e6, row.ci_high / 1e6]
+                    axes.plot(ends, [line, line], color=colour, linewidth=1.6, zorder=1)
         if not drawn:
             return None
         _system_axis(axes, timings)

@@ -124,8 +124,8 @@ def _of_systems(rows: Iterable[Row], *, known: bool) -> list[Row]:
 
 
 def _command(header: RunHeader) -> str:
-    """Word the command that runs the same cells again."""
-    words = ["deduplab run", f"plans/{header.plan_name}.toml"]
+    """Word the command that runs the same cells again; the run keeps its plan as plan.toml."""
+    words = ["deduplab run", "plan.toml"]
     if header.scale != 1:
         words.append(f"--scale {header.scale}")
     if header.only:

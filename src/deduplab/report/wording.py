@@ -11,13 +11,7 @@ def value(row: Row | None) -> str:
     """Write a row's value in its unit."""
     if row is None or row.value is None:
         return ABSENT
-    return {
-        "ns": format_ns,
-        "s": _seconds,
-        "byte": format_bytes,
-        "byte/s": _megabytes,
-        "object/s": _thousands,
-    }.get(row.unit, two_digits)(row.value)
+    return _in_unit(row.value, row.unit)
 
 
 def interval(row: Row | None) -> str:
@@ -28,7 +22,7 @@ def interval(row: Row | None) -> str:
         return short(row.reason, row.outcome)
     if row.ci_low is None or row.ci_high is None:
         return f"n={row.n}"
-    low, high = two_digits(row.ci_low), two_digits(row.ci_high)
+    low, high = _in_unit(row.ci_low, row.unit), _in_unit(row.ci_high, row.unit)
     return f"{low} to {high}" if low.startswith("-") else f"{low}–{high}"
 
 
@@ -84,6 +78,16 @@ def _counts(finding: Finding) -> list[int]:
     for cost in finding.costs:
         rows += [cost.duplicate_cost, cost.dedup_efficiency]
     return sorted({row.n for row in rows if row is not None and row.value is not None})
+
+
+def _in_unit(number: float, unit: str) -> str:
+    return {
+        "ns": format_ns,
+        "s": _seconds,
+        "byte": format_bytes,
+        "byte/s": _megabytes,
+        "object/s": _thousands,
+    }.get(unit, two_digits)(number)
 
 
 def _seconds(duration_s: float) -> str:
