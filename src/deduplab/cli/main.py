@@ -81,10 +81,9 @@ def main() -> None:
     except DeduplabError as error:
         click.echo(f"deduplab: {error}", err=True)
         code = error.exit_code
-    except SystemExit as error:
-        # So click and rich end, instead of raising, where output goes into a closed pipe.
-        if not isinstance(error.__context__, BrokenPipeError):
-            raise
+    except SystemExit:
+        # So click and rich end, instead of raising, where output goes into a closed pipe;
+        # nothing of ours does.
         code = CLOSED_PIPE_EXIT_CODE
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
