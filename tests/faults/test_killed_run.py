@@ -20,8 +20,8 @@ from pathlib import Path
 
 import msgspec
 
+from deduplab.cell import Cell
 from deduplab.executors import local
-from deduplab.model import Cell
 
 cell = msgspec.json.decode(sys.argv[1], type=Cell)
 ours, theirs = Pipe()
