@@ -46,7 +46,9 @@ Three = tuple[float, float, float]
 class Behaviour:
     """How a made-up system behaves: u, eta at flush, rest and reclaim, and what comes back.
 
-    ``back`` is the share reclaimed after delete and after each mode.
+    ``back`` is the share reclaimed after delete and after each mode. ``step_bytes`` are
+    those of one block, where its files grow by whole blocks; ``apart`` is eta of copies an
+    exact distance apart, where that is not eta of shuffled ones.
     """
 
     system: str
@@ -60,8 +62,12 @@ class Behaviour:
     version: str = "1.0"
     censored: str = ""
     stages: tuple[Stage, ...] = CHAIN
+    step_bytes: int = 1
+    apart: Three | None = None
 
     def eta(self, distance: str | int) -> Three:
+        if isinstance(distance, int) and self.apart is not None:
+            return self.apart
         return self.adjacent if distance == "adjacent" else self.shuffled
 
 
@@ -76,7 +82,8 @@ class Clock:
     waits: list[Rest] = field(default_factory=list)
 
     def moment(self, name: str, data_bytes: float, place: str) -> Moment:
-        data = round(data_bytes * self.factor)
+        step = self.behaviour.step_bytes
+        data = -(-round(data_bytes * self.factor) // step) * step
         parts = {"data": data, "wal": self.wal_bytes + BASE_BYTES}
         apparent = {name_: value + 100 for name_, value in parts.items()}
         footprint = Footprint(
