@@ -144,13 +144,16 @@ def _movements(cells: Sequence[CellResult], gauge: Gauge) -> Iterator[int]:
 
 
 def _proportional(cells: Sequence[CellResult], gauge: Gauge) -> bool:
-    """Tell whether all loads cost the same for a byte handed over, or for a unique one."""
-    loads = [load for cell in cells for load in _loads(cell, gauge)]
-    for column in (1, 2):
-        costs = [load[0] / load[column] for load in loads if load[column]]
-        if costs and max(costs) - min(costs) <= _PROPORTIONAL * max(costs):
-            return True
-    return False
+    """Tell whether, of each payload, all loads cost the same a byte, or a unique byte."""
+    loads: dict[tuple[str, str], list[tuple[int, int, int]]] = defaultdict(list)
+    for cell in cells:
+        loads[cell.cell.bulk.payload, cell.cell.layout] += _loads(cell, gauge)
+    return all(_same_cost(found, 1) or _same_cost(found, 2) for found in loads.values())
+
+
+def _same_cost(loads: Iterable[tuple[int, int, int]], column: int) -> bool:
+    costs = [load[0] / load[column] for load in loads if load[column]]
+    return not costs or max(costs) - min(costs) <= _PROPORTIONAL * max(costs)
 
 
 def _loads(cell: CellResult, gauge: Gauge) -> Iterator[tuple[int, int, int]]:
