@@ -40,13 +40,16 @@ CHAIN = (
     Stage.REFILL,
 )
 Three = tuple[float, float, float]
+Distance = str | int | tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Behaviour:
     """How a made-up system behaves: u, eta at flush, rest and reclaim, and what comes back.
 
-    ``back`` is the share reclaimed after delete and after each mode.
+    ``back`` is the share reclaimed after delete and after each mode. ``step_bytes`` are
+    those of one block, where its files grow by whole blocks; ``apart`` is eta of copies an
+    exact distance apart, where that is not eta of shuffled ones.
     """
 
     system: str
@@ -60,8 +63,12 @@ class Behaviour:
     version: str = "1.0"
     censored: str = ""
     stages: tuple[Stage, ...] = CHAIN
+    step_bytes: int = 1
+    apart: Three | None = None
 
-    def eta(self, distance: str | int) -> Three:
+    def eta(self, distance: Distance) -> Three:
+        if isinstance(distance, int) and self.apart is not None:
+            return self.apart
         return self.adjacent if distance == "adjacent" else self.shuffled
 
 
@@ -70,13 +77,14 @@ class Clock:
     """Footprints of one cell, with the noise of its repetition."""
 
     behaviour: Behaviour
-    distance: str | int
+    distance: Distance
     factor: float
     wal_bytes: int = 4096
     waits: list[Rest] = field(default_factory=list)
 
     def moment(self, name: str, data_bytes: float, place: str) -> Moment:
-        data = round(data_bytes * self.factor)
+        step = self.behaviour.step_bytes
+        data = -(-round(data_bytes * self.factor) // step) * step
         parts = {"data": data, "wal": self.wal_bytes + BASE_BYTES}
         apparent = {name_: value + 100 for name_, value in parts.items()}
         footprint = Footprint(
@@ -100,7 +108,7 @@ def _reading(layer: Layer, ruler: Ruler, parts: dict[str, int]) -> Reading:
     return Reading(layer, ruler, sum(parts.values()), "factory", 0, dict(parts))
 
 
-def spec(payload: str, grade: int, distance: str | int, objects: int = OBJECTS) -> DatasetSpec:
+def spec(payload: str, grade: int, distance: Distance, objects: int = OBJECTS) -> DatasetSpec:
     return DatasetSpec(
         payload=payload,
         logical_bytes=objects * OBJECT_BYTES,
@@ -127,7 +135,7 @@ def manifest(dataset: DatasetSpec) -> Manifest:
 
 
 def cell_of(
-    behaviour: Behaviour, payload: str, grade: int, distance: str | int, repetition: int = 1
+    behaviour: Behaviour, payload: str, grade: int, distance: Distance, repetition: int = 1
 ) -> Cell:
     bulk = spec(payload, grade, distance)
     return Cell(
@@ -149,7 +157,7 @@ def cell_of(
 
 
 def result_of(
-    behaviour: Behaviour, payload: str, grade: int, distance: str | int, repetition: int = 1
+    behaviour: Behaviour, payload: str, grade: int, distance: Distance, repetition: int = 1
 ) -> CellResult:
     """Build the result that the lifecycle would give for this behaviour."""
     cell = cell_of(behaviour, payload, grade, distance, repetition)
@@ -177,7 +185,7 @@ class _Builder:
         clock: Clock,
         bulk: Manifest,
         insert: Manifest,
-        distance: str | int,
+        distance: Distance,
     ) -> None:
         self.behaviour, self.clock, self.bulk, self.insert = behaviour, clock, bulk, insert
         self.etas = behaviour.eta(distance)
@@ -295,7 +303,7 @@ def matrix(
     behaviours: Iterable[Behaviour],
     payloads: Iterable[str] = ("random_binary",),
     grades: Iterable[int] = (0, 50, 90),
-    distances: Iterable[str | int] = ("adjacent", "shuffled"),
+    distances: Iterable[Distance] = ("adjacent", "shuffled"),
     repetitions: int = 1,
 ) -> list[CellResult]:
     """Unfold behaviours into cells, as a plan would."""

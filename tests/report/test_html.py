@@ -124,7 +124,7 @@ def test_every_system_with_its_verdict(full: str) -> None:
 def test_values_intervals_and_n(full: str) -> None:
     text = checked(full).text
     assert "n=1" in text
-    assert "n = 2, range of the two repetitions below the values" in text
+    assert "n = 2, ranges of the draws below the values" in text
     assert INTERVAL.search(full)
 
 

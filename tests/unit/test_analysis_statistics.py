@@ -61,3 +61,24 @@ def test_the_interval_of_a_percentile_is_that_of_drawn_repetitions() -> None:
     # With two repetitions of one value each, a draw is (1, 1), (1, 9) or (9, 9).
     found = percentiles([np.array([1]), np.array([9])], [1.0])[0]
     assert (found.value, found.low, found.high) == (9.0, 1.0, 9.0)
+
+
+@pytest.mark.parametrize(("n", "least", "most"), [(2, 0.4, 0.6), (5, 0.89, 0.96), (10, 0.92, 0.98)])
+def test_intervals_hold_the_truth_as_often_as_the_method_says(
+    n: int, least: float, most: float
+) -> None:
+    rng = np.random.default_rng(n)
+    held = 0
+    for _ in range(600):
+        found = estimate(first_column, [rng.normal(10, 1, size=(n, 1))])
+        assert found.low is not None
+        assert found.high is not None
+        held += found.low <= 10 <= found.high
+    assert least <= held / 600 <= most
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_few_repetitions_give_their_range(n: int) -> None:
+    values = np.arange(n, dtype=np.float64)[:, None]
+    found = estimate(first_column, [values])
+    assert (found.low, found.high) == (0.0, n - 1)

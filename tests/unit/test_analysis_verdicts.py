@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from tests.report.factory import (
     Behaviour,
     failed,
     matrix,
+    result_of,
     run_of,
 )
 
@@ -209,6 +211,139 @@ def test_deleted_is_reclaimed_at_once_or_never(tmp_path: Path) -> None:
 
 def test_the_null_system_stores_nothing(tmp_path: Path) -> None:
     assert words(tmp_path, Behaviour("null", unique_cost=0.0))[0] == "stores nothing"
+
+
+# What must not be concluded
+
+
+def outcome_of(tmp_path: Path, cells: list[CellResult]) -> tuple[str, str]:
+    (finding,) = findings_of(rows(run_of(tmp_path, cells)))
+    return finding.attribution.verdict, finding.attribution.words
+
+
+def replaced(
+    cells: list[CellResult], distance: str, change: Callable[[CellResult], CellResult]
+) -> list[CellResult]:
+    """Change the cells of U90 at a distance."""
+    return [
+        change(cell)
+        if (cell.cell.bulk.grade_percent, cell.cell.bulk.distance) == (90, distance)
+        else cell
+        for cell in cells
+    ]
+
+
+def test_half_of_the_copies_found_is_said_so(tmp_path: Path) -> None:
+    half = Behaviour("half", adjacent=(0.5, 0.5, 0.5), shuffled=(0.5, 0.5, 0.5))
+    verdict, text, _ = words(tmp_path / "a", half)
+    assert verdict == "ingestion-time"
+    assert text.startswith("A part of the copies is removed at ingestion (eta 0.50 adjacent")
+    later = replace(half, adjacent=(0.0, 0.5, 0.5), shuffled=(0.0, 0.5, 0.5))
+    verdict, text, _ = words(tmp_path / "b", later)
+    assert verdict == "compaction-time"
+    assert "a part of them goes in the background" in text
+
+
+def test_no_inserted_block_is_named_where_adjacent_copies_save_no_more(tmp_path: Path) -> None:
+    both = Behaviour("both", adjacent=(0.5, 1.0, 1.0), shuffled=(0.5, 1.0, 1.0))
+    verdict, text, _ = words(tmp_path, both)
+    assert verdict == "ingestion-time + compaction-time"
+    assert "block" not in text
+
+
+def test_an_index_that_grows_makes_a_copy_cost_more(tmp_path: Path) -> None:
+    verdict, text, _ = words(
+        tmp_path, Behaviour("index", adjacent=(-0.3,) * 3, shuffled=(-0.3,) * 3)
+    )
+    assert verdict == "none"
+    assert "a copy costs more than the first one cost" in text
+    assert "costs what" not in text
+
+
+def test_more_saved_than_there_are_copies_is_no_verdict(tmp_path: Path) -> None:
+    verdict, text, _ = words(tmp_path, Behaviour("odd", adjacent=(1.3,) * 3, shuffled=(1.3,) * 3))
+    assert verdict == "undecided"
+    assert "the control does not explain it" in text
+
+
+def test_what_does_not_last_is_said(tmp_path: Path) -> None:
+    grown = Behaviour("grown", adjacent=(0.95, 0.95, 0.0), shuffled=(0.95, 0.95, 0.0))
+    verdict, text, _ = words(tmp_path, grown)
+    assert verdict == "ingestion-time"
+    assert "It does not last (shuffled eta 0.95 at flush, 0.95 at rest, 0.00 at reclaim)" in text
+
+
+def test_distances_are_compared_at_a_moment_that_both_have(tmp_path: Path) -> None:
+    censored = result_of(replace(REPLACING, censored="reclaim"), "random_binary", 90, "shuffled")
+    cells = replaced(matrix([REPLACING]), "shuffled", lambda _: censored)
+    verdict, text = outcome_of(tmp_path, cells)
+    assert verdict == "undecided"
+    assert "0.97 adjacent, 0.36 shuffled" in text
+    assert "copies may go at reclaim" in text
+
+
+def test_nothing_saved_is_not_claimed_before_a_censored_maintenance(tmp_path: Path) -> None:
+    late = Behaviour("late", adjacent=(0, 0, 1), shuffled=(0, 0, 1), censored="reclaim")
+    verdict, text, _ = words(tmp_path, late)
+    assert verdict == "undecided"
+    assert "censored: reclaim not reached" in text
+
+
+@pytest.mark.parametrize("distance", ["adjacent", "shuffled"])
+def test_why_a_distance_has_no_figure_is_said(distance: str, tmp_path: Path) -> None:
+    store = Behaviour("store", adjacent=(0.4, 0.4, 0.4), shuffled=(0.4, 0.4, 0.4))
+    cells = replaced(
+        matrix([store]), distance, lambda cell: failed(cell, OutcomeKind.FAILED, "no answer")
+    )
+    verdict, text = outcome_of(tmp_path, cells)
+    assert verdict == "undecided"
+    assert "(no answer)" in text
+
+
+def test_without_adjacent_copies_compression_is_not_excluded(tmp_path: Path) -> None:
+    verdict, text = outcome_of(tmp_path, matrix([DUCKDB], distances=["shuffled"]))
+    assert verdict == "none"
+    assert "compression of neighbours is not excluded" in text
+
+
+@pytest.mark.parametrize("distances", [("adjacent", "shuffled", 1 << 24), ("shuffled", 1 << 24)])
+def test_a_window_over_the_whole_dataset_is_found_beyond_it(
+    distances: tuple[str | int, ...], tmp_path: Path
+) -> None:
+    window = Behaviour("window", adjacent=(0.95,) * 3, shuffled=(0.9,) * 3, apart=(0.02,) * 3)
+    (finding,) = findings_of(rows(run_of(tmp_path, matrix([window], distances=distances))))
+    assert finding.attribution.verdict == "compression-implicit"
+    assert "0.02 at 16.0 MiB" in finding.attribution.words
+    assert finding.distance_words in ("distance effect: 0.93 of eta", "")
+
+
+def test_an_interval_that_reaches_below_zero_names_no_mechanism(tmp_path: Path) -> None:
+    store = Behaviour("store", adjacent=(0.2,) * 3, shuffled=(0.15,) * 3)
+    assert outcome_of(tmp_path / "a", matrix([store], repetitions=3))[0] == "ingestion-time"
+    noisy = matrix([replace(store, noise=0.3)], repetitions=3)
+    verdict, text = outcome_of(tmp_path / "b", noisy)
+    assert verdict == "undecided"
+    assert "The repetitions do not agree" in text
+
+
+def test_an_unsteady_far_eta_does_not_hide_what_adjacent_copies_save(tmp_path: Path) -> None:
+    noisy = replace(DUCKDB, shuffled=(0.12, 0.12, 0.12), noise=0.05)
+    assert outcome_of(tmp_path, matrix([noisy], repetitions=3))[0] == "compression-implicit"
+
+
+def test_without_a_figure_after_delete_nothing_is_said_about_it(tmp_path: Path) -> None:
+    found = words(tmp_path, replace(SQLITE, censored="delete"))[2]
+    assert found == (
+        "Deleted is reclaimed after vacuum (reclaimed 1.00 after vacuum; there is no figure after "
+        "delete)."
+    )
+
+
+def test_a_list_of_distances_has_costs_in_the_finding(tmp_path: Path) -> None:
+    cells = matrix([SINGLE], distances=[(4096, 65_536)])
+    (finding,) = findings_of(rows(run_of(tmp_path, cells)))
+    assert {cost.distance for cost in finding.costs} == {"4096+65536"}
+    assert any(cost.dedup_efficiency and cost.dedup_efficiency.ok for cost in finding.costs)
 
 
 # Tables and coverage

@@ -197,7 +197,8 @@ class DuckdbAdapter(EmbeddedAdapter):
             (list(names),),
         )
         (block_bytes,) = self._query("SELECT block_size FROM pragma_database_size()")[0]
-        return {name: str(value) for name, value in sorted(rows)} | {"block_size": str(block_bytes)}
+        blocks = {"allocation_bytes": str(block_bytes)}  # its file grows by whole blocks
+        return {name: str(value) for name, value in sorted(rows)} | blocks
 
     def _load_driver(self) -> None:
         try:

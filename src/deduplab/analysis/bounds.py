@@ -17,10 +17,12 @@ from deduplab.analysis.footprints import Gauge, Spot, growth, sample
 from deduplab.analysis.groups import Group
 from deduplab.analysis.ratios import (
     NO_CONTROL,
+    NO_FIRST_BYTES,
     control_problem,
     manifest_column,
     planned_spots,
 )
+from deduplab.analysis.resolution import FINE, Resolution
 from deduplab.analysis.row import Row
 from deduplab.analysis.sizes import gauges
 from deduplab.analysis.statistics import Floats, estimate
@@ -32,7 +34,9 @@ _RATIO: Final = "ratio"
 _WHOLE: Final = "object"
 
 
-def bound_rows(run: str, group: Group, control: Group | None) -> Iterator[Row]:
+def bound_rows(
+    run: str, group: Group, control: Group | None, resolution: Resolution = FINE
+) -> Iterator[Row]:
     """Yield the efficiency at every grain, at every moment of bulk and insert, by the first ruler.
 
     The first ruler is FILES allocated, or what there is instead. Only grades above
@@ -50,7 +54,7 @@ def bound_rows(run: str, group: Group, control: Group | None) -> Iterator[Row]:
                 if control is None or not problem.ok:
                     yield context.absent(place, metric, _RATIO, problem if control else NO_CONTROL)
                 else:
-                    yield _row(context, group, control, spot, gauge, metric, grain)
+                    yield _row(context, group, control, spot, gauge, grain, resolution)
 
 
 def efficiency_of_bound(means: Sequence[Floats]) -> Floats:
@@ -68,10 +72,11 @@ def _row(
     control: Group,
     spot: Spot,
     gauge: Gauge,
-    metric: str,
     grain: str,
+    resolution: Resolution,
 ) -> Row:
     place = Place.of(spot, gauge)
+    metric = f"{METRIC}:{grain}"
     logical = manifest_column(spot, lambda manifest: manifest.logical_bytes)
     bound = manifest_column(spot, lambda manifest: _unique_bytes(manifest, grain))
     cells = sample(group.counting, [growth(spot, gauge), logical, bound])
@@ -82,8 +87,14 @@ def _row(
     if (cells.values[:, 1] <= cells.values[:, 2]).any():
         problem = Outcome(OutcomeKind.INVALID, "not defined: nothing can be saved at this grain")
         return context.absent(place, metric, _RATIO, problem)
-    if firsts.values[:, 0].mean() <= 0:
-        problem = Outcome(OutcomeKind.INVALID, "not defined: first copies took no bytes")
+    grown, logical_bytes, bound_bytes = cells.values.mean(axis=0)
+    first_grown, first_bytes = firsts.values.mean(axis=0)
+    if first_grown <= 0:
+        return context.absent(place, metric, _RATIO, NO_FIRST_BYTES)
+    problem = resolution.of_saving(
+        gauge, grown, first_grown, first_bytes, logical_bytes - bound_bytes
+    )
+    if not problem.ok:
         return context.absent(place, metric, _RATIO, problem)
     figure = estimate(efficiency_of_bound, [cells.values, firsts.values])
     remark = left_out(cells, firsts) or cells_left_out(group, control)

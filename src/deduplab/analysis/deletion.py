@@ -20,6 +20,7 @@ from deduplab.analysis.footprints import (
     spot_of,
 )
 from deduplab.analysis.groups import Group
+from deduplab.analysis.resolution import FINE, Resolution
 from deduplab.analysis.row import Row
 from deduplab.analysis.sizes import gauges
 from deduplab.analysis.statistics import Floats, estimate, first_column, quotient
@@ -29,19 +30,21 @@ from deduplab.model import Measurement, Moment, Outcome, OutcomeKind, Stage
 _RATIO: Final = "ratio"
 
 
-def deletion_rows(run: str, group: Group) -> Iterator[Row]:
+def deletion_rows(run: str, group: Group, resolution: Resolution = FINE) -> Iterator[Row]:
     """Yield ``reclaimed``, ``refill_growth`` and ``time_to_reclaim`` of a group."""
     if not group.counting:
         return
     context = Context(run, group)
     for gauge in gauges(group):
-        yield from _deletion_rows(context, group, gauge)
+        yield from _deletion_rows(context, group, gauge, resolution)
     for measurement in group.counting[0].measurements:
         if measurement.stage in (Stage.DELETE, Stage.RECLAIM):
             yield _time_row(context, group, measurement)
 
 
-def _deletion_rows(context: Context, group: Group, gauge: Gauge) -> Iterator[Row]:
+def _deletion_rows(
+    context: Context, group: Group, gauge: Gauge, resolution: Resolution
+) -> Iterator[Row]:
     """Yield ``reclaimed`` after delete and after each maintenance mode, and ``refill_growth``."""
     first = group.counting[0]
     for measurement in first.measurements:
@@ -49,13 +52,13 @@ def _deletion_rows(context: Context, group: Group, gauge: Gauge) -> Iterator[Row
         if measurement.stage is Stage.DELETE or emptied:
             spot = spot_of(first, measurement, "reclaim" if emptied else "rest")
             columns = [before_delete(gauge), absolute(spot, gauge), absolute(BASELINE, gauge)]
-            yield _mean_row(context, group, Place.of(spot, gauge), "reclaimed", columns)
+            yield _reclaimed_row(context, group, spot, gauge, columns, resolution)
         if measurement.stage is Stage.REFILL:
             for moment in ("flush", "rest"):
                 spot = Spot(Stage.REFILL, moment)
                 filled = absolute(Spot(Stage.BULK, moment), gauge)
                 columns = [absolute(spot, gauge), filled]
-                yield _mean_row(context, group, Place.of(spot, gauge), "refill_growth", columns)
+                yield _refill_row(context, group, spot, gauge, columns, resolution)
 
 
 def _reclaimed(means: Sequence[Floats]) -> Floats:
@@ -64,15 +67,43 @@ def _reclaimed(means: Sequence[Floats]) -> Floats:
     return share
 
 
-def _mean_row(
-    context: Context, group: Group, place: Place, metric: str, columns: Sequence[Column]
+def _reclaimed_row(
+    context: Context,
+    group: Group,
+    spot: Spot,
+    gauge: Gauge,
+    columns: Sequence[Column],
+    resolution: Resolution,
 ) -> Row:
-    found = sample(group.counting, columns)
+    place, found = Place.of(spot, gauge), sample(group.counting, columns)
     if not len(found.values):
-        return context.absent(place, metric, _RATIO, found.problem)
-    statistic = _reclaimed if metric == "reclaimed" else quotient
-    figure = estimate(statistic, [found.values])
-    return context.figure(place, metric, _RATIO, figure, left_out(found) or cells_left_out(group))
+        return context.absent(place, "reclaimed", _RATIO, found.problem)
+    filled, _, empty = found.values.mean(axis=0)
+    problem = resolution.of_growth(gauge, filled - empty)
+    if not problem.ok:
+        return context.absent(place, "reclaimed", _RATIO, problem)
+    figure = estimate(_reclaimed, [found.values])
+    remark = left_out(found) or cells_left_out(group)
+    return context.figure(place, "reclaimed", _RATIO, figure, remark)
+
+
+def _refill_row(
+    context: Context,
+    group: Group,
+    spot: Spot,
+    gauge: Gauge,
+    columns: Sequence[Column],
+    resolution: Resolution,
+) -> Row:
+    place, found = Place.of(spot, gauge), sample(group.counting, columns)
+    if not len(found.values):
+        return context.absent(place, "refill_growth", _RATIO, found.problem)
+    problem = resolution.of_growth(gauge, found.values[:, 1].mean())
+    if not problem.ok:
+        return context.absent(place, "refill_growth", _RATIO, problem)
+    figure = estimate(quotient, [found.values])
+    remark = left_out(found) or cells_left_out(group)
+    return context.figure(place, "refill_growth", _RATIO, figure, remark)
 
 
 def _time_row(context: Context, group: Group, measurement: Measurement) -> Row:

@@ -9,6 +9,7 @@ from deduplab.analysis.deletion import deletion_rows
 from deduplab.analysis.groups import Group, controls, grouped
 from deduplab.analysis.on_disk import on_disk_rows
 from deduplab.analysis.ratios import ratio_rows
+from deduplab.analysis.resolution import Resolution, resolutions
 from deduplab.analysis.row import Row, ordered
 from deduplab.analysis.sizes import size_rows
 from deduplab.analysis.timings import timing_rows
@@ -33,17 +34,21 @@ def rows_of(run: Run, results: Iterable[CellResult]) -> list[Row]:
     """Return the same as :func:`rows` from cells that were read already."""
     groups = grouped(results)
     firsts = controls(groups)
+    steps = resolutions(groups)
     found: list[Row] = []
     for group in groups:
-        found += _rows_of_group(run, group, firsts.get(group.series))
+        resolution = steps[group.series.system, group.series.variant]
+        found += _rows_of_group(run, group, firsts.get(group.series), resolution)
     return ordered(found)
 
 
-def _rows_of_group(run: Run, group: Group, control: Group | None) -> Iterator[Row]:
+def _rows_of_group(
+    run: Run, group: Group, control: Group | None, resolution: Resolution
+) -> Iterator[Row]:
     run_id = run.header.run_id
-    yield from ratio_rows(run_id, group, control)
-    yield from bound_rows(run_id, group, control)
-    yield from deletion_rows(run_id, group)
+    yield from ratio_rows(run_id, group, control, resolution)
+    yield from bound_rows(run_id, group, control, resolution)
+    yield from deletion_rows(run_id, group, resolution)
     yield from size_rows(run_id, group)
     yield from on_disk_rows(run_id, group)
     yield from timing_rows(run, group)

@@ -12,6 +12,7 @@ from deduplab.model import Layer, Ruler
 
 MOMENTS: Final = ("flush", "rest", "reclaim")
 DISTANCES: Final = ("adjacent", "shuffled")
+_NAMED: Final = (*DISTANCES, "none")
 FILES: Final = (Layer.FILES.value, Ruler.ALLOCATED.value)
 VOLUME: Final = Layer.VOLUME.value
 ENGINE: Final = (Layer.ENGINE.value, Ruler.REPORTED.value)
@@ -86,11 +87,12 @@ class Lookup:
         return next((grade for grade in self.grades(subject) if grade != "U0"), None)
 
     def distances(self, subject: Subject, grade: str) -> list[str | int]:
-        """Return the distances of a grade: adjacent, shuffled, then exact ones by size."""
+        """Return the distances of a grade: adjacent, shuffled, exact ones by size, then lists."""
         found = self._grades[subject].get(grade, {})
         named = [distance for distance in DISTANCES if distance in found]
         exact = sorted(distance for distance in found if isinstance(distance, int))
-        return [*named, *exact]
+        lists = sorted(name for name in found if isinstance(name, str) and name not in _NAMED)
+        return [*named, *exact, *lists]
 
     def rows(self, key: Key) -> list[Row]:
         """Return all rows there, by every layer, ruler and mode."""

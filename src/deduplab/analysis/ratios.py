@@ -22,6 +22,7 @@ from deduplab.analysis.footprints import (
     sample,
 )
 from deduplab.analysis.groups import Group, comparable
+from deduplab.analysis.resolution import FINE, Resolution
 from deduplab.analysis.row import Row
 from deduplab.analysis.sizes import gauges
 from deduplab.analysis.statistics import Floats, estimate, quotient
@@ -33,6 +34,10 @@ NO_CONTROL: Final = Outcome(OutcomeKind.INVALID, "no U0 control")
 NO_COPIES: Final = Outcome(
     OutcomeKind.INVALID, "not defined: no object is a copy byte by byte; see efficiency_of_bound"
 )
+NO_FIRST_BYTES: Final = Outcome(OutcomeKind.INVALID, "not defined: first copies took no bytes")
+NEGATIVE: Final = Outcome(
+    OutcomeKind.INVALID, "not defined: the footprint shrank while first copies were stored"
+)
 _RATIO: Final = "ratio"
 _COST: Final = "byte/byte"
 _METRICS: Final = (
@@ -43,7 +48,9 @@ _METRICS: Final = (
 )
 
 
-def ratio_rows(run: str, group: Group, control: Group | None) -> Iterator[Row]:
+def ratio_rows(
+    run: str, group: Group, control: Group | None, resolution: Resolution = FINE
+) -> Iterator[Row]:
     """Yield what bytes of a group cost, at every moment of bulk and insert, by every ruler."""
     context = Context(run, group)
     if not group.counting:
@@ -53,7 +60,7 @@ def ratio_rows(run: str, group: Group, control: Group | None) -> Iterator[Row]:
         return
     for gauge in gauges(group):
         for spot in planned_spots(group):
-            yield from _cost_rows(context, group, control, spot, gauge)
+            yield from _cost_rows(context, group, control, spot, gauge, resolution)
 
 
 def planned_spots(group: Group) -> tuple[Spot, ...]:
@@ -91,6 +98,13 @@ def dedup_efficiency(means: Sequence[Floats]) -> Floats:
     return eta
 
 
+_STATISTICS: Final = {
+    "unique_cost": unique_cost,
+    "duplicate_cost": duplicate_cost,
+    "dedup_efficiency": dedup_efficiency,
+}
+
+
 def cost_samples(group: Group, control: Group, spot: Spot, gauge: Gauge) -> tuple[Sample, Sample]:
     """Return the columns that costs are made of: of the group, and of its control."""
     return (
@@ -103,10 +117,15 @@ def cost_samples(group: Group, control: Group, spot: Spot, gauge: Gauge) -> tupl
 
 
 def _cost_rows(
-    context: Context, group: Group, control: Group | None, spot: Spot, gauge: Gauge
+    context: Context,
+    group: Group,
+    control: Group | None,
+    spot: Spot,
+    gauge: Gauge,
+    resolution: Resolution,
 ) -> Iterator[Row]:
     place = Place.of(spot, gauge)
-    yield _edr_row(context, group, spot, gauge)
+    yield _edr_row(context, group, spot, gauge, resolution)
     metrics = _metrics_of(group)[1:]
     problem = control_problem(group, control)
     if control is None or not problem.ok:
@@ -115,35 +134,49 @@ def _cost_rows(
     cells, firsts = cost_samples(group, control, spot, gauge)
     for metric, unit in metrics:
         needed = (firsts,) if metric == "unique_cost" else (cells, firsts)
-        empty = next((entry for entry in needed if not len(entry.values)), None)
-        if empty is not None:
-            yield context.absent(place, metric, unit, empty.problem)
-            continue
-        if metric != "unique_cost" and not cells.values[:, 2].any():
-            yield context.absent(place, metric, unit, NO_COPIES)
-            continue
-        remark = left_out(*needed) or cells_left_out(group, control)
-        values = [entry.values for entry in needed]
-        if metric == "unique_cost":
-            figure = estimate(unique_cost, values)
-        elif metric == "duplicate_cost":
-            figure = estimate(duplicate_cost, values)
-        elif firsts.values[:, 0].mean() > 0:
-            figure = estimate(dedup_efficiency, values)
-        else:
-            problem = Outcome(OutcomeKind.INVALID, "not defined: first copies took no bytes")
+        problem = _cost_problem(metric, cells, firsts, gauge, resolution)
+        if not problem.ok:
             yield context.absent(place, metric, unit, problem)
             continue
+        remark = left_out(*needed) or cells_left_out(group, control)
+        figure = estimate(_STATISTICS[metric], [entry.values for entry in needed])
         yield context.figure(place, metric, unit, figure, remark)
 
 
-def _edr_row(context: Context, group: Group, spot: Spot, gauge: Gauge) -> Row:
+def _cost_problem(
+    metric: str, cells: Sample, firsts: Sample, gauge: Gauge, resolution: Resolution
+) -> Outcome:
+    """Say why u, c or eta can't be had; OK if it can."""
+    if metric != "unique_cost" and not len(cells.values):
+        return cells.problem
+    if not len(firsts.values):
+        return firsts.problem
+    first_growth, first_bytes = firsts.values.mean(axis=0)
+    if first_growth < 0:
+        return NEGATIVE
+    if metric == "unique_cost":
+        return resolution.of_growth(gauge, first_growth)
+    growth, _, duplicate_bytes = cells.values.mean(axis=0)
+    if not duplicate_bytes:
+        return NO_COPIES
+    if metric == "dedup_efficiency" and not first_growth:
+        return NO_FIRST_BYTES
+    return resolution.of_saving(gauge, growth, first_growth, first_bytes, duplicate_bytes)
+
+
+def _edr_row(
+    context: Context, group: Group, spot: Spot, gauge: Gauge, resolution: Resolution
+) -> Row:
     place = Place.of(spot, gauge)
     found = sample(group.counting, [_logical(spot), growth(spot, gauge)])
     if not len(found.values):
         return context.absent(place, "edr", _RATIO, found.problem)
-    if found.values[:, 1].mean() <= 0:
+    grown = found.values[:, 1].mean()
+    if grown <= 0:
         problem = Outcome(OutcomeKind.INVALID, "not defined: the footprint did not grow")
+        return context.absent(place, "edr", _RATIO, problem)
+    problem = resolution.of_growth(gauge, grown)
+    if not problem.ok:
         return context.absent(place, "edr", _RATIO, problem)
     figure = estimate(quotient, [found.values])
     return context.figure(place, "edr", _RATIO, figure, left_out(found) or cells_left_out(group))

@@ -29,7 +29,8 @@ class Row:
     ``value`` is None exactly when ``outcome`` is not ``OK``; then ``reason``
     says why. Beside ``OK`` a reason is a remark (repetitions left out, too few
     operations for a percentile). ``ci_low`` and ``ci_high`` bound the 95 %
-    bootstrap interval over ``n`` repetitions, None where n < 2.
+    bootstrap interval over ``n`` repetitions (below n = 5 the range of the draws),
+    None where n < 2.
 
     ``grade_achieved`` is 0 to 1, from the manifest. ``moment`` ``reclaim`` at
     stage ``bulk`` is the filled container after explicit maintenance, ``dedupe``

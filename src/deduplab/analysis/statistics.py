@@ -1,10 +1,13 @@
 """Point values and seeded bootstrap intervals over repetitions, and percentiles of raw latencies.
 
-The interval is the 95 % percentile bootstrap (Efron and Tibshirani 1993,
-chapter 13): repetitions are drawn with replacement, the figure is computed
-anew from every draw, and the interval runs from its 2.5th to its 97.5th
-percentile. Groups that a figure combines (cells and their control) are drawn
-in the same round. One repetition has no interval.
+The interval is the expanded percentile bootstrap: repetitions are drawn with
+replacement (Efron and Tibshirani 1993, chapter 13), the figure is computed anew from
+every draw, and the interval runs between two percentiles of the draws. The plain ones, 2.5
+and 97.5, make it too narrow for few repetitions (5 hold the truth 84 times of 100), so they
+lie further out, as Student's t does from the normal distribution (Hesterberg 2015, The
+American Statistician 69:371, section 5.3). Below n = 5 no interval of draws can hold the truth 95
+times of 100: it is the range of the draws. Groups that a figure combines (cells and their
+control) are drawn in the same round. One repetition has no interval.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Final
 
 import numpy as np
@@ -20,6 +24,10 @@ import numpy.typing as npt
 
 RESAMPLES: Final = 2000
 CONFIDENCE: Final = 0.95
+LEAST_REPETITIONS: Final = 5
+"""With fewer repetitions an interval is the range of the draws, and holds the truth less often."""
+
+_NORMAL: Final = NormalDist()
 _SEED: Final = 20_240_131  # any number will do, but the same one always
 
 Floats = npt.NDArray[np.float64]
@@ -61,7 +69,7 @@ def estimate(statistic: Statistic, groups: Sequence[Floats]) -> Estimate:
             return Estimate(value, value, value, n)  # every draw would give the same
         draws = _draws(tuple(len(group) for group in groups))
         means = [group[drawn].mean(axis=1) for group, drawn in zip(groups, draws, strict=True)]
-        low, high = _interval(statistic(means))
+        low, high = _interval(statistic(means), n)
     return Estimate(value, low, high, n)
 
 
@@ -110,7 +118,7 @@ def percentiles(
     for share in shares:
         value = float(_weighted_rank(pooled, cumulative, ones, share)[0])
         ranked = _weighted_rank(pooled, cumulative, weights, share)
-        low, high = _interval(ranked[which.reshape(-1)])
+        low, high = _interval(ranked[which.reshape(-1)], n)
         found.append(Estimate(value, low, high, n))
     return found
 
@@ -140,10 +148,23 @@ def _draws(lengths: tuple[int, ...]) -> tuple[npt.NDArray[np.int64], ...]:
     return tuple(rng.integers(0, length, size=(RESAMPLES, length)) for length in lengths)
 
 
-def _interval(values: Floats) -> tuple[float | None, float | None]:
+def _interval(values: Floats, n: int) -> tuple[float | None, float | None]:
     finite = values[np.isfinite(values)]
     if len(finite) < len(values):
         return None, None  # the figure is not defined in some draws: no honest interval
-    edge = (1 - CONFIDENCE) / 2
+    edge = _edge(n)
     low, high = np.quantile(finite, [edge, 1 - edge])
     return float(low), float(high)
+
+
+@functools.cache
+def _edge(n: int) -> float:
+    """Return the share of draws on either side of the interval over n repetitions; 0: none."""
+    if n < LEAST_REPETITIONS:
+        return 0.0
+    z = _NORMAL.inv_cdf((1 + CONFIDENCE) / 2)
+    free = n - 1
+    # Student's t as a series in 1 / degrees of freedom (Abramowitz and Stegun 26.7.5)
+    t = z + (z**3 + z) / (4 * free) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * free**2)
+    t += (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * free**3)
+    return _NORMAL.cdf(-math.sqrt(n / free) * t)

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from deduplab.analysis.attribution import NOTHING, Attribution, attribute, reclaim_steps
+from deduplab.analysis.attribution import Attribution, attribute
+from deduplab.analysis.deletion_words import reclaim_steps
+from deduplab.analysis.evidence import NOTHING
 from deduplab.analysis.groups import ON
 from deduplab.analysis.lookup import DISTANCES, FILES, MOMENTS, Lookup, Subject
 from deduplab.analysis.row import Row
@@ -99,19 +101,26 @@ class Finding:
 
     @property
     def distance_words(self) -> str:
-        """How much more adjacent copies save than shuffled ones, at the last moment with both."""
+        """How much more adjacent copies save than others, at the last moment with both.
+
+        The others are the shuffled ones, or those of an exact distance if they save less.
+        """
+        near_name, far_name = DISTANCES
         for moment in reversed(MOMENTS):
-            rows = [
-                cost.dedup_efficiency if cost else None
-                for cost in (self.at(distance, moment) for distance in DISTANCES)
-            ]
-            near, far = (row.value if row else None for row in rows)
-            if near is not None and far is not None:
+            near, shuffled = self._eta(near_name, moment), self._eta(far_name, moment)
+            if near is not None and shuffled is not None:
+                exact = {cost.distance for cost in self.costs if isinstance(cost.distance, int)}
+                apart = (self._eta(distance, moment) for distance in exact)
+                far = min([shuffled, *(eta for eta in apart if eta is not None)])
                 where = " in the files" if ON in self.subject.variant else ""
                 if abs(near - far) < NOTHING:
                     return f"no distance effect{where}"
                 return f"distance effect{where}: {two_digits(near - far)} of eta"
         return ""
+
+    def _eta(self, distance: str | int, moment: str) -> float | None:
+        cost = self.at(distance, moment)
+        return cost.dedup_efficiency.value if cost and cost.dedup_efficiency else None
 
     def time_of(self, step: Row) -> Row | None:
         """Return the row of the seconds that a step of ``reclaim_steps`` took."""

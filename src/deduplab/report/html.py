@@ -18,7 +18,7 @@ from deduplab.analysis.derive import rows_of
 from deduplab.analysis.lookup import DISTANCES, FILES, MOMENTS
 from deduplab.analysis.row import Row
 from deduplab.analysis.series import footprint_bars, timings
-from deduplab.analysis.statistics import RESAMPLES
+from deduplab.analysis.statistics import LEAST_REPETITIONS, RESAMPLES
 from deduplab.analysis.storage_layer import volume_findings
 from deduplab.analysis.tables import Finding, findings_of, findings_table
 from deduplab.errors import StoreError
@@ -115,6 +115,7 @@ def _content(run: Run, rows: list[Row] | None) -> dict[str, Any]:
         "window": window_words(found.rest_windows_s),
         "command": _command(header),
         "resamples": RESAMPLES,
+        "least_repetitions": LEAST_REPETITIONS,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deduplab.analysis.row import Row
+from deduplab.analysis.statistics import LEAST_REPETITIONS
 from deduplab.analysis.tables import ABSENT, Finding, two_digits
 from deduplab.units import format_bytes, format_ns
 
@@ -38,6 +39,7 @@ def short(reason: str, outcome: str) -> str:
         "no U0 control": "no U0 control",
         "it has no explicit maintenance": "no such",
         "not defined": "not defined",
+        "not resolved": "not resolved",
     }
     return next((text for start, text in known.items() if reason.startswith(start)), outcome)
 
@@ -50,9 +52,10 @@ def repetitions(finding: Finding) -> str:
     if counts == [1]:
         return "n = 1, no intervals"
     words = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
-    # a bootstrap over two repetitions can give no more than their range
-    kind = "range of the two repetitions" if counts[-1] == 2 else "95 % intervals"
-    return f"{words}, {kind} below the values"
+    # the draws of so few repetitions can give no more than their range
+    kind = "ranges" if counts[-1] < LEAST_REPETITIONS else "95 % intervals"
+    few = f" (ranges where n < {LEAST_REPETITIONS})" if counts[0] < LEAST_REPETITIONS else ""
+    return f"{words}, {kind}{few if kind != 'ranges' else ' of the draws'} below the values"
 
 
 def count(finding: Finding) -> str:
