@@ -407,6 +407,55 @@ def test_up_that_is_interrupted_leaves_nothing(
     assert not own_segments(workspace)
 
 
+@pytest.mark.parametrize("system", ["kafka", "mariadb", "redis", "seaweedfs"])
+def test_a_workspace_may_have_any_name(
+    system: str, not_brought_up: NotUp, tmp_path: Path, workspace: Path
+) -> None:
+    inner = workspace / "a, blänk \"'$b\\x"
+    call: dict[str, Any] = {
+        "env": {**environment(tmp_path), "LC_ALL": "C"},
+        "capture_output": True,
+        "cwd": tmp_path,
+        "timeout": 120,
+    }
+    done = subprocess.run(
+        command("systems", "up", system, "--json", "--workspace", inner), text=True, **call
+    )
+    try:
+        if done.returncode == 3 and "deduplab systems install" in done.stderr:
+            not_brought_up(system, RuntimeError(done.stderr))
+        assert done.returncode == 0, done.stderr
+        (row,) = json.loads(done.stdout)
+        assert Path(row["data_directory"]).is_relative_to(inner.resolve())
+        assert row["allocated_bytes"] > 0, "its data lies there"
+        if system == "kafka":  # its tools take files by their names too
+            words = command("systems", "shell", system, "--workspace", inner, "--", "kafka-topics")
+            asked = subprocess.run([*words, "--list"], **call)
+            assert asked.returncode == 0, asked.stderr
+    finally:
+        subprocess.run(command("systems", "down", "--all", "--workspace", inner), **call)
+        left = list(workspace.rglob("*"))
+        shutil.rmtree(workspace)
+    assert left == [inner], "nothing lies anywhere else"
+
+
+def test_streams_that_are_closed_are_empty_ones(up: Up, tmp_path: Path) -> None:
+    up("rest")
+    words = shlex.join(command("systems", "shell", "rest", "--", "sh", "-c", "wc -c; echo said"))
+    for closed, said in (("<&-", "0\nsaid\n"), (">&-", ""), ("2>&-", "0\nsaid\n")):
+        done = subprocess.run(
+            f"{words} {closed}",
+            shell=True,
+            env=environment(tmp_path),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            cwd=tmp_path,
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, said, ""), closed
+
+
 def test_what_is_not_ours_is_left_alone(cli: Cli, workspace: Path) -> None:
     foreign = workspace / "lab" / "redis"
     foreign.mkdir(parents=True)

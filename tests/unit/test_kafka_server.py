@@ -152,7 +152,7 @@ def test_an_unknown_durability_is_refused_before_anything_is_made(tmp_path: Path
 
 def test_both_listeners_are_on_loopback_and_ask_for_a_login() -> None:
     text = server_properties(
-        Path("/data"),
+        "data",
         client=1,
         controller=2,
         administrator=Secret("first"),

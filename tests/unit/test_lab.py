@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from pathlib import Path
@@ -75,6 +76,28 @@ def test_a_record_that_can_not_be_read_is_told(tmp_path: Path) -> None:
     (instance.directory / "instance.json").write_text("{}")
     with pytest.raises(StoreError, match=r"instance\.json can't be read"):
         instance.status()
+
+
+def test_what_can_not_be_removed_or_locked_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = Lab(tmp_path)
+    with lab.changing():
+        instance, owner = lab.claim("redis")
+        owner.close()
+
+    def rename(path: Path, target: Path) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", rename)
+        with pytest.raises(StoreError, match="redis can't be removed: Read-only file system"):
+            lab.clean(instance)
+    with (
+        pytest.raises(PlanError, match="can't be opened: No such file"),
+        Lab(tmp_path / "no").changing(),
+    ):
+        pass
 
 
 def test_a_workspace_that_can_not_be_looked_into_is_told(tmp_path: Path) -> None:

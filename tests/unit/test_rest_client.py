@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from deduplab.adapters._http_connection import HttpAnswer, HttpConnection, HttpError
-from deduplab.adapters._rest_wire import Refused, RestWire, bulk_body
+from deduplab.adapters._rest_wire import Objects, Refused, RestWire, bulk_body
 from deduplab.adapters.rest import RestAdapter
 from deduplab.errors import (
     DeduplabError,
@@ -112,6 +112,12 @@ def test_every_form_of_body_is_read(
         b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 1000 + b"\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (1 << 45),
+        b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (1 << 70),
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7fffffffffffffff\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n",
+        b"HTTP/1.1 102 Processing\r\n\r\n" * 1000 + OK,
     ],
 )
 def test_half_and_wrong_answers_are_errors(peer: Callable[..., _Peer], raw: bytes) -> None:
@@ -206,11 +212,40 @@ def test_a_proxy_that_does_not_know_the_contract_is_quoted(peer: Callable[..., _
 def test_a_server_of_another_contract_is_refused(
     peer: Callable[..., _Peer], body: bytes, kind: type[DeduplabError], words: str
 ) -> None:
-    raw = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    raw = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+    raw %= len(body), body
     adapter = RestAdapter()
     with pytest.raises(kind, match=words):
         adapter.open(Endpoint(host="127.0.0.1", port=peer((raw,)).port, secret=Secret("x")))
     adapter.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (200, "the contract has 201 here"),
+        (202, "the contract has 201 here"),
+        (204, "the contract has 201 here"),
+        (302, "redirects are not followed"),
+    ],
+)
+def test_another_success_than_the_contracts_is_none(
+    peer: Callable[..., _Peer], status: int, words: str
+) -> None:
+    """202 is queued, 204 is a delete's, and where a redirect leads nothing was stored."""
+    raw = b"HTTP/1.1 %d Well\r\nContent-Length: 0\r\nLocation: /\r\n\r\n" % status
+    wire = RestWire(Endpoint(host="127.0.0.1", port=peer((raw,)).port, secret=Secret("x")))
+    with closing(wire), pytest.raises(Refused, match=words) as caught:
+        wire.send(b"PUT", b"/v1/databases/lab/object?key=a", b"payload", success=201)
+    assert type(caught.value.translated("put")) is OperationFailed
+
+
+def test_a_page_is_no_answer_whatever_it_says(peer: Callable[..., _Peer]) -> None:
+    raw = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 13\r\n\r\n"
+    raw += b'{"objects":0}'
+    wire = RestWire(Endpoint(host="127.0.0.1", port=peer((raw,)).port, secret=Secret("x")))
+    with closing(wire), pytest.raises(OperationFailed, match="of type 'text/html'"):
+        wire.ask(Objects, "count", b"GET", b"/v1/databases/lab/count")
 
 
 def test_nobody_there_is_unavailable() -> None:

@@ -19,6 +19,8 @@ _CONNECT_S: Final = 10.0
 _ANSWER_S: Final = 600.0
 _LINE_BYTES: Final = 64 * 1024
 _MOST_HEADERS: Final = 200
+_MOST_INTERIM: Final = 20
+_MOST_BODY_BYTES: Final = 1 << 30
 _JOINED_BYTES: Final = 256 * 1024  # a longer body is sent by itself instead of being copied
 
 
@@ -39,7 +41,7 @@ class HttpConnection:
     """Requests one after another; connects anew where the peer has closed in between.
 
     An answer is waited for ten minutes at most, a connection ten seconds. A
-    request is never sent twice.
+    request is never sent twice. A body has 1 GiB at most.
 
     Parameters
     ----------
@@ -130,19 +132,23 @@ class HttpConnection:
         return connected
 
     def _answer(self) -> HttpAnswer:
-        status = 100
-        while 100 <= status < 200:  # interim answers come before the one that counts
+        for _ in range(_MOST_INTERIM):
             status = _status_of(self._line())
             headers = self._header_lines()
+            if not 100 <= status < 200:  # interim answers come before the one that counts
+                break
+        else:
+            raise ValueError(f"{_MOST_INTERIM} interim answers and no other one")
         if status in (204, 304):
             body = b""
         elif b"chunked" in headers.get(b"transfer-encoding", b"").lower():
             body = self._chunks()
         elif b"content-length" in headers:
-            body = self._exactly(int(headers[b"content-length"]))
+            body = self._exactly(_length(headers[b"content-length"], 10))
         else:
             assert self._file is not None
-            body = self._file.read()
+            body = self._file.read(_MOST_BODY_BYTES + 1)
+            _check_length(len(body))
             headers[b"connection"] = b"close"
         if headers.get(b"connection", b"").lower() == b"close":
             self.close()
@@ -161,7 +167,10 @@ class HttpConnection:
 
     def _chunks(self) -> bytes:
         chunks: list[bytes] = []
-        while size := int(self._line().partition(b";")[0], 16):
+        total = 0
+        while size := _length(self._line().partition(b";")[0].strip(), 16):
+            total += size
+            _check_length(total)
             chunks.append(self._exactly(size))
             self._line()
         self._header_lines()  # trailers
@@ -187,3 +196,16 @@ def _status_of(line: bytes) -> int:
     if not version.startswith(b"HTTP/1.") or not rest[:3].isdigit():
         raise ValueError(f"the answer is not HTTP/1.1: {line[:80]!r}")
     return int(rest[:3])
+
+
+def _length(digits: bytes, base: int) -> int:
+    if not digits.isalnum():  # int() would take a sign and blanks
+        raise ValueError(f"the answer's length is none: {digits[:80]!r}")
+    length = int(digits[:80], base)
+    _check_length(length)
+    return length
+
+
+def _check_length(length: int) -> None:
+    if length > _MOST_BODY_BYTES:
+        raise ValueError(f"the answer is longer than {_MOST_BODY_BYTES} bytes")

@@ -145,9 +145,20 @@ class RestWire:
         self._http.close()
 
     def send(
-        self, method: bytes, target: bytes, body: bytes = b"", media_type: bytes = b""
+        self,
+        method: bytes,
+        target: bytes,
+        body: bytes = b"",
+        media_type: bytes = b"",
+        *,
+        success: int = 200,
     ) -> HttpAnswer:
         """Send a request; return the answer if it is a success.
+
+        Parameters
+        ----------
+        success
+            The one status of the contract that means it: 202, say, is queued and not done.
 
         Raises
         ------
@@ -162,15 +173,23 @@ class RestWire:
             if isinstance(error.__cause__, ssl.SSLError):
                 raise refused("rest", self._host, error.__cause__) from error
             raise SystemUnavailable(f"rest: {self._where} does not answer: {error}") from error
-        if 200 <= answer.status < 300:
+        if answer.status == success:
             return answer
-        refusal = _refused(answer)
+        refusal = _refused(answer, success)
         if answer.status == 401:
             raise login_refused("rest", self._endpoint, refusal.detail)
         raise refusal
 
-    def call(self, what: str, method: bytes, target: bytes, document: object = None) -> bytes:
-        """Send a JSON document (None: nothing); return the body of the answer.
+    def call(
+        self,
+        what: str,
+        method: bytes,
+        target: bytes,
+        document: object = None,
+        *,
+        success: int = 204,
+    ) -> HttpAnswer:
+        """Send a JSON document (None: nothing); return the answer.
 
         Raises
         ------
@@ -179,12 +198,19 @@ class RestWire:
         """
         body = b"" if document is None else json.dumps(document).encode()
         try:
-            return self.send(method, target, body, _JSON_TYPE if body else b"").body
+            return self.send(method, target, body, _JSON_TYPE if body else b"", success=success)
         except Refused as refused:
             raise refused.translated(what) from refused
 
     def ask(
-        self, kind: type[_Told], what: str, method: bytes, target: bytes, document: object = None
+        self,
+        kind: type[_Told],
+        what: str,
+        method: bytes,
+        target: bytes,
+        document: object = None,
+        *,
+        success: int = 200,
     ) -> _Told:
         """Send a JSON document (None: nothing); return what is answered.
 
@@ -193,7 +219,7 @@ class RestWire:
         DeduplabError
             If it is refused, or the answer is none of the contract's.
         """
-        return told(kind, what, self.call(what, method, target, document))
+        return told(kind, what, self.call(what, method, target, document, success=success))
 
 
 def _base_path(path: str) -> bytes:
@@ -212,7 +238,7 @@ def _base_path(path: str) -> bytes:
     return path.encode("ascii")
 
 
-def told(kind: type[_Told], what: str, body: bytes) -> _Told:
+def told(kind: type[_Told], what: str, answer: HttpAnswer) -> _Told:
     """Return what an answer tells.
 
     Raises
@@ -221,14 +247,22 @@ def told(kind: type[_Told], what: str, body: bytes) -> _Told:
         If it is none of the contract's.
     """
     try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.MsgspecError as error:
+        if answer.media_type != _JSON_TYPE.decode():
+            raise ValueError(f"it is of type {answer.media_type!r}, not {_JSON_TYPE.decode()!r}")
+        return msgspec.json.decode(answer.body, type=kind)
+    except ValueError as error:  # a MsgspecError of the body is one
         raise OperationFailed(
-            f"rest: {what}: the answer is not what the contract asks for: {error}: {body[:200]!r}"
+            f"rest: {what}: the answer is not what the contract asks for: {error}: "
+            f"{answer.body[:200]!r}"
         ) from error
 
 
-def _refused(answer: HttpAnswer) -> Refused:
+def _refused(answer: HttpAnswer, success: int) -> Refused:
+    if answer.status < 300:
+        return Refused(answer.status, "", f"the contract has {success} here, and no other success")
+    if answer.status < 400:
+        detail = "redirects are not followed: name the address where it is in the plan"
+        return Refused(answer.status, "", detail)
     try:
         told = json.loads(answer.body)
         code, detail = str(told["code"]), str(told["detail"])

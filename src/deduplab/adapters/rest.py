@@ -104,7 +104,7 @@ class RestAdapter(ServerAdapter[RestWire, str]):
             raise OperationFailed("rest: the layout blob stores payloads, not records")
         target = self._target(key)
         try:
-            self._wire.send(b"PUT", target, content)
+            self._wire.send(b"PUT", target, content, success=201)
         except Refused as refused:
             raise refused.translated(f"put of {key!r}") from refused
 
@@ -113,10 +113,10 @@ class RestAdapter(ServerAdapter[RestWire, str]):
         what = f"put of {len(batch)} objects"
         target, body = self._below(b"/objects"), bulk_body(batch)
         try:
-            answer = self._wire.send(b"POST", target, body, BULK_TYPE)
+            answer = self._wire.send(b"POST", target, body, BULK_TYPE, success=201)
         except Refused as refused:
             raise refused.translated(what) from refused
-        return told(Many, what, answer.body).stored
+        return told(Many, what, answer).stored
 
     def get(self, key: str) -> Stored | None:
         """Return the payload of a key (native: the canonical bytes), or None."""
@@ -252,12 +252,12 @@ class RestAdapter(ServerAdapter[RestWire, str]):
             if (refused.status, refused.code) == (404, "no-database"):
                 return None
             raise refused.translated(what) from refused
-        return told(dict[str, str], what, answer.body)
+        return told(dict[str, str], what, answer)
 
     def _make(self, namespace: str, settings: dict[str, str]) -> None:
         what = f"creation of the database {namespace!r}"
         path = database_path(namespace)
-        found = self._wire.ask(dict[str, str], what, b"PUT", path, settings)
+        found = self._wire.ask(dict[str, str], what, b"PUT", path, settings, success=201)
         if found != settings:
             raise Unsupported(f"rest: {what}: asked for {settings}, but in force is {found}")
 

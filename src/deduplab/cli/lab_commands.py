@@ -18,7 +18,7 @@ from rich.console import Console
 from deduplab import registry
 from deduplab.cli.lab_words import block, command, full_row, row, table
 from deduplab.cli.options import workspace_option
-from deduplab.errors import PlanError, SystemUnavailable
+from deduplab.errors import PlanError, StoreError, SystemUnavailable
 from deduplab.executors.workspace import prepared
 from deduplab.lab.bring_up import bring_up, check_options, check_running, check_server
 from deduplab.lab.instance import Instance, Record, Status
@@ -207,8 +207,12 @@ def shell_command(
     check_server(entry)
     instance = Lab(workspace).instance(name)
     record = _record_of_up(instance, workspace)
-    instance.client_directory.mkdir(mode=0o700, exist_ok=True)
-    client = entry.server_class().client(instance.endpoint(record), instance.client_directory)
+    endpoint = instance.endpoint(record)
+    try:
+        instance.client_directory.mkdir(mode=0o700, exist_ok=True)
+        client = entry.server_class().client(endpoint, instance.client_directory)
+    except OSError as error:
+        raise StoreError(f"what the client logs in by can't be written: {error}") from error
     if client.words and not arguments and sys.stdin.isatty():
         click.echo(client.words, err=True)
     _become(client, arguments, environment_alone)

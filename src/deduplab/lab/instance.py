@@ -190,9 +190,17 @@ class Instance:
         """Remove it with everything in it, and the lab where that is empty then.
 
         Its name is free at once. Nothing may run in it any more.
+
+        Raises
+        ------
+        StoreError
+            If it can't be removed, as on a file system that has become read-only.
         """
         aside = self.directory.with_name(aside_name())
-        self.directory.rename(aside)
+        try:
+            self.directory.rename(aside)
+        except OSError as error:
+            raise StoreError(f"{self.directory} can't be removed: {error.strerror}") from error
         shutil.rmtree(aside, ignore_errors=True)
         with suppress(OSError):
             aside.parent.rmdir()

@@ -74,9 +74,17 @@ class Lab:
         ------
         SystemUnavailable
             If another command holds it too long.
+        PlanError
+            If it can't be opened.
         """
         end = time.monotonic() + _LOCK_DEADLINE_S
-        descriptor = os.open(self._workspace, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            descriptor = os.open(self._workspace, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as error:
+            raise PlanError(
+                f"the workspace {self._workspace} can't be opened: {error.strerror}; "
+                "name your own --workspace"
+            ) from error
         try:
             while not _locked(descriptor):
                 if time.monotonic() > end:

@@ -6,7 +6,6 @@ Why each setting differs from the product's default is told in docs/systems/kafk
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
 from deduplab.server import Secret
@@ -39,14 +38,15 @@ SETTINGS: Final = {
 
 
 def server_properties(
-    data: Path, *, client: int, controller: int, administrator: Secret, controller_secret: Secret
+    data: str, *, client: int, controller: int, administrator: Secret, controller_secret: Secret
 ) -> str:
     """Return the configuration of one node that is broker and controller.
 
     Parameters
     ----------
     data
-        The directory of its logs.
+        The directory of its logs, as it is seen from where the node runs. No path with
+        other letters or a comma: the file is read as Latin-1, and this as a list.
     client, controller
         The ports of its two listeners, both on loopback and both with a login.
     administrator
@@ -76,7 +76,7 @@ def server_properties(
             "listener.name.controller.plain.sasl.jaas.config": known,
             "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
             "super.users": f"User:{ADMINISTRATOR}",
-            "log.dirs": str(data),
+            "log.dirs": data,
             **SETTINGS,
         }
     )

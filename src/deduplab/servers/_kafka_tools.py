@@ -70,4 +70,6 @@ def write_commands(kafka: Kafka, properties: Path, port: int, directory: Path) -
     for tool in TOOLS:
         java, *rest = tool_command(kafka, properties, port, tool)
         command = shlex.join([java, *_SHORT_LIVED, *rest])
-        write_private(directory / tool, f'#!/bin/sh\nexec {command} "$@"\n', 0o700)
+        # Java takes the names of files by the locale's letters.
+        script = f'#!/bin/sh\nexport LC_ALL=C.UTF-8\nexec {command} "$@"\n'
+        write_private(directory / tool, script, 0o700)

@@ -170,7 +170,7 @@ class KafkaServer(PrivateServer):
     def _configure(self, client: int, controller: int) -> None:
         """Write the node's configuration; it holds passwords, so we alone can read it."""
         text = server_properties(
-            self.data,
+            self.data.name,
             client=client,
             controller=controller,
             administrator=self._administrator,
@@ -230,7 +230,8 @@ class KafkaServer(PrivateServer):
 
 
 def _environment() -> Mapping[str, str]:
-    return environment_without("KAFKA_", "JAVA_TOOL")
+    # Java takes the names of files by the locale's letters.
+    return environment_without("KAFKA_", "JAVA_TOOL", LC_ALL="C.UTF-8")
 
 
 def find_driver() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from deduplab.errors import SystemUnavailable
 from deduplab.server import Client, Endpoint, Secret
 from deduplab.servers import _mariadb_rights as rights
 from deduplab.servers._account import unprivileged_account
@@ -27,6 +28,7 @@ from deduplab.servers._process import free_port, log_tail
 
 _INSTALL_S: Final = 120.0
 _READY_LINE: Final = b"ready for connections"
+_ERROR: Final = re.compile(r"\[ERROR\]|[Ff]atal error")
 _TAKEN: Final = re.compile(r"Can't start server: Bind on TCP/IP port|Do you already have another")
 
 _FLUSH_AT_COMMIT: Final = {"fsync": "1", "interval": "2", "none": "0"}
@@ -105,16 +107,20 @@ class MariadbServer(PrivateServer):
             str(programs.installer),
             "--no-defaults",
             f"--datadir={self.data}",
-            f"--tmpdir={self._temporary}",
             "--auth-root-authentication-method=socket",
             "--auth-root-socket-user=root",
             "--skip-test-db",
             "--skip-name-resolve",
             "--cross-bootstrap",
         ]
-        self._run_tool(
-            "mariadb-install-db", command, deadline_s=_INSTALL_S, environment=_environment()
-        )
+        # Not as an option: it is a shell's script, which takes a path with blanks for several.
+        environment = {**_environment(), "TMPDIR": str(self._temporary)}
+        try:
+            self._run_tool(
+                "mariadb-install-db", command, deadline_s=_INSTALL_S, environment=environment
+            )
+        except SystemUnavailable as error:
+            raise SystemUnavailable(_with_errors(str(error), self.log)) from error
 
     def _write_first_statements(self, secret: Secret) -> None:
         user = f"{USER}@'127.0.0.1'"
@@ -162,6 +168,12 @@ class MariadbServer(PrivateServer):
                 f"--rocksdb-flush-log-at-trx-commit={level}",
             ]
         return arguments
+
+
+def _with_errors(words: str, log: Path) -> str:
+    """Add the errors of a log, which ends with advice that hides them."""
+    errors = [line for line in log_tail(log, 60).splitlines() if _ERROR.search(line)]
+    return "\n".join([words, *(["its errors:", *errors] if errors else [])])
 
 
 def _environment() -> Mapping[str, str]:

@@ -92,8 +92,8 @@ class RedisServer(PrivateServer):
             "bind": "127.0.0.1",
             "protected-mode": "yes",
             "daemonize": "no",
-            "dir": f'"{self.data}"',
-            "aclfile": f'"{users}"',
+            "dir": _quoted(self.data),
+            "aclfile": _quoted(users),
             "save": '""',
             **_APPEND[self.durability],
             **_VARIANT.get(self.variant, {}),
@@ -115,6 +115,12 @@ class RedisServer(PrivateServer):
     @property
     def _configuration(self) -> Path:
         return self.workspace / f"{self.product}.conf"
+
+
+def _quoted(path: Path) -> str:
+    """Return a path as a configuration takes it whatever stands in it."""
+    escaped = str(path).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _answers(endpoint: Endpoint) -> bool:

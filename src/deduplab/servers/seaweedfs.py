@@ -141,7 +141,8 @@ class SeaweedfsServer(PrivateServer):
             **self._grpc_ports,
             "ip": "127.0.0.1",
             "ip.bind": "127.0.0.1",
-            "dir": self.data,
+            # Relative to the workspace: it is a list, and a path may have a comma.
+            "dir": self.data.name,
             "filer": "true",
             "s3": "true",
             "s3.config": self._identities,
