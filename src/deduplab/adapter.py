@@ -239,7 +239,11 @@ class Adapter(ABC):
 
     @abstractmethod
     def identity(self) -> Identity:
-        """Return the product, its version, this instance's identity, and its configuration."""
+        """Return the product, its version, this instance's identity, and its configuration.
+
+        Where the system's files grow by whole units of a known length, the configuration
+        says so as ``allocation_bytes``: a growth of few of them has no ratio.
+        """
 
 
 def checked_namespace(namespace: str) -> str:

@@ -282,6 +282,32 @@ def test_distances_are_compared_at_a_moment_that_both_have(tmp_path: Path) -> No
     assert "copies may go at reclaim" in text
 
 
+def test_what_far_copies_save_late_counts_without_near_ones(tmp_path: Path) -> None:
+    late = Behaviour("late", adjacent=(0, 0, 1), shuffled=(0, 0, 1))
+    censored = result_of(replace(late, censored="reclaim"), "random_binary", 90, "adjacent")
+    verdict, text = outcome_of(tmp_path, replaced(matrix([late]), "adjacent", lambda _: censored))
+    assert verdict == "compaction-time"
+    assert "by explicit maintenance" in text
+
+
+def test_without_a_figure_at_flush_ingestion_is_not_told_from_what_comes_later(
+    tmp_path: Path,
+) -> None:
+    def buffered(cell: CellResult) -> CellResult:
+        bulk, *others = cell.measurements
+        assert cell.baseline is not None
+        flush = replace(bulk.moments[0], footprint=cell.baseline.footprint)
+        return replace(
+            cell,
+            measurements=(replace(bulk, moments=(flush, *bulk.moments[1:])), *others),
+        )
+
+    cells = [cell if cell.cell.bulk.grade_percent else buffered(cell) for cell in matrix([SINGLE])]
+    verdict, text = outcome_of(tmp_path, cells)
+    assert verdict == "undecided"
+    assert "whether at ingestion or later can't be told: not defined: first copies took" in text
+
+
 def test_nothing_saved_is_not_claimed_before_a_censored_maintenance(tmp_path: Path) -> None:
     late = Behaviour("late", adjacent=(0, 0, 1), shuffled=(0, 0, 1), censored="reclaim")
     verdict, text, _ = words(tmp_path, late)

@@ -326,6 +326,16 @@ def test_sharing_without_being_asked_is_the_storage_layer(tmp_path: Path) -> Non
     assert "The volume shares blocks beneath the files" in words
 
 
+def test_adjacent_copies_alone_do_not_make_compression_of_the_volume_sharing(
+    tmp_path: Path,
+) -> None:
+    always = {"flush": 0.8, "rest": 0.8, "reclaim": 0.8}
+    cells = [cell for cell in laid("btrfs-zstd", always) if cell.cell.bulk.distance != "shuffled"]
+    found, words = verdict(tmp_path, cells)
+    assert found == "undecided"
+    assert "without shuffled ones sharing can't be told from compression" in words
+
+
 def test_a_volume_that_shows_what_the_files_show_adds_nothing(tmp_path: Path) -> None:
     found, words = verdict(tmp_path, laid("ext4", NEVER))
     assert found == "none"

@@ -149,7 +149,7 @@ def _undecided(seen: Evidence) -> str:
             f"ones{why} compression, whose window may span some of them, can't be told from "
             "deduplication."
         )
-    if "flush" not in far.etas:
+    if "flush" not in far.etas and not seen.by_nearness:
         return (
             f"Copies are removed ({far.words}), but whether at ingestion or later can't be told: "
             f"{far.lacking.get('flush', 'there is no figure at flush')}."

@@ -59,7 +59,11 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The near copies and the far ones, up to the last moment that both have, if both have one."""
+    """The near copies, up to the last moment that both have, and the far ones.
+
+    What far copies save later is deduplication, whatever near ones do; what near ones
+    save later may be either.
+    """
 
     near: Series
     far: Series
@@ -106,7 +110,7 @@ def evidence(lookup: Lookup, subject: Subject, grade: str) -> Evidence:
         if both and far.etas[both] - other.etas[both] >= NOTHING:
             near, far = near if near.etas else far, other
     both = _common(near, far)
-    return Evidence(near.until(both), far.until(both)) if both else Evidence(near, far)
+    return Evidence(near.until(both) if both else near, far)
 
 
 def last(series: Series) -> float:

@@ -98,15 +98,21 @@ def volume_words(finding: VolumeFinding, nothing: float) -> tuple[tuple[str, ...
     -------
     tuple
         ``storage-layer`` where blocks are shared, ``compression-implicit`` where the
-        volume's own compression spans copies that are neighbours; the words tell u too
+        volume's own compression spans copies that are neighbours, ``undecided`` where only
+        adjacent copies tell that it saves; the words tell u too
         where the volume compresses, and that dedupe saved nothing where it did not.
     """
     before = [entry for entry in finding.moments if entry.moment != DEDUPE]
     parts = [_compressing_words(before[-1], nothing)] if before else []
     mechanisms: list[str] = []
     near, far = _last_gain(before, DISTANCES[0]), _last_gain(before, DISTANCES[1])
-    sharing = far if far is not None else near
-    if sharing is not None and sharing >= nothing and (near is None or sharing >= near / 2):
+    if far is None and near is not None and near >= nothing:
+        mechanisms.append("undecided")
+        parts.append(
+            f"The volume saves adjacent copies beneath the files ({_at(before)}), but without "
+            "shuffled ones sharing can't be told from compression."
+        )
+    elif far is not None and far >= nothing and (near is None or far >= near / 2):
         mechanisms.append("storage-layer")
         parts.append(f"The volume shares blocks beneath the files ({_at(before)}).")
     elif near is not None and near - (far or 0.0) >= nothing:
@@ -114,7 +120,7 @@ def volume_words(finding: VolumeFinding, nothing: float) -> tuple[tuple[str, ...
         parts.append(f"The volume's compression spans neighbours in a file ({_at(before)}).")
     after = [entry for entry in finding.moments if entry.moment == DEDUPE]
     if after:
-        name, words = _dedupe_words(after, sharing or 0.0, nothing)
+        name, words = _dedupe_words(after, far if far is not None else near or 0.0, nothing)
         mechanisms += name
         parts.append(words)
     return tuple(dict.fromkeys(mechanisms)), " ".join(filter(None, parts))
