@@ -259,6 +259,8 @@ def test_json_copies_are_equal_documents_and_other_bytes() -> None:
         ({"multiplicity": "often"}, "unknown multiplicity 'often'"),
         ({"multiplicity": ((1, 5),)}, "two or more occurrences"),
         ({"placement": "beside"}, "unknown placement 'beside'"),
+        ({"key_prefix": "o\n"}, "key_prefix 'o.n' is not allowed"),
+        ({"payload": "random_binary", "object_bytes": 7}, "has at least 8 bytes"),
         ({"sizes": SizeSpec("normal")}, "unknown sizes 'normal'"),
         ({"sizes": SizeSpec("uniform", 20, 10)}, "are impossible"),
         ({"sizes": SizeSpec("lognormal", 1, 10, 9.0)}, "sigma is 9.0"),
