@@ -279,6 +279,7 @@ def test_json_copies_are_equal_documents_and_other_bytes() -> None:
         ({"copies": CopySpec("json")}, "need payloads that are JSON"),
         ({"multiplicity": "often"}, "unknown multiplicity 'often'"),
         ({"multiplicity": ((1, 5),)}, "two or more occurrences"),
+        ({"object_bytes": 1 << 32}, "an object has 1 to 4294967295 bytes"),
         ({"placement": "beside"}, "unknown placement 'beside'"),
         ({"key_prefix": "o\n"}, "key_prefix 'o.n' is not allowed"),
         ({"payload": "random_binary", "object_bytes": 7}, "has at least 8 bytes"),
