@@ -116,7 +116,7 @@ def parse(text: str, *, origin: str, scale: Fraction | int = 1, only: tuple[str,
     """Validate a plan given as text; ``origin`` names it in messages. See :func:`load`."""
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # numbers of very many digits are no TOMLDecodeError
         raise PlanError(f"{origin}: not valid TOML: {error}") from error
     if scale <= 0:
         raise PlanError(f"the scale is a number above 0, not {scale}")

@@ -111,7 +111,10 @@ def _bytes_of_distance(value: Any) -> int:
 def _number(value: Any) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise PlanError(f"must be a number, not {value!r}")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise PlanError("must be a number that is not as large as that") from error
 
 
 def _multiplicity_in(folder: Path) -> Callable[[Any], str | tuple[tuple[int, int], ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ def load(path: Path) -> DatasetSpec:
         document = tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as error:
         raise PlanError(f"the specification {path} can't be read: {error}") from error
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # numbers of very many digits are no TOMLDecodeError
         raise PlanError(f"{path}: not valid TOML: {error}") from error
     table = Table(document, (), text, str(path))
     object_bytes, sizes = data_table.object_sizes(table)
@@ -56,8 +57,8 @@ def load(path: Path) -> DatasetSpec:
 
 def _grade(value: Any) -> int:
     """Convert ``U50``, ``50 %`` or 50."""
-    text = value.removeprefix("U") if isinstance(value, str) else value
-    percent = parse_percent(int(text) if isinstance(text, str) and text.isdigit() else text)
+    short = re.fullmatch(r"U?([0-9]{1,3})", value) if isinstance(value, str) else None
+    percent = parse_percent(int(short.group(1)) if short else value)
     if percent > 99:
         raise PlanError(f"a grade lies between 0 and 99, not at {percent}")
     return percent

@@ -10,6 +10,7 @@ from deduplab.errors import DeduplabError, PlanError, unknown_name
 from deduplab.units import parse_bytes
 
 _GREATEST_SECONDS: Final = 365 * 86_400
+_GREATEST_INTEGER: Final = (1 << 64) - 1
 
 _T = TypeVar("_T")
 
@@ -121,6 +122,8 @@ def string(value: Any) -> str:
     """Return text as it is, and refuse anything else."""
     if not isinstance(value, str):
         raise PlanError(f"must be text, not {value!r}")
+    if "\0" in value:
+        raise PlanError(f"must be text without NUL characters, not {value!r}")
     return value
 
 
@@ -137,6 +140,8 @@ def integer(least: int) -> Callable[[Any], int]:
     def convert(value: Any) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             raise PlanError(f"must be a whole number from {least}, not {value!r}")
+        if value > _GREATEST_INTEGER:
+            raise PlanError(f"must be a whole number of at most 64 bits, {_GREATEST_INTEGER}")
         return value
 
     return convert

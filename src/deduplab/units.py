@@ -25,8 +25,9 @@ _FACTORS = {
     "gib": GIB,
     "tib": 1024 * GIB,
 }
-_SIZE = re.compile(r"^\s*(\d+)\s*([A-Za-z]*)\s*$")
-_PERCENT = re.compile(r"^\s*(\d+)\s*%\s*$")
+# So many digits as no number can need: Python refuses to convert very long ones.
+_SIZE = re.compile(r"^\s*([0-9]{1,30})\s*([A-Za-z]*)\s*$")
+_PERCENT = re.compile(r"^\s*([0-9]{1,30})\s*%\s*$")
 
 
 def parse_bytes(text: str | int) -> int:

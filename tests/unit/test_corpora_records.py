@@ -1,6 +1,7 @@
 import datetime as dt
 import gzip
 import json
+import os
 import uuid
 from decimal import Decimal
 from pathlib import Path
@@ -98,6 +99,13 @@ def test_rows_of_a_table_have_the_types_of_their_columns(tmp_path: Path) -> None
         (["2.5", "1e99", "x"], FieldType.TEXT),
         (["nan"], FieldType.TEXT),
         (["False"], FieldType.TEXT),
+        (["0999-05-06T07:08:09Z"], FieldType.TIMESTAMP),
+        (["0001-01-01T00:00:00+23:59"], FieldType.TEXT),
+        (["9999-12-31T23:59:59-23:59"], FieldType.TEXT),
+        (["1٢"], FieldType.TEXT),
+        (['"12\n"'], FieldType.TEXT),
+        (['"1.5\n"'], FieldType.TEXT),
+        (['"2024-05-06T07:08:09Z\n"'], FieldType.TEXT),
     ],
 )
 def test_a_type_takes_all_values_of_a_column(
@@ -108,6 +116,7 @@ def test_a_type_takes_all_values_of_a_column(
     payloads = records(path)
     assert payloads.record_type.fields[0].type is type_
     assert payloads.found == len(values)
+    assert len(documents(payloads)) == len(values)
 
 
 @pytest.mark.parametrize(
@@ -217,6 +226,9 @@ def test_parquet_columns_become_fields(tmp_path: Path) -> None:
         ([float("inf")], "float64", "holds an infinite number"),
         (["a\0b"], "string", "holds a NUL character"),
         ([2**63], "uint64", "holds 9223372036854775808"),
+        ([253_402_300_800_000_000], "timestamp[us]", "holds a moment before the year 1"),
+        ([-62_135_596_800_000_001], "timestamp[us]", "holds a moment before the year 1"),
+        ([2**31 - 1], "date32", "holds a moment before the year 1"),
         ([["a\0b"]], "list<string>", "holds a NUL character"),
         ([[float("inf")]], "list<double>", "holds an infinite number"),
     ],
@@ -227,6 +239,7 @@ def test_what_no_record_holds_is_refused(
     pyarrow = pytest.importorskip("pyarrow")
     kinds = {
         "duration[us]": lambda: pyarrow.duration("us"),
+        "timestamp[us]": lambda: pyarrow.timestamp("us"),
         "list<string>": lambda: pyarrow.list_(pyarrow.string()),
         "list<double>": lambda: pyarrow.list_(pyarrow.float64()),
     }
@@ -248,6 +261,17 @@ def test_what_is_no_parquet_is_refused(tmp_path: Path) -> None:
 def test_many_rows_of_parquet(tmp_path: Path) -> None:
     path = parquet(tmp_path / "many.parquet", {"n": [number // 2 for number in range(5000)]})
     assert documents(records(path)) == [{"n": number} for number in range(2500)]
+
+
+@pytest.mark.parametrize(
+    "ending", [".csv", ".tsv", ".jsonl", ".ndjson.gz", ".parquet", ".tar", ".tar.gz", ""]
+)
+@pytest.mark.timeout(30)
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path, ending: str) -> None:
+    pipe = tmp_path / f"pipe{ending}"
+    os.mkfifo(pipe)
+    with pytest.raises(DatasetError, match="neither a regular file nor a folder"):
+        records(pipe)
 
 
 def test_names_of_fields() -> None:

@@ -80,6 +80,20 @@ def test_a_histogram_comes_from_the_output_of_a_scan(tmp_path: Path) -> None:
         (LEAST.replace('"4 KiB"', '{ kind = "normal" }'), "unknown kind of sizes 'normal'"),
         (LEAST.replace('"4 KiB"', '{ kind = "uniform", least = "1 KiB" }'), "'most' is missing"),
         ('payload = "random_binary', "not valid TOML"),
+        (LEAST + f"seed = 1{'0' * 5000}", "not valid TOML"),
+        (LEAST + f"seed = 0x{'f' * 5000}", "at most 64 bits"),
+        (LEAST + 'grade = "U²"', "not a whole percentage"),
+        (LEAST + 'grade = "U٣"', "not a whole percentage"),
+        (LEAST + f'grade = "U{"9" * 5000}"', "not a whole percentage"),
+        (LEAST.replace('"4 KiB"', f'"{"9" * 5000}"'), "not a number of bytes"),
+        (LEAST + 'source = "a\\u0000b"', "without NUL"),
+        (
+            LEAST.replace(
+                '"4 KiB"',
+                f'{{ kind = "lognormal", median = 9, least = 8, most = 10, sigma = 1{"0" * 400} }}',
+            ),
+            "not as large",
+        ),
     ],
 )
 def test_mistakes_are_named_with_their_place(tmp_path: Path, text: str, message: str) -> None:

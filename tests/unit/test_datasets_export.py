@@ -1,6 +1,8 @@
 """Datasets as files: whatever is changed afterwards, ``verify`` notices."""
 
+import errno
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from deduplab.batch import Batch
 from deduplab.dataset_spec import DatasetSpec, SizeSpec
 from deduplab.datasets import build_dataset, export
 from deduplab.datasets.dataset import Dataset
-from deduplab.errors import DatasetError
+from deduplab.errors import DatasetError, DeduplabError, DiskSpaceError
 
 SIZES = SizeSpec("uniform", 16, 24)
 SPEC = DatasetSpec("random_binary", 40_000, 20, 50, "shuffled", placement="across", sizes=SIZES)
@@ -112,6 +114,21 @@ def test_every_change_is_noticed(made: Path, name: str) -> None:
     except DatasetError as error:
         noticed = str(made) in str(error)
     assert noticed
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [(errno.ENOSPC, DiskSpaceError), (errno.EDQUOT, DiskSpaceError), (errno.EROFS, DatasetError)],
+)
+def test_a_full_disk_is_told_from_another_that_can_not_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[DeduplabError]
+) -> None:
+    def fail(self: Path, content: bytes) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises(kind, match=rf"made' can't be written: {os.strerror(number)}"):
+        export.write(build_dataset(SPEC), tmp_path / "made", no_progress)
 
 
 def test_other_spacing_of_the_manifest_changes_nothing(made: Path) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from deduplab.batch import Batch
 from deduplab.bound.grains import GRAINS
 from deduplab.dataset_spec import DatasetSpec, Manifest
-from deduplab.datasets import Dataset, StreamDigest, build_dataset, prove
+from deduplab.datasets import Dataset, StreamDigest, build_dataset, proof, prove
 from deduplab.errors import DatasetError
 from deduplab.units import KIB, MIB
 
@@ -122,6 +122,14 @@ def test_the_digest_can_be_derived_again_while_loading() -> None:
     for batch in dataset.batches(70_000):
         digest.update(batch)
     assert prove(dataset).digest == digest.hexdigest()
+
+
+def test_an_object_that_the_lengths_of_a_proof_can_not_hold_is_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(proof, "GREATEST_OBJECT_BYTES", 3)
+    with pytest.raises(DatasetError, match="an object has 4 bytes; 3 are the most"):
+        prove(cast("Dataset", GivenObjects([b"abc", b"abcd"])))
 
 
 def test_more_objects_than_declared_are_an_error() -> None:

@@ -181,6 +181,27 @@ def test_a_grade_that_a_histogram_can_not_give_is_refused() -> None:
         build_dataset(spec_of(multiplicity=((2, 10),), grade_percent=90))
 
 
+@pytest.mark.parametrize(
+    ("pairs", "objects", "grade", "message"),
+    [
+        (((200, 1), (3, 2), (2, 5)), 50, 90, "5 payloads are too few for its proportions"),
+        (((1000, 1),), 100, 50, "have 3200 bytes, and no payload of this multiplicity has so few"),
+    ],
+)
+def test_a_histogram_that_does_not_fit_into_the_dataset_is_refused(
+    pairs: tuple[tuple[int, int], ...], objects: int, grade: int, message: str
+) -> None:
+    sizes = {"object_bytes": 64, "logical_bytes": objects * 64}
+    with pytest.raises(PlanError, match=message):
+        build_dataset(spec_of(multiplicity=pairs, grade_percent=grade, **sizes))
+
+
+def test_each_of_several_distances_needs_a_copy() -> None:
+    spec = spec_of(object_bytes=64, logical_bytes=100 * 64, grade_percent=1, distance=(64, 0, 128))
+    with pytest.raises(PlanError, match="1 copies are too few for each of 3 distances"):
+        build_dataset(spec)
+
+
 @settings(max_examples=12, deadline=None)
 @given(
     edits=st.integers(1, 5),
@@ -258,7 +279,10 @@ def test_json_copies_are_equal_documents_and_other_bytes() -> None:
         ({"copies": CopySpec("json")}, "need payloads that are JSON"),
         ({"multiplicity": "often"}, "unknown multiplicity 'often'"),
         ({"multiplicity": ((1, 5),)}, "two or more occurrences"),
+        ({"object_bytes": 1 << 32}, "an object has 1 to 4294967295 bytes"),
         ({"placement": "beside"}, "unknown placement 'beside'"),
+        ({"key_prefix": "o\n"}, "key_prefix 'o.n' is not allowed"),
+        ({"payload": "random_binary", "object_bytes": 7}, "has at least 8 bytes"),
         ({"sizes": SizeSpec("normal")}, "unknown sizes 'normal'"),
         ({"sizes": SizeSpec("uniform", 20, 10)}, "are impossible"),
         ({"sizes": SizeSpec("lognormal", 1, 10, 9.0)}, "sigma is 9.0"),

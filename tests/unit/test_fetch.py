@@ -179,9 +179,17 @@ def test_wrong_bytes_are_set_aside(site: Site, origin: Origin, tmp_path: Path) -
 def test_a_cached_file_that_was_damaged_is_set_aside(origin: Origin, tmp_path: Path) -> None:
     path = fetching.fetch(origin, tmp_path)
     path.write_bytes(DATA[:-1])
-    with pytest.raises(WrongContent):
+    with pytest.raises(WrongContent, match="the same command obtains it anew"):
         fetching.fetch(origin, tmp_path)
     assert fetching.fetch(origin, tmp_path).read_bytes() == DATA
+
+
+def test_a_cached_file_that_can_not_be_read_is_named(origin: Origin, tmp_path: Path) -> None:
+    path = fetching.fetch(origin, tmp_path)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(DatasetError, match=r"film\.mp4 can't be read: Is a directory; remove it"):
+        fetching.fetch(origin, tmp_path)
 
 
 def test_without_a_pin_the_first_fetch_pins(site: Site, origin: Origin, tmp_path: Path) -> None:
@@ -295,7 +303,13 @@ def test_without_a_network_one_sentence_names_the_alternatives(
     with pytest.raises(DatasetError) as caught:
         fetching.fetch_family("blender_video", tmp_path)
     message = str(caught.value)
-    for part in ("answers 503", "npm is not installed", "https_proxy", "--from", "source", "films"):
+    for part in (
+        "answers 503",
+        "npm is not installed",
+        "https_proxy",
+        "source in the plan",
+        "films",
+    ):
         assert part in message
     assert "\n" not in message
 

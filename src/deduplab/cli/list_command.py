@@ -76,7 +76,7 @@ def _plans() -> Rows:
     for path in sorted(Path("plans").glob("*.toml")):
         try:
             name = tomllib.loads(path.read_text()).get("name", "?")
-        except (OSError, tomllib.TOMLDecodeError) as error:
+        except (OSError, ValueError) as error:
             name = f"can't be read: {error}"
         rows.append({"plan": str(path), "name": str(name)})
     return rows

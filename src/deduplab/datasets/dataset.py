@@ -33,7 +33,7 @@ PLACEMENTS: Final = ("within", "across")
 SECOND_CONTAINER: Final = "x"
 """What the keys of the objects in the second container end with."""
 
-_KEY_PREFIX: Final = re.compile(r"^[a-z][a-z0-9_-]{0,15}$")
+_KEY_PREFIX: Final = re.compile(r"[a-z][a-z0-9_-]{0,15}")
 
 
 class Dataset:
@@ -222,7 +222,7 @@ def build_dataset(spec: DatasetSpec) -> Dataset:
 def _check(spec: DatasetSpec, entry: PayloadEntry) -> None:
     if spec.placement not in PLACEMENTS:
         raise PlanError(unknown_name("placement", spec.placement, PLACEMENTS))
-    if not _KEY_PREFIX.match(spec.key_prefix):
+    if not _KEY_PREFIX.fullmatch(spec.key_prefix):
         raise PlanError(
             f"key_prefix {spec.key_prefix!r} is not allowed: 1 to 16 of a-z, 0-9, _ and -, "
             "a letter first"

@@ -14,7 +14,13 @@ from deduplab.datasets.real_payloads import (
     RealPayloads,
 )
 from deduplab.datasets.record_types import content_record
-from deduplab.datasets.source_files import SourceFile, is_folder, opened, regular_files
+from deduplab.datasets.source_files import (
+    SourceFile,
+    is_folder,
+    opened,
+    refuse_special,
+    regular_files,
+)
 from deduplab.errors import DatasetError, PlanError
 from deduplab.units import KIB
 
@@ -87,7 +93,10 @@ class UserFiles(FilePieces):
                 if self._enough:
                     return
                 self._index_whole(path)
-        elif is_archive(source):
+            return
+        # A pipe would be waited for.
+        refuse_special(source)
+        if is_archive(source):
             self._index_archive(source)
         else:
             self._index_records(source)

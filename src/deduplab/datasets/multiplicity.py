@@ -205,10 +205,20 @@ def _histogram(
         lambda n: n <= unique and _bytes_of_copies(classes(n), lengths) <= copies_bytes
     )
     if scale == unique and _bytes_of_copies(classes(scale), lengths) < copies_bytes * 99 // 100:
-        most = 100 - 100 * repeated // sum(o * p for o, p in shape)
+        most = 99 - 100 * repeated // sum(o * p for o, p in shape)
+        few = (
+            f"{unique} payloads are too few for its proportions; raise logical_size"
+            if spec.grade_percent <= most
+            else f"about {most} % is the most"
+        )
         raise PlanError(
             f"a grade of {spec.grade_percent} % can't be had with this multiplicity, even when "
-            f"every payload has copies: about {most - 1} % is the most"
+            f"every payload has copies: {few}"
+        )
+    if scale == 0:
+        raise PlanError(
+            f"the copies of this dataset have {copies_bytes} bytes, and no payload of this "
+            "multiplicity has so few; raise logical_size, or the grade"
         )
     return _filled_up(classes(scale), lengths, copies_bytes)
 

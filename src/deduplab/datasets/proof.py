@@ -17,6 +17,7 @@ from deduplab.bound.stream_scan import StreamScan, stream_scan
 from deduplab.dataset_spec import DatasetSpec, Manifest
 from deduplab.datasets.dataset import SECOND_CONTAINER
 from deduplab.datasets.digest import StreamDigest
+from deduplab.datasets.sizes import GREATEST_OBJECT_BYTES
 from deduplab.errors import DatasetError
 from deduplab.units import MIB
 
@@ -138,8 +139,13 @@ class _Objects:
             raise DatasetError(
                 f"the dataset yields more objects than the {len(self._lengths)} it declares"
             )
+        lengths = np.diff(batch.offsets)
+        if int(lengths.max(initial=0)) > GREATEST_OBJECT_BYTES:
+            raise DatasetError(
+                f"an object has {int(lengths.max())} bytes; {GREATEST_OBJECT_BYTES} are the most"
+            )
         self._halves[:, self.count : stop] = marks.T
-        self._lengths[self.count : stop] = np.diff(batch.offsets)
+        self._lengths[self.count : stop] = lengths
         self.count = stop
 
     def copies(self) -> _Copies:

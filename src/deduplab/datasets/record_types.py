@@ -92,14 +92,21 @@ def json_document(name: str) -> RecordType:
 
 
 def timestamp_text(microseconds: int) -> str:
-    """Return microseconds since 1970 as text, as ``2024-05-06T07:08:09.000000Z``."""
+    """Return microseconds since 1970, one of ``MOMENTS``, as ``2024-05-06T07:08:09.000000Z``."""
     moment = _EPOCH + timedelta(microseconds=microseconds)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # Not by strftime, which leaves out the zeros before a short year on some machines.
+    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def timestamp_of(text: str) -> int:
     """Return the microseconds since 1970 of such a text."""
     return (datetime.fromisoformat(text) - _EPOCH) // _MICROSECOND
+
+
+MOMENTS: Final = range(
+    timestamp_of("0001-01-01T00:00:00.000000Z"), timestamp_of("9999-12-31T23:59:59.999999Z") + 1
+)
+"""What can be written as a timestamp, in microseconds since 1970."""
 
 
 def _decimal_text(value: Any, field: Field) -> str:

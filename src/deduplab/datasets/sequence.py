@@ -208,6 +208,12 @@ def _in_order(spec: DatasetSpec, classes: tuple[Class, ...], fixed_bytes: int | 
     distances = spec.distance if isinstance(spec.distance, tuple) else (spec.distance,)
     objects = sum(one.occurrences * one.payloads for one in classes)
     unique = sum(one.payloads for one in classes)
+    copies = zip(_shares(objects, len(distances)), _shares(unique, len(distances)), strict=True)
+    if any(of_part <= distinct for of_part, distinct in copies):
+        raise PlanError(
+            f"{objects - unique} copies are too few for each of {len(distances)} distances to "
+            "have one; raise logical_size or the grade, or take fewer distances"
+        )
     return InTurn(
         tuple(
             _spaced(distance, fixed_bytes, objects=objects_part, unique=unique_part)

@@ -17,9 +17,9 @@ from blake3 import blake3
 
 from deduplab.dataset_spec import DatasetSpec
 from deduplab.errors import PlanError, unknown_name
-from deduplab.units import MIB
 
-GREATEST_OBJECT_BYTES: Final = 4096 * MIB
+# What the lengths of a proof hold, 32 bits.
+GREATEST_OBJECT_BYTES: Final = (1 << 32) - 1
 
 KINDS: Final = ("fixed", "uniform", "lognormal", "natural")
 

@@ -117,6 +117,23 @@ def is_folder(source: bytes) -> bool:
     return os.path.isdir(source)  # noqa: PTH112 - names are bytes, which Path does not take
 
 
+def refuse_special(source: bytes) -> bool:
+    """Refuse what is neither a regular file nor a folder; tell whether it is a folder.
+
+    Raises
+    ------
+    DatasetError
+        If it is neither, or can't be looked at.
+    """
+    try:
+        mode = os.stat(source).st_mode  # noqa: PTH116 - names are bytes, which Path does not take
+    except OSError as error:
+        raise unreadable(source, error) from error
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise DatasetError(f"source {os.fsdecode(source)!r} is neither a regular file nor a folder")
+    return stat.S_ISDIR(mode)
+
+
 def regular_files(source: bytes) -> Iterator[bytes]:
     """Yield the source itself if it is a file, else the regular files below it, in order.
 
@@ -128,15 +145,9 @@ def regular_files(source: bytes) -> Iterator[bytes]:
     DatasetError
         If the source, or a folder in it, can't be read.
     """
-    try:
-        mode = os.stat(source).st_mode  # noqa: PTH116 - names are bytes, which Path does not take
-    except OSError as error:
-        raise unreadable(source, error) from error
-    if stat.S_ISREG(mode):
+    if not refuse_special(source):
         yield source
         return
-    if not stat.S_ISDIR(mode):
-        raise DatasetError(f"source {os.fsdecode(source)!r} is neither a regular file nor a folder")
     for folder, folders, names in os.walk(source, onerror=_refuse_folder):
         folders.sort()
         for name in sorted(names):

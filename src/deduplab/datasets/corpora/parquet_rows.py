@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from deduplab.datasets.corpora.field_names import field_names
-from deduplab.datasets.record_types import canonical_json, json_record
+from deduplab.datasets.record_types import MOMENTS, canonical_json, json_record
 from deduplab.datasets.source_files import unreadable
 from deduplab.errors import DatasetError
 from deduplab.record import Field, FieldType, RecordType, Value
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _ROWS_AT_ONCE: Final = 1024
 _DECIMAL_DIGITS: Final = 18
 _GREATEST_INTEGER: Final = (1 << 63) - 1
+_NO_MOMENT: Final = "a moment before the year 1 or after 9999"
 
 
 class ParquetRows:
@@ -36,7 +37,8 @@ class ParquetRows:
     ------
     DatasetError
         If it is no Parquet file, or holds what no record can (a duration, an
-        infinite number, a NUL in text, a whole number above 2^63 - 1); the column is named.
+        infinite number, a NUL in text, a whole number above 2^63 - 1, a year that is
+        not one of 1 to 9999); the column is named.
     """
 
     def __init__(self, path: bytes) -> None:
@@ -84,14 +86,16 @@ class ParquetRows:
             # Nanoseconds are cut to microseconds.
             column = column.cast(pyarrow.timestamp("us"), safe=False).cast(pyarrow.int64())
         read = self._read[number]
-        values = column.to_pylist()
-        if read is None:
-            return list(values)
         try:
+            values = column.to_pylist()
+            if read is None:
+                return list(values)
             return [None if value is None else read(value) for value in values]
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
+            # A moment that Python's calendar does not have overflows.
+            what = f"holds {_NO_MOMENT}" if isinstance(error, OverflowError) else error
             raise DatasetError(
-                f"source {os.fsdecode(self._path)!r}, column {self._names[number]!r} {error}; "
+                f"source {os.fsdecode(self._path)!r}, column {self._names[number]!r} {what}; "
                 "correct it or leave the column out"
             ) from error
 
@@ -176,6 +180,12 @@ def _integer(value: int) -> int:
     return value
 
 
+def _moment(microseconds: int) -> int:
+    if microseconds not in MOMENTS:
+        raise ValueError(f"holds {_NO_MOMENT}")
+    return microseconds
+
+
 _SCALARS: Final[tuple[tuple[tuple[str, ...], FieldType, Callable[[Any], Value] | None], ...]] = (
     (("boolean",), FieldType.BOOLEAN, None),
     (("uint64",), FieldType.INTEGER, _integer),
@@ -183,7 +193,7 @@ _SCALARS: Final[tuple[tuple[tuple[str, ...], FieldType, Callable[[Any], Value] |
     (("floating",), FieldType.FLOAT, _float),
     (("string", "large_string", "string_view", "null"), FieldType.TEXT, _text),
     (("binary", "large_binary", "fixed_size_binary", "binary_view"), FieldType.BYTES, None),
-    (("timestamp",), FieldType.TIMESTAMP, None),
+    (("timestamp",), FieldType.TIMESTAMP, _moment),
     (("date",), FieldType.TEXT, lambda value: str(value.isoformat())),
     (("time",), FieldType.TEXT, lambda value: str(value.isoformat())),
 )

@@ -11,14 +11,17 @@ from typing import Final
 
 from deduplab.datasets.corpora.field_names import field_names
 from deduplab.datasets.corpora.json_lines import bad_line
-from deduplab.datasets.record_types import json_record, timestamp_of
+from deduplab.datasets.record_types import MOMENTS, json_record, timestamp_of
 from deduplab.datasets.source_files import unreadable
 from deduplab.errors import DatasetError
 from deduplab.record import Field, FieldType, RecordType, Value
 
-_INTEGER: Final = re.compile(r"-?(0|[1-9]\d{0,17})$")
-_FLOAT: Final = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?([eE][+-]?\d{1,2})?$")
-_TIMESTAMP: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)?$")
+# Digits are those of ASCII, and nothing follows them, not even the end of a line.
+_INTEGER: Final = re.compile(r"-?(0|[1-9]\d{0,17})", re.ASCII)
+_FLOAT: Final = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?([eE][+-]?\d{1,2})?", re.ASCII)
+_TIMESTAMP: Final = re.compile(
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)?", re.ASCII
+)
 _BOOLEANS: Final = {"true": True, "false": False}
 
 
@@ -29,7 +32,8 @@ def _timestamp(text: str) -> int:
 
 def _is_timestamp(text: str) -> bool:
     try:
-        return _TIMESTAMP.match(text) is not None and _timestamp(text) is not None
+        # A zone can move a moment out of the years that can be written.
+        return _TIMESTAMP.fullmatch(text) is not None and _timestamp(text) in MOMENTS
     except ValueError:
         return False
 
@@ -43,8 +47,8 @@ _READ: Final[dict[FieldType, Callable[[str], Value]]] = {
 }
 _IS: Final[dict[FieldType, Callable[[str], object]]] = {
     FieldType.BOOLEAN: _BOOLEANS.__contains__,
-    FieldType.INTEGER: _INTEGER.match,
-    FieldType.FLOAT: _FLOAT.match,
+    FieldType.INTEGER: _INTEGER.fullmatch,
+    FieldType.FLOAT: _FLOAT.fullmatch,
     FieldType.TIMESTAMP: _is_timestamp,
     FieldType.TEXT: lambda text: True,
 }
@@ -73,7 +77,7 @@ class _Column:
     def _wider(self, text: str) -> FieldType:
         """Return a type that takes all values so far, and this one."""
         exact = self._longest <= _EXACT_DIGITS
-        if self.type is FieldType.INTEGER and exact and _FLOAT.match(text):
+        if self.type is FieldType.INTEGER and exact and _FLOAT.fullmatch(text):
             return FieldType.FLOAT
         return FieldType.TEXT
 

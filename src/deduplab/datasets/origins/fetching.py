@@ -144,7 +144,7 @@ def _nothing(family: str, groups: dict[str, list[Origin]], reasons: list[str]) -
     places = dict.fromkeys(origin.place for members in groups.values() for origin in members)
     return (
         f"no data for {family} could be fetched ({'; '.join(reasons)}); connect to a network or "
-        f"set https_proxy, or get one of these yourself and give it with --from FILE or as "
+        f"set https_proxy, or get one of these yourself and name its file as "
         f"source in the plan: {', '.join(places)}"
     )
 
@@ -160,9 +160,10 @@ def _verify(origin: Origin, file: Path, target: Path) -> None:
         aside = target.with_name(target.name + ".wrong")
         file.replace(aside)
         since = "" if origin.sha256 else f" (pinned at the first fetch, in {record.name})"
+        again = "; the same command obtains it anew" if file == target else ""
         raise WrongContent(
             f"{origin.file_name} from {origin.place} is not the expected file: its SHA-256 is "
-            f"{found}, not {pinned}{since}; it was set aside as {aside}, and is not used"
+            f"{found}, not {pinned}{since}; it was set aside as {aside}, and is not used{again}"
         )
 
 
@@ -175,9 +176,12 @@ def _recorded(record: Path) -> str | None:
 
 def _sha256(file: Path) -> str:
     digest = hashlib.sha256()
-    with file.open("rb") as opened:
-        while block := opened.read(_AT_ONCE_BYTES):
-            digest.update(block)
+    try:
+        with file.open("rb") as opened:
+            while block := opened.read(_AT_ONCE_BYTES):
+                digest.update(block)
+    except OSError as error:
+        raise DatasetError(f"{file} can't be read: {error.strerror}; remove it") from error
     return digest.hexdigest()
 
 

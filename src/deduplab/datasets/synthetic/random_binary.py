@@ -9,7 +9,7 @@ objects come as near as the compressor's own overhead allows.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -35,10 +35,12 @@ _OBJECT_OVERHEAD_BYTES: Final = 24
 class RandomBinary(Payloads):
     """Payload ``id`` is the keystream from block ``id * blocks of the greatest object`` on.
 
-    Objects of different ids take different blocks, so they share no content.
+    Objects of different ids take different blocks, so they share no content; shorter
+    ones than a draw of 64 bits could be alike by chance.
     """
 
     takes_compressibility = True
+    least_object_bytes: ClassVar[int] = 8
 
     def __init__(self, spec: DatasetSpec) -> None:
         super().__init__(spec)
