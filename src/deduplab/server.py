@@ -57,6 +57,12 @@ class Endpoint:
     database: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def address(self) -> str:
+        """Host and port as they stand in a URL: an IPv6 address is in brackets."""
+        host = f"[{self.host}]" if self.host and ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
 
 @dataclass(frozen=True, slots=True)
 class Client:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from deduplab.cache_folder import CACHE_VARIABLE
+from deduplab.errors import SystemUnavailable
+
 if TYPE_CHECKING:  # adapters need numpy, which takes longer to import than the registry all told
     from deduplab.adapter import Adapter, Capabilities
     from deduplab.server import Server
@@ -54,10 +57,16 @@ class SystemEntry:
         Raises
         ------
         SystemUnavailable
-            If it can't be had; the message says why.
+            If it can't be had, or can't be kept where it belongs; the message says why.
         """
         install = cast("Callable[[Callable[[str], None]], Path]", _load(self.installer))
-        return install(progress)
+        try:
+            return install(progress)
+        except OSError as error:
+            raise SystemUnavailable(
+                f"it can't be kept: {error}; free some space, or name another folder by "
+                f"{CACHE_VARIABLE}"
+            ) from error
 
     def adapter_class(self) -> type[Adapter]:
         """Import and return the adapter's class (not its driver)."""

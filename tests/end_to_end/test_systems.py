@@ -32,6 +32,29 @@ def test_a_wheel_is_enough_for_some() -> None:
     assert "pip install 'deduplab[duckdb]' is enough" in run("install", "duckdb")
 
 
+def test_a_name_is_said_once_and_what_comes_along_needs_nothing() -> None:
+    said = run("install", "--dry-run", "sqlite", "sqlite")
+    assert said == "sqlite: needs no installation of its own; it comes with deduplab\n"
+
+
+@pytest.mark.parametrize("name", ["kafka", "minio"])
+def test_a_cache_that_can_not_be_written_is_told(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cache").write_text("no folder")
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\necho go9.0\n")
+    program.chmod(0o755)
+    for tool in ("java", "mvn", "go"):
+        (tmp_path / tool).symlink_to(program)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("DEDUPLAB_CACHE", str(tmp_path / "cache"))
+    done = CliRunner().invoke(command, ["install", name])
+    assert isinstance(done.exception, SystemUnavailable), done.exception
+    assert f"{name}: it can't be kept: " in done.output
+    assert "name another folder by DEDUPLAB_CACHE" in done.output
+
+
 @pytest.mark.parametrize("words", [["install"], ["install", "--all", "redis"]])
 def test_names_and_all_exclude_each_other(words: list[str]) -> None:
     with pytest.raises(PlanError, match="name systems to install, or --all"):

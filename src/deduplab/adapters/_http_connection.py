@@ -16,6 +16,7 @@ from io import BufferedReader
 from typing import Final
 
 _CONNECT_S: Final = 10.0
+_FIRST_ANSWER_S: Final = 60.0
 _ANSWER_S: Final = 600.0
 _LINE_BYTES: Final = 64 * 1024
 _MOST_HEADERS: Final = 200
@@ -40,7 +41,8 @@ class HttpAnswer:
 class HttpConnection:
     """Requests one after another; connects anew where the peer has closed in between.
 
-    An answer is waited for ten minutes at most, a connection ten seconds. A
+    The first answer is waited for a minute at most, since it may be another program that
+    listens there, later ones ten minutes, a connection ten seconds. A
     request is never sent twice. A body has 1 GiB at most.
 
     Parameters
@@ -64,6 +66,7 @@ class HttpConnection:
         self._socket: socket.socket | None = None
         self._file: BufferedReader | None = None
         self._poll = select.poll()
+        self._answer_s = _FIRST_ANSWER_S
 
     def request(
         self, method: bytes, target: bytes, body: bytes = b"", media_type: bytes = b""
@@ -96,7 +99,12 @@ class HttpConnection:
             else:
                 connected.sendall(head)
                 connected.sendall(body)
-            return self._answer()
+            answer = self._answer()
+            if self._answer_s != _ANSWER_S:
+                self._answer_s = _ANSWER_S
+                if self._socket is not None:
+                    self._socket.settimeout(_ANSWER_S)
+            return answer
         except (OSError, ValueError) as error:
             self.close()
             raise HttpError(str(error) or type(error).__name__) from error
@@ -123,7 +131,7 @@ class HttpConnection:
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls is not None:
                 connected = self._tls.wrap_socket(connected, server_hostname=self._address[0])
-            connected.settimeout(_ANSWER_S)
+            connected.settimeout(self._answer_s)
         except BaseException:
             connected.close()
             raise

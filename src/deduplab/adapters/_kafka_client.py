@@ -77,7 +77,7 @@ class KafkaClient:
         tls = Tls.of(endpoint)
         authority = {"ssl.ca.location": tls.authority} if tls and tls.authority else {}
         return {
-            "bootstrap.servers": f"{endpoint.host}:{endpoint.port}",
+            "bootstrap.servers": endpoint.address,
             "client.id": CLIENT_ID,
             # The library verifies certificates, and names in them, unless it is told otherwise.
             "security.protocol": "SASL_PLAINTEXT" if tls is None else "SASL_SSL",

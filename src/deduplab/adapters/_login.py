@@ -20,6 +20,5 @@ def login_refused(product: str, endpoint: Endpoint, words: object) -> LoginRefus
     # Where a token is all, there is no user.
     who, check = (f" of user {endpoint.user!r}", "the user and ") if endpoint.user else ("", "")
     return LoginRefused(
-        f"{product} at {endpoint.host}:{endpoint.port} refuses the login{who}: {said}; "
-        f"check {check}{held}"
+        f"{product} at {endpoint.address} refuses the login{who}: {said}; check {check}{held}"
     )

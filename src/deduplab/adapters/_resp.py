@@ -8,6 +8,7 @@ pipelining".
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from hiredis import Reader
 
 _CONNECT_S: Final = 10
+_LOGIN_S: Final = 30
 _ANSWER_S: Final = 600
 _RECEIVE_BYTES: Final = 256 * 1024
 
@@ -83,8 +85,8 @@ class Resp:
         Raises
         ------
         SystemUnavailable
-            If the driver is missing, nobody answers within ten seconds, or the
-            login is refused.
+            If the driver is missing, nobody is there within ten seconds or answers
+            within thirty, or the login is refused.
         """
         try:
             from hiredis import Reader
@@ -96,11 +98,13 @@ class Resp:
             connected = _connected(endpoint)
         except OSError as error:
             raise SystemUnavailable(
-                f"redis: {endpoint.host}:{endpoint.port} can't be reached: {error}"
+                f"redis: {endpoint.address} can't be reached: {error}"
             ) from error
-        wire = cls(connected, Reader())
+        wire = cls(connected, Reader(protocolError=_AnotherProtocolError))
         try:
+            _wait_at_most(connected, _LOGIN_S)
             wire._log_in(endpoint)
+            _wait_at_most(connected, _ANSWER_S)
         except BaseException:
             wire.close()
             raise
@@ -208,18 +212,29 @@ def _connected(endpoint: Endpoint) -> socket.socket:
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if (tls := Tls.of(endpoint)) is not None:
             assert endpoint.host is not None
-            proven = tls.wrapped(plain, "redis", endpoint.host)
-            proven.settimeout(_ANSWER_S)
-            return proven
-        # A timeout of the kernel: Python's own would cost a poll before every call.
-        plain.settimeout(None)
-        limit = struct.pack("ll", _ANSWER_S, 0)
-        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
-        plain.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+            return tls.wrapped(plain, "redis", endpoint.host)
     except BaseException:
         plain.close()
         raise
     return plain
+
+
+def _wait_at_most(connected: socket.socket, seconds: int) -> None:
+    if isinstance(connected, ssl.SSLSocket):
+        connected.settimeout(seconds)
+        return
+    # A timeout of the kernel: Python's own would cost a poll before every call.
+    connected.settimeout(None)
+    limit = struct.pack("ll", seconds, 0)
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+
+
+class _AnotherProtocolError(SystemUnavailable):
+    """Who answers does not speak the product's protocol; hiredis makes it of its own words."""
+
+    def __str__(self) -> str:
+        return f"redis: what answers there is no Redis ({super().__str__()}); check host and port"
 
 
 def _lost(error: OSError) -> SystemUnavailable:

@@ -131,7 +131,7 @@ class RestWire:
         if endpoint.host is None or endpoint.port is None or endpoint.secret is None:
             raise SystemUnavailable("rest needs the host and the port of a server, and a token")
         self._endpoint = endpoint
-        self._where = f"{endpoint.host}:{endpoint.port}"
+        self._where = endpoint.address
         tls = Tls.of(endpoint)
         self._host = endpoint.host
         self._base = _base_path(endpoint.options.get(BASE_PATH, ""))

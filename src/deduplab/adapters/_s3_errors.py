@@ -76,7 +76,7 @@ def not_open(
     from minio.error import MinioException, S3Error
     from urllib3.exceptions import HTTPError, SSLError
 
-    address = f"{endpoint.host}:{endpoint.port}"
+    address = endpoint.address
     where = f"{product} at {address}"
     if isinstance(error, S3Error) and error.code in _WRONG_LOGIN:
         return login_refused(product, endpoint, f"{error.code}: {error.message}")

@@ -69,7 +69,7 @@ class Wire:
         self.endpoint = endpoint
         self.tls = Tls.of(endpoint)
         self.secure = self.tls is not None
-        self.address = f"{endpoint.host}:{endpoint.port}"
+        self.address = endpoint.address
         self.region = endpoint.options.get(REGION, DEFAULT_REGION)
         self.http: urllib3.PoolManager = urllib3.PoolManager(
             timeout=urllib3.Timeout(connect=CONNECT_S, read=TIMEOUT_S),

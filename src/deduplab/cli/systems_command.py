@@ -52,13 +52,16 @@ def install_command(names: tuple[str, ...], every: bool, dry_run: bool) -> None:
     """
     if every == bool(names):
         raise PlanError("name systems to install, or --all")
-    entries = [registry.system(name) for name in names] or list(registry.systems().values())
+    entries = [registry.system(name) for name in dict.fromkeys(names)] or list(
+        registry.systems().values()
+    )
     wanted = [entry for entry in entries if entry.installer]
     console = Console()
     for entry in entries:
         if names and not entry.installer:
-            extra = f"pip install 'deduplab[{entry.extra}]'" if entry.extra else "nothing"
-            words = f"needs no installation of its own; {extra} is enough"
+            extra = f"pip install 'deduplab[{entry.extra}]'"
+            enough = f"{extra} is enough" if entry.extra else "it comes with deduplab"
+            words = f"needs no installation of its own; {enough}"
             if entry.source:  # nothing that is obtained here
                 words = f"{entry.source}; the driver: {extra}"
             _say(console, f"{entry.name}: {words}")
