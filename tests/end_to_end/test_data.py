@@ -67,6 +67,22 @@ def test_a_file_too_few_or_too_many_is_a_sentence(made: tuple[Path, dict[str, An
     assert message in deduplab("verify", directory, code=9).stderr
 
 
+def test_a_total_far_below_the_asked_one_is_shown(tmp_path: Path) -> None:
+    """Of two objects the second, with its copies, is too much, so that the first stays alone."""
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "a").write_bytes(b"short")
+    (source / "b").write_bytes(bytes(range(200)))
+    (tmp_path / "spec.toml").write_text(
+        f'payload = "files"\nsource = "{source}"\nobject_size = {{ kind = "natural" }}\n'
+        'logical_size = 400\ngrade = "U50"\n'
+    )
+    shown = deduplab("make", tmp_path / "spec.toml", "-o", tmp_path / "made").stdout
+    assert "10 B (10 B)" in shown
+    assert "asked for" in shown
+    assert "400 B" in shown
+
+
 def test_bad_requests_are_refused_with_a_sentence(
     tmp_path: Path, made: tuple[Path, dict[str, Any]]
 ) -> None:

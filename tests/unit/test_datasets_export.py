@@ -116,6 +116,16 @@ def test_every_change_is_noticed(made: Path, name: str) -> None:
     assert noticed
 
 
+def test_a_directory_in_the_source_is_refused_and_not_made(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "file").write_bytes(bytes(range(100)))
+    dataset = build_dataset(DatasetSpec("files", 100, 10, 0, "none", source=str(tmp_path)))
+    for inside in (tmp_path, tmp_path / "made", tmp_path / "source" / ".." / "made"):
+        with pytest.raises(DatasetError, match="lies in the source"):
+            export.write(dataset, inside, no_progress)
+    assert not (tmp_path / "made").exists()
+
+
 @pytest.mark.parametrize(
     ("number", "kind"),
     [(errno.ENOSPC, DiskSpaceError), (errno.EDQUOT, DiskSpaceError), (errno.EROFS, DatasetError)],

@@ -192,6 +192,10 @@ def _facts(manifest: Manifest) -> Iterator[tuple[str, str]]:
 
     yield "objects", f"{manifest.objects}, {manifest.unique_objects} distinct"
     yield "logical bytes", f"{manifest.logical_bytes} B ({format_bytes(manifest.logical_bytes)})"
+    asked_bytes = manifest.spec.logical_bytes
+    if manifest.logical_bytes < asked_bytes * 9 // 10:
+        # Whole objects, an exact grade and lengths that differ can leave much of it out.
+        yield "asked for", f"{asked_bytes} B ({format_bytes(asked_bytes)}); more do not fit exactly"
     yield "duplicates", share(manifest.duplicate_bytes)
     if manifest.distance_bytes:
         least, median, greatest = (format_bytes(one) for one in manifest.distance_bytes)

@@ -67,8 +67,12 @@ def write(dataset: Dataset, directory: Path, progress: Progress) -> Manifest:
     Raises
     ------
     DatasetError
-        If the directory holds something already, or can't be written.
+        If the directory holds something already, lies in the source, or can't be written.
     """
+    source = dataset.spec.source
+    if source is not None and directory.resolve().is_relative_to(Path(source).resolve()):
+        # The next dataset of this source would hold this one.
+        raise DatasetError(f"{str(directory)!r} lies in the source; name a directory outside")
     try:
         directory.mkdir(parents=True, exist_ok=True)
         if any(directory.iterdir()):

@@ -9,12 +9,13 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from deduplab.datasets.sizes import GREATEST_OBJECT_BYTES
 from deduplab.datasets.source_files import SourceFile
 from deduplab.datasets.spool import Spool
 
 Integers: TypeAlias = npt.NDArray[np.int64]
 
-GREATEST_LENGTH_BYTES: Final = (1 << 32) - 1
+GREATEST_LENGTH_BYTES: Final = GREATEST_OBJECT_BYTES
 """The longest object that can be indexed."""
 
 SPOOL: Final = 0

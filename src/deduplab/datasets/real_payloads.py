@@ -13,7 +13,7 @@ from xxhash import xxh3_128, xxh3_128_digest
 
 from deduplab.bound.fingerprints import Fingerprints, FingerprintSet, fingerprints
 from deduplab.dataset_spec import DatasetSpec
-from deduplab.datasets.extents import GREATEST_LENGTH_BYTES, SPOOL, Extents
+from deduplab.datasets.extents import SPOOL, Extents
 from deduplab.datasets.payloads import Payloads
 from deduplab.datasets.source_files import SourceFile, sources_of
 from deduplab.datasets.variation import MARK, Marks, whole_characters
@@ -66,11 +66,6 @@ class RealPayloads(Payloads):
             raise PlanError(
                 f"object_bytes is {spec.object_bytes}; {spec.payload} needs at least "
                 f"{self.least_object_bytes}"
-            )
-        if spec.object_bytes > GREATEST_LENGTH_BYTES:
-            raise PlanError(
-                f"object_bytes is {spec.object_bytes}; {spec.payload} takes at most "
-                f"{GREATEST_LENGTH_BYTES}"
             )
         self._marks = Marks(spec.seed)
         self._extents = Extents()
