@@ -30,7 +30,7 @@ from deduplab.adapters._s3_wire import REGION
 from deduplab.adapters.s3 import MinioAdapter, SeaweedfsAdapter
 from deduplab.batch import Batch
 from deduplab.server import Endpoint, Server
-from deduplab.servers._private_server import environment_without
+from deduplab.servers._environment import environment_without
 from deduplab.servers.minio import MinioServer
 from deduplab.servers.seaweedfs import SeaweedfsServer
 from deduplab.units import KIB

@@ -10,7 +10,7 @@ import os
 import secrets
 import signal
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -190,9 +190,3 @@ def write_private(path: Path, text: str, mode: int = 0o600) -> Path:
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
     return aside.rename(path)
-
-
-def environment_without(*prefixes: str, **added: str) -> Mapping[str, str]:
-    """Return our environment without variables that would change what a product does."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
-    return {**kept, **added}

@@ -24,6 +24,7 @@ import psutil
 
 from deduplab.errors import SystemUnavailable
 from deduplab.servers._account import Account
+from deduplab.servers._environment import server_environment
 
 _PORT_ATTEMPTS: Final = 5
 
@@ -94,6 +95,8 @@ class ChildProcess:
         File that takes the child's output and errors, appended to.
     account
         Account to run under; None stays what we are.
+    environment
+        All that the child is told; None is :func:`server_environment`.
     death_signal
         Name of the signal that the child gets when we are killed (``QUIT``, ``KILL``, ...).
     """
@@ -131,7 +134,7 @@ class ChildProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=dict(environment) if environment is not None else None,
+                env=dict(server_environment() if environment is None else environment),
                 cwd=directory,
                 start_new_session=True,
                 **(account.popen_arguments() if account else {}),

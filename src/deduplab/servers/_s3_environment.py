@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from deduplab.server import Endpoint
-from deduplab.servers._private_server import environment_without
+from deduplab.servers._environment import environment_without
 
 _REGION: Final = "us-east-1"
 

@@ -21,11 +21,11 @@ from deduplab.errors import SystemUnavailable
 from deduplab.registry import driver_missing, system
 from deduplab.server import Client, Endpoint
 from deduplab.servers import _cockroachdb_rights as rights
+from deduplab.servers._environment import environment_without, server_environment
 from deduplab.servers._private_server import (
     HOST,
     USER,
     PrivateServer,
-    environment_without,
     new_secret,
 )
 from deduplab.servers._process import free_port
@@ -198,10 +198,8 @@ class CockroachdbServer(PrivateServer):
 
 
 def _environment() -> Mapping[str, str]:
-    """Return our environment without settings of the program's, and without its reports."""
-    return environment_without(
-        "COCKROACH_", "PG", COCKROACH_SKIP_ENABLING_DIAGNOSTIC_REPORTING="true"
-    )
+    """Return what the program is told: to send no reports."""
+    return server_environment(COCKROACH_SKIP_ENABLING_DIAGNOSTIC_REPORTING="true")
 
 
 def _psycopg() -> Any:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from deduplab.registry import driver_missing, system
 from deduplab.server import Client, Endpoint, Secret
 from deduplab.servers import _kafka_rights as rights
+from deduplab.servers._environment import environment_without, server_environment
 from deduplab.servers._kafka_binaries import Kafka, find
 from deduplab.servers._kafka_settings import (
     ADMINISTRATOR,
@@ -32,7 +33,6 @@ from deduplab.servers._kafka_tools import TOOLS, write_commands
 from deduplab.servers._private_server import (
     USER,
     PrivateServer,
-    environment_without,
     new_secret,
     write_private,
 )
@@ -231,7 +231,7 @@ class KafkaServer(PrivateServer):
 
 def _environment() -> Mapping[str, str]:
     # Java takes the names of files by the locale's letters.
-    return environment_without("KAFKA_", "JAVA_TOOL", LC_ALL="C.UTF-8")
+    return server_environment(LC_ALL="C.UTF-8")
 
 
 def find_driver() -> None:

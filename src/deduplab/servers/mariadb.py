@@ -16,11 +16,11 @@ from deduplab.errors import SystemUnavailable
 from deduplab.server import Client, Endpoint, Secret
 from deduplab.servers import _mariadb_rights as rights
 from deduplab.servers._account import unprivileged_account
+from deduplab.servers._environment import environment_without, server_environment
 from deduplab.servers._mariadb_binaries import Programs, find, find_client
 from deduplab.servers._private_server import (
     USER,
     PrivateServer,
-    environment_without,
     new_secret,
     write_private,
 )
@@ -177,7 +177,7 @@ def _with_errors(words: str, log: Path) -> str:
 
 
 def _environment() -> Mapping[str, str]:
-    return environment_without("MYSQL", "MARIADB", LC_ALL="C")
+    return server_environment(LC_ALL="C")
 
 
 def _is_ready(log: Path, begin: int) -> bool:

@@ -15,11 +15,11 @@ from deduplab.errors import SystemUnavailable
 from deduplab.registry import driver_missing, system
 from deduplab.server import Client, Endpoint, Secret
 from deduplab.servers import _minio_rights as rights
+from deduplab.servers._environment import server_environment
 from deduplab.servers._minio_binaries import find
 from deduplab.servers._private_server import (
     USER,
     PrivateServer,
-    environment_without,
     new_secret,
 )
 from deduplab.servers._process import free_port
@@ -105,7 +105,7 @@ class MinioServer(PrivateServer):
             "MINIO_FS_OSYNC": _SYNC[self.durability],
             **_VARIANT.get(self.variant, {}),
         }
-        return environment_without("MINIO_", **own)
+        return server_environment(**own)
 
 
 def _administrator(port: int, root: Secret) -> MinioAdmin:

@@ -21,6 +21,7 @@ from deduplab.server import Client, Endpoint
 from deduplab.servers import _postgresql_rights as rights
 from deduplab.servers import _shared_memory as shared_memory
 from deduplab.servers._account import unprivileged_account
+from deduplab.servers._environment import environment_without, server_environment
 from deduplab.servers._postgresql_binaries import (
     choose_binaries,
     find_client,
@@ -29,7 +30,6 @@ from deduplab.servers._postgresql_binaries import (
 from deduplab.servers._private_server import (
     USER,
     PrivateServer,
-    environment_without,
     new_secret,
     write_private,
 )
@@ -209,7 +209,7 @@ class PostgresqlServer(PrivateServer):
 
 
 def _environment() -> Mapping[str, str]:
-    return environment_without("PG", LC_ALL="C")
+    return server_environment(LC_ALL="C")
 
 
 def _connect(endpoint: Endpoint) -> psycopg.Connection[tuple[Any, ...]]:

@@ -14,10 +14,10 @@ from typing import ClassVar, Final
 
 from deduplab.server import Client, Endpoint
 from deduplab.servers import _redis_rights as rights
+from deduplab.servers._environment import environment_without, server_environment
 from deduplab.servers._private_server import (
     USER,
     PrivateServer,
-    environment_without,
     new_secret,
     write_private,
 )
@@ -107,7 +107,7 @@ class RedisServer(PrivateServer):
         self._launch(
             [str(program), str(self._configuration), "--port", str(port)],
             lambda: _answers(endpoint),
-            environment=environment_without(LC_ALL="C"),
+            environment=server_environment(LC_ALL="C"),
             directory=self.data,
         )
         return endpoint

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Final
 
 from deduplab.server import Client, Endpoint, Secret
+from deduplab.servers._environment import environment_without, server_environment
 from deduplab.servers._private_server import (
     USER,
     PrivateServer,
-    environment_without,
     new_secret,
     write_private,
 )
@@ -78,7 +78,7 @@ class RestServer(PrivateServer):
         self._launch(
             [sys.executable, "-P", "-m", "deduplab.rest_server", *map(str, words)],
             lambda: self._answers(secret),
-            environment=environment_without(PYTHONUNBUFFERED="1"),
+            environment=server_environment(PYTHONUNBUFFERED="1"),
         )
         port = self._port()
         assert port is not None

@@ -16,10 +16,10 @@ from typing import Final
 from deduplab.registry import driver_missing, system
 from deduplab.server import Client, Endpoint
 from deduplab.servers import _seaweedfs_sockets as sockets
+from deduplab.servers._environment import server_environment
 from deduplab.servers._private_server import (
     USER,
     PrivateServer,
-    environment_without,
     new_secret,
     write_private,
 )
@@ -161,7 +161,7 @@ class SeaweedfsServer(PrivateServer):
         return [f"-{name}={value}" for name, value in options.items()]
 
     def _environment(self) -> Mapping[str, str]:
-        return environment_without("WEED_", HOME=str(self.workspace), **self._keys)
+        return server_environment(HOME=str(self.workspace), **self._keys)
 
 
 def _answers(endpoint: Endpoint) -> bool:
