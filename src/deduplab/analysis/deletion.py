@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, NamedTuple
 
 from deduplab.analysis.context import Context, Place, cells_left_out, left_out
 from deduplab.analysis.footprints import (
@@ -23,7 +23,7 @@ from deduplab.analysis.groups import Group
 from deduplab.analysis.resolution import FINE, Resolution
 from deduplab.analysis.row import Row
 from deduplab.analysis.sizes import gauges
-from deduplab.analysis.statistics import Floats, estimate, first_column, quotient
+from deduplab.analysis.statistics import Floats, estimate, first_column
 from deduplab.cell import CellResult
 from deduplab.model import Measurement, Moment, Outcome, OutcomeKind, Stage
 
@@ -52,58 +52,59 @@ def _deletion_rows(
         if measurement.stage is Stage.DELETE or emptied:
             spot = spot_of(first, measurement, "reclaim" if emptied else "rest")
             columns = [before_delete(gauge), absolute(spot, gauge), absolute(BASELINE, gauge)]
-            yield _reclaimed_row(context, group, spot, gauge, columns, resolution)
+            yield _share_row(context, group, spot, gauge, _RECLAIMED, columns, resolution)
         if measurement.stage is Stage.REFILL:
             for moment in ("flush", "rest"):
                 spot = Spot(Stage.REFILL, moment)
                 filled = absolute(Spot(Stage.BULK, moment), gauge)
                 columns = [absolute(spot, gauge), filled]
-                yield _refill_row(context, group, spot, gauge, columns, resolution)
+                yield _share_row(context, group, spot, gauge, _REFILLED, columns, resolution)
 
 
-def _reclaimed(means: Sequence[Floats]) -> Floats:
-    (cells,) = means
-    share: Floats = (cells[..., 0] - cells[..., 1]) / (cells[..., 0] - cells[..., 2])
-    return share
+def _reclaimed(cells: Floats) -> tuple[Floats, Floats]:
+    """Return what came back, and what had been stored; filled, now and empty are the columns."""
+    return cells[..., 0] - cells[..., 1], cells[..., 0] - cells[..., 2]
 
 
-def _reclaimed_row(
+def _refilled(cells: Floats) -> tuple[Floats, Floats]:
+    """Return what is there after the second filling, and after the first."""
+    return cells[..., 0], cells[..., 1]
+
+
+class _Share(NamedTuple):
+    """A metric that is a part of a whole, and how both are made of its columns."""
+
+    metric: str
+    of: Callable[[Floats], tuple[Floats, Floats]]
+
+    def ratio(self, means: Sequence[Floats]) -> Floats:
+        part, whole = self.of(means[0])
+        return part / whole
+
+
+_RECLAIMED: Final = _Share("reclaimed", _reclaimed)
+_REFILLED: Final = _Share("refill_growth", _refilled)
+
+
+def _share_row(
     context: Context,
     group: Group,
     spot: Spot,
     gauge: Gauge,
+    share: _Share,
     columns: Sequence[Column],
     resolution: Resolution,
 ) -> Row:
     place, found = Place.of(spot, gauge), sample(group.counting, columns)
-    if not len(found.values):
-        return context.absent(place, "reclaimed", _RATIO, found.problem)
-    filled, _, empty = found.values.mean(axis=0)
-    problem = resolution.of_growth(gauge, filled - empty)
-    if not problem.ok:
-        return context.absent(place, "reclaimed", _RATIO, problem)
-    figure = estimate(_reclaimed, [found.values])
+    problem = found.problem
+    if len(found.values):
+        _, whole_bytes = share.of(found.values.mean(axis=0))
+        problem = resolution.of_growth(gauge, float(whole_bytes))
+    if not len(found.values) or not problem.ok:
+        return context.absent(place, share.metric, _RATIO, problem)
+    figure = estimate(share.ratio, [found.values])
     remark = left_out(found) or cells_left_out(group)
-    return context.figure(place, "reclaimed", _RATIO, figure, remark)
-
-
-def _refill_row(
-    context: Context,
-    group: Group,
-    spot: Spot,
-    gauge: Gauge,
-    columns: Sequence[Column],
-    resolution: Resolution,
-) -> Row:
-    place, found = Place.of(spot, gauge), sample(group.counting, columns)
-    if not len(found.values):
-        return context.absent(place, "refill_growth", _RATIO, found.problem)
-    problem = resolution.of_growth(gauge, found.values[:, 1].mean())
-    if not problem.ok:
-        return context.absent(place, "refill_growth", _RATIO, problem)
-    figure = estimate(quotient, [found.values])
-    remark = left_out(found) or cells_left_out(group)
-    return context.figure(place, "refill_growth", _RATIO, figure, remark)
+    return context.figure(place, share.metric, _RATIO, figure, remark)
 
 
 def _time_row(context: Context, group: Group, measurement: Measurement) -> Row:
