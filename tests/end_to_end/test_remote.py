@@ -79,7 +79,9 @@ def table_of(system: str, endpoint: Endpoint, secret: str, **more: str) -> str:
 
 
 def plan_of(tables: str) -> str:
-    return PLAN.format(repetitions=1, systems=tables)
+    # Pages of 8 KiB, in which PostgreSQL counts, are steps too coarse for 256 KiB.
+    plan = PLAN.replace('logical_size = "256 KiB"', 'logical_size = "1 MiB"')
+    return plan.format(repetitions=1, systems=tables)
 
 
 def cells_of(text: str) -> list[Cell]:
