@@ -67,10 +67,12 @@ def workspace(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def cli(tmp_path: Path, workspace: Path) -> object:
-    def call(*arguments: str | Path, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+    def call(
+        *arguments: str | Path, timeout_s: float = 120, columns: int = 160
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             command(*arguments),
-            env=environment(tmp_path),
+            env=environment(tmp_path) | {"COLUMNS": str(columns)},
             capture_output=True,
             text=True,
             timeout=timeout_s,

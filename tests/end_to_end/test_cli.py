@@ -243,19 +243,14 @@ def test_what_would_be_passed_over_in_silence_is_refused(tmp_path: Path, cli: Cl
         assert cli(*arguments).returncode == 2
 
 
-def test_tables_fit_into_eighty_columns(tmp_path: Path) -> None:
+def test_tables_fit_into_eighty_columns(cli: Cli) -> None:
     quick = Path(__file__).parents[2] / "plans" / "quick.toml"
     for arguments, wanted in (
         (("plan", quick), {"reclaim", "times", "cells"}),
         (("doctor", "single_instance"), {"auth", "write", "read", "size", "del", "yes"}),
     ):
-        shown = subprocess.run(
-            command(*arguments),
-            env=environment(tmp_path) | {"COLUMNS": "80"},
-            capture_output=True,
-            text=True,
-            timeout=READY_DEADLINE_S,
-            check=True,
-        ).stdout
+        done = cli(*arguments, columns=80)
+        assert done.returncode == 0, done.stderr
+        shown = done.stdout
         assert wanted <= set(shown.split())
         assert "…" not in shown
