@@ -19,6 +19,12 @@ from deduplab.errors import DeduplabError, DiskSpaceError, Interrupted
 
 CLOSED_PIPE_EXIT_CODE: Final = 141  # what a shell reports of a process that SIGPIPE ended
 
+# command -> what is left of its work when it is ended by a signal
+_LEFT: Final = {
+    "run": "what was committed stays, and the same command goes on with it",
+    "scan": "nothing was written, so scan again",
+}
+
 # command -> one line of help, so that ``deduplab --help`` imports nothing else
 COMMANDS: Final = {
     "run": "Run a plan, or go on where it stopped, and write the report.",
@@ -117,7 +123,6 @@ def _terminated(signal_number: int, frame: FrameType | None) -> None:
 
 
 def _ended(how: str) -> str:
-    """Say how a command was ended; of a run also that nothing measured is lost."""
-    if sys.argv[1:2] == ["run"]:
-        return f"{how}; what was committed stays, and the same command goes on with it"
-    return how
+    """Say how a command was ended, and what that means for what it was doing."""
+    left = _LEFT.get("".join(sys.argv[1:2]))
+    return f"{how}; {left}" if left else how

@@ -22,7 +22,7 @@ from deduplab.bound.sources.files import FileSource, count_links_once
 from deduplab.bound.stream import Source
 from deduplab.cli import scan_work
 from deduplab.cli.scan_options import ScanOptions
-from deduplab.errors import DatasetError, Interrupted
+from deduplab.errors import DatasetError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -154,15 +154,7 @@ def command(**given: Any) -> None:
     SQLite, DuckDB), a block device, - for standard input, or a URL: postgresql://, mariadb://,
     clickhouse://, s3://, kafka://. It is read, and never written to.
     """
-    try:
-        _scan_and_show(ScanOptions(**given))
-    except KeyboardInterrupt:
-        raise Interrupted("interrupted; nothing was written, so scan again") from None
-    except Interrupted:  # what a signal raises speaks of campaigns
-        raise Interrupted("terminated; nothing was written, so scan again") from None
-
-
-def _scan_and_show(options: ScanOptions) -> None:
+    options = ScanOptions(**given)
     options.check()
     if options.on_disk is not None and options.of_run:
         from deduplab.cli import scan_run
