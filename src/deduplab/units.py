@@ -87,6 +87,12 @@ def format_bytes(count_bytes: float) -> str:
     raise AssertionError("unreachable")
 
 
+def two_digits(value: float) -> str:
+    """Write a number with two digits after the point, and no minus before a zero."""
+    text = f"{value:.2f}"
+    return text.removeprefix("-") if float(text) == 0 else text
+
+
 def format_ns(duration_ns: float) -> str:
     """Write a duration given in nanoseconds for people."""
     value = float(duration_ns)

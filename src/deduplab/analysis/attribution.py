@@ -22,10 +22,10 @@ from deduplab.analysis.evidence import (
     Series,
     evidence,
     last,
-    two_digits,
 )
 from deduplab.analysis.lookup import FILES, MOMENTS, Lookup, Subject
 from deduplab.analysis.storage_layer import volume_finding, volume_words
+from deduplab.units import two_digits
 
 ALL: Final = 0.9  # eta from here on: the copies are gone; below it a part of them is
 THRESHOLDS: Final = (

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from deduplab.analysis.evidence import two_digits
 from deduplab.analysis.lookup import Lookup, Subject
 from deduplab.analysis.row import Row
 from deduplab.model import OutcomeKind
+from deduplab.units import two_digits
 
 RECLAIMED: Final = 0.5  # the step that brings `reclaimed` here is where space comes back
 

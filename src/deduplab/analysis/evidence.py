@@ -9,7 +9,7 @@ from typing import Final
 from deduplab.analysis.lookup import DISTANCES, MOMENTS, Lookup, Subject
 from deduplab.analysis.row import Row
 from deduplab.model import OutcomeKind
-from deduplab.units import format_bytes
+from deduplab.units import format_bytes, two_digits
 
 _ADJACENT, _SHUFFLED = DISTANCES
 NOTHING: Final = 0.1  # eta below this: nothing saved; a rise below this: no share of its own
@@ -116,11 +116,6 @@ def evidence(lookup: Lookup, subject: Subject, grade: str) -> Evidence:
 def last(series: Series) -> float:
     """Return the eta at the last moment."""
     return list(series.etas.values())[-1]
-
-
-def two_digits(value: float) -> str:
-    """Write a number with two digits, and no minus before a zero."""
-    return f"{value + 0.0:.2f}".replace("-0.00", "0.00")
 
 
 def _series(lookup: Lookup, subject: Subject, grade: str, distance: str | int) -> Series:

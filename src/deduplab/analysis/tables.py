@@ -13,6 +13,7 @@ from deduplab.analysis.groups import ON
 from deduplab.analysis.lookup import DISTANCES, FILES, MOMENTS, Lookup, Subject
 from deduplab.analysis.row import Row
 from deduplab.analysis.storage_layer import Pair, VolumeFinding
+from deduplab.units import two_digits
 
 ABSENT: Final = "–"  # shown where there is no value; the row tells why
 _LEGEND: Final = (
@@ -197,12 +198,6 @@ def _both_rows(pair: Pair | None) -> tuple[Row | None, Row | None]:
 def number(row: Row | None) -> str:
     """Write a value with two digits; the sign for absent without one."""
     return ABSENT if row is None or row.value is None else two_digits(row.value)
-
-
-def two_digits(value: float) -> str:
-    """Write a number with two digits after the point, and no minus before a zero."""
-    text = f"{value:.2f}"
-    return text.removeprefix("-") if float(text) == 0 else text
 
 
 def _finding(lookup: Lookup, subject: Subject, windows_s: Sequence[float]) -> Finding:

@@ -14,9 +14,10 @@ from deduplab.analysis.coverage import Trouble
 from deduplab.analysis.lookup import FILES, MOMENTS
 from deduplab.analysis.row import Row
 from deduplab.analysis.series import Bars, Timings
-from deduplab.analysis.tables import Finding, two_digits
+from deduplab.analysis.tables import Finding
 from deduplab.report.svg import INK, PALETTE, board, inline
 from deduplab.report.wording import short
+from deduplab.units import two_digits
 
 _MARKS: Final = {"adjacent": ("o", PALETTE[0]), "shuffled": ("D", PALETTE[5])}
 _OTHER_MARK: Final = ("s", PALETTE[2])

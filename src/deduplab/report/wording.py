@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from deduplab.analysis.row import Row
 from deduplab.analysis.statistics import LEAST_REPETITIONS
-from deduplab.analysis.tables import ABSENT, Finding, two_digits
-from deduplab.units import format_bytes, format_ns
+from deduplab.analysis.tables import ABSENT, Finding
+from deduplab.units import format_bytes, format_ns, two_digits
 
 
 def value(row: Row | None) -> str:
