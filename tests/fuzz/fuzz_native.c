@@ -43,6 +43,7 @@ static void *granted_realloc(void *memory, size_t size)
 #include "../../src/deduplab/bound/cutting.c"
 #include "../../src/deduplab/bound/files.c"
 #include "../../src/deduplab/bound/gear.c"
+#include "../../src/deduplab/bound/picked.c"
 #include "../../src/deduplab/bound/scan.c"
 #include "../../src/deduplab/bound/tally.c"
 #undef malloc
@@ -446,6 +447,82 @@ static uint8_t *found_cuts(struct check *check, int64_t bytes)
     return cuts;
 }
 
+/* Draw a threshold for each grain; -1 for those from which nothing is picked. */
+static void draw_halvings(struct check *check, int64_t *halvings)
+{
+    for (int64_t number = 0; number < check->grains; number++)
+        halvings[number] = below(4) ? below(3) : -1;
+}
+
+/* How many chunks there are to pick. */
+static int64_t kept(const struct chunk *chunks, int64_t count, int64_t halvings)
+{
+    int64_t found = 0;
+
+    for (int64_t number = 0; halvings >= 0 && number < count; number++)
+        found += chunks[number].first >> 1 < UINT64_C(1) << (63 - halvings);
+    return found;
+}
+
+static int64_t kept_of_cuts(struct check *check, const uint8_t *cuts, const int64_t *halvings)
+{
+    int64_t found = 0;
+
+    for (int64_t number = 0; number < check->grains; number++) {
+        const struct cuts *each = (const struct cuts *)(const void *)cuts;
+
+        found += kept((const struct chunk *)(const void *)(each + 1), each->chunks,
+                      halvings[number]);
+        cuts += cuts_bytes(each);
+    }
+    return found;
+}
+
+/* What was picked is where it is said to lie; `data` may have what was carried in front of it. */
+static void check_picked(struct check *check, const uint8_t *data, int64_t count, int64_t must_be)
+{
+    const struct picked *picked = scan_picked(check->scan);
+
+    must(count == must_be, "another number was picked");
+    for (; count > 0; count--, picked++) {
+        must(picked->grain >= -1 && picked->grain < check->grains, "picked of no grain");
+        must(picked->first == plain_chunk(data + picked->begin, picked->length).first,
+             "something else lies where a chunk was picked");
+    }
+}
+
+/* Pick from one object, or from a part before it is counted. */
+static int pick_from(struct check *check, const uint8_t *cuts, const uint8_t *data, int is_part)
+{
+    int64_t halvings[MOST_GRAINS], count;
+
+    draw_halvings(check, halvings);
+    count = scan_pick_cuts(check->scan, cuts, is_part, halvings);
+    if (count >= 0)
+        check_picked(check, data, count, kept_of_cuts(check, cuts, halvings));
+    return count < 0 ? -1 : 0;
+}
+
+/* Pick from the objects that were just taken. */
+static int pick_from_objects(struct check *check, const uint8_t *data, const int64_t *begins,
+                             const int64_t *ends, int64_t first, int64_t stop)
+{
+    const int64_t whole = scan_tally(check->scan, -1) && below(2) ? below(3) : -1;
+    int64_t halvings[MOST_GRAINS], count, objects = 0, must_be;
+
+    draw_halvings(check, halvings);
+    for (int64_t number = first; number < stop; number++)
+        objects += ends[number] > begins[number];
+    count = scan_pick_objects(check->scan, begins, ends, first, stop, whole, halvings);
+    if (count < 0)
+        return -1;
+    must_be = objects == 0 ? 0
+                           : kept(scan_hashed(check->scan), objects, whole) +
+                                 kept_of_cuts(check, scan_cuts(check->scan), halvings);
+    check_picked(check, data, count, must_be);
+    return 0;
+}
+
 static int add_long(struct check *check, const uint8_t *data, int64_t length)
 {
     uint8_t *alone = copy_of(data, length), *cuts;
@@ -459,6 +536,7 @@ static int add_long(struct check *check, const uint8_t *data, int64_t length)
     }
     cuts = found_cuts(check, bytes);
     result = scan_count_object(check->scan, cuts, length, whole.first, whole.second);
+    result = result ? result : pick_from(check, cuts, alone, 0);
     free(alone);
     free(cuts);
     return result;
@@ -504,6 +582,8 @@ static int add_objects(struct check *check)
             must(ends[number] - begins[number] < long_bytes, "a long object was taken");
             expect_object(check, data + begins[number], ends[number] - begins[number]);
         }
+        if (taken >= 0 && pick_from_objects(check, data, begins, ends, at, taken))
+            taken = -1;
         if (taken >= 0 && taken < objects) {
             const int64_t size = ends[taken] - begins[taken];
 
@@ -530,7 +610,8 @@ static int add_part(struct check *check, const uint8_t *data, int64_t length, in
         int64_t at = 0;
 
         cuts = found_cuts(check, bytes);
-        result = scan_count_part(check->scan, cuts, part, length);
+        result = pick_from(check, cuts, data, 1);
+        result = result ? result : scan_count_part(check->scan, cuts, part, length);
         for (int64_t number = 0; result == 0 && number < check->grains; number++) {
             const struct cuts *found = (const struct cuts *)(const void *)(cuts + at);
             int64_t carried_bytes;

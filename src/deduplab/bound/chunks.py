@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, NamedTuple
@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from xxhash import xxh3_128_digest
 
+from deduplab.bound.compression import Picked
 from deduplab.bound.fingerprints import Fingerprints
 from deduplab.bound.grains import Grain
+from deduplab.bound.limits import threshold
 
 DIGEST_BYTES: Final = 16
 
@@ -70,6 +72,16 @@ class Chunks:
     def read(self, start: int, length_bytes: int) -> memoryview:
         """Return some bytes of what they lie in."""
         return self.view[start : start + length_bytes]
+
+    def picked(self, halvings: int) -> Iterator[Picked]:
+        """Yield the chunks that a sample of p = 2^-halvings keeps."""
+        marks = self.marks[:, 0]
+        if halvings:
+            rows = np.flatnonzero(marks < np.uint64(threshold(halvings)))
+        else:
+            rows = np.arange(len(marks))
+        columns = (column[rows].tolist() for column in (self.starts(), self.lengths, marks))
+        return zip(*columns, strict=True)
 
     def starts(self) -> npt.NDArray[np.int64]:
         """Return where in ``view`` each chunk begins: int64, shape (chunks,)."""

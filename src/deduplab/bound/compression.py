@@ -9,17 +9,12 @@ data, and samples of shards can be merged.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterable
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-
-from deduplab.bound.fingerprints import Fingerprints
-from deduplab.bound.limits import COMPRESSED_BYTES, HEAD_BYTES
+from deduplab.bound.limits import COMPRESSED_BYTES, HEAD_BYTES, threshold
 from deduplab.bound.results import Compression
-from deduplab.bound.table import threshold
 
 CODECS: Final = ("zstd-1", "zstd-3", "lz4")
 MOST_CHUNKS: Final = 1024
@@ -28,13 +23,28 @@ _Sizes = tuple[int, ...]
 _COMPRESSORS: list[Callable[[memoryview], int]] = []
 
 
-@dataclass(slots=True)
+Picked = tuple[int, int, int]
+"""A chunk that a sample keeps: where it begins, its length, the first half of its fingerprint."""
+
+
 class Sampled:
     """One chunk of the sample; ``compressed_bytes`` are those of its head, one a codec."""
 
-    length_bytes: int
-    count: int
-    compressed_bytes: _Sizes
+    __slots__ = ("compressed_bytes", "count", "length_bytes")
+
+    def __init__(self, length_bytes: int, count: int, compressed_bytes: _Sizes) -> None:
+        self.length_bytes = length_bytes
+        self.count = count
+        self.compressed_bytes = compressed_bytes
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sampled) and self.values() == other.values()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def values(self) -> tuple[int, int, _Sizes]:
+        """Return what one is made of."""
+        return self.length_bytes, self.count, self.compressed_bytes
 
     @property
     def head_bytes(self) -> int:
@@ -53,39 +63,21 @@ class CompressionSample:
     def copy(self) -> CompressionSample:
         """Return one that can be added to apart."""
         return CompressionSample(
-            self.halvings,
-            {
-                mark: Sampled(one.length_bytes, one.count, one.compressed_bytes)
-                for mark, one in self.chunks.items()
-            },
+            self.halvings, {mark: Sampled(*one.values()) for mark, one in self.chunks.items()}
         )
 
-    def add(
-        self,
-        read: Callable[[int, int], memoryview],
-        starts: npt.NDArray[np.int64],
-        lengths: npt.NDArray[np.int64],
-        marks: Fingerprints,
-    ) -> None:
-        """Count chunks, and compress those that are new in the sample.
+    def add(self, read: Callable[[int, int], memoryview], picked: Iterable[Picked]) -> None:
+        """Count chunks below the threshold, and compress those that are new in the sample.
 
         ``read`` returns the bytes from a start on, so many.
         """
-        first = marks[:, 0]
-        if self.halvings:
-            rows = np.flatnonzero(first < np.uint64(threshold(self.halvings)))
-        else:
-            rows = np.arange(len(first))
-        if not len(rows):
-            return
-        # Mark by mark: few are left when the data is long, too few for numpy to pay.
         new: dict[int, Sampled] = {}
         places: dict[int, int] = {}
-        for mark, row in zip(first[rows].tolist(), rows.tolist(), strict=True):
+        for begin, length_bytes, mark in picked:
             known = self.chunks.get(mark) or new.get(mark)
             if known is None:
-                known = new[mark] = Sampled(int(lengths[row]), 0, ())
-                places[mark] = int(starts[row])
+                known = new[mark] = Sampled(length_bytes, 0, ())
+                places[mark] = begin
             known.count += 1
         if not new:
             return
@@ -113,23 +105,36 @@ class CompressionSample:
         """Return the ratios, codec by codec; empty if no chunk is in the sample."""
         if not self.chunks:
             return []
-        lengths = np.array([one.length_bytes for one in self.chunks.values()], dtype=np.float64)
-        heads = np.array([one.head_bytes for one in self.chunks.values()], dtype=np.float64)
-        counts = np.array([one.count for one in self.chunks.values()], dtype=np.float64)
-        complete = self.halvings == 0 and bool((heads == lengths).all())
+        chunks = list(self.chunks.values())
+        lengths = [one.length_bytes for one in chunks]
+        heads = [one.head_bytes for one in chunks]
+        complete = self.halvings == 0 and heads == lengths
+        unique_bytes = sum(lengths)
+        all_bytes = sum(one.count * one.length_bytes for one in chunks)
         found = []
         for index, codec in enumerate(CODECS):
-            packed = np.array([one.compressed_bytes[index] for one in self.chunks.values()])
-            packed = packed * lengths / heads
-            ratio = float(lengths.sum() / packed.sum())
-            spread = float(np.sqrt(((packed - lengths / ratio) ** 2).sum()) / packed.sum())
+            # The whole of a chunk is taken to be compressed as its head is.
+            packed = [
+                one.compressed_bytes[index] * one.length_bytes / one.head_bytes for one in chunks
+            ]
+            packed_bytes = math.fsum(packed)
+            all_packed = math.fsum(
+                one.count * size for one, size in zip(chunks, packed, strict=True)
+            )
+            ratio = unique_bytes / packed_bytes
+            spread = math.sqrt(
+                math.fsum(
+                    (size - length / ratio) ** 2
+                    for size, length in zip(packed, lengths, strict=True)
+                )
+            )
             found.append(
                 Compression(
                     codec=codec,
                     unique_ratio=ratio,
-                    all_ratio=float((counts * lengths).sum() / (counts * packed).sum()),
-                    relative_standard_error=0.0 if complete else spread,
-                    sampled_bytes=int(heads.sum()),
+                    all_ratio=all_bytes / all_packed,
+                    relative_standard_error=0.0 if complete else spread / packed_bytes,
+                    sampled_bytes=sum(heads),
                     sampled_chunks=len(heads),
                     complete=complete,
                 )
@@ -139,16 +144,13 @@ class CompressionSample:
     def _keep_limits(self, new: dict[int, Sampled]) -> None:
         """Halve the threshold until what is kept and what is new is within the limits."""
         sampled_bytes = self._sampled_bytes + sum(one.head_bytes for one in new.values())
-        count = len(self.chunks) + len(new)
-        if count <= MOST_CHUNKS and sampled_bytes <= COMPRESSED_BYTES:
+        if len(self.chunks) + len(new) <= MOST_CHUNKS and sampled_bytes <= COMPRESSED_BYTES:
             return
-        marks = np.array([*self.chunks, *new], dtype=np.uint64)
-        heads = [one.head_bytes for each in (self.chunks, new) for one in each.values()]
-        sizes = np.array(heads, dtype=np.int64)
-        while len(marks) > MOST_CHUNKS or int(sizes.sum()) > COMPRESSED_BYTES:
+        sizes = {mark: one.head_bytes for each in (self.chunks, new) for mark, one in each.items()}
+        while len(sizes) > MOST_CHUNKS or sum(sizes.values()) > COMPRESSED_BYTES:
             self.halvings += 1
-            kept = marks < np.uint64(threshold(self.halvings))
-            marks, sizes = marks[kept], sizes[kept]
+            limit = threshold(self.halvings)
+            sizes = {mark: size for mark, size in sizes.items() if mark < limit}
         self._drop()
 
     def _drop(self) -> None:

@@ -123,11 +123,7 @@ def _content(memory: mmap.mmap) -> bytes:
 def _sample_values(sample: CompressionSample | None) -> Any:
     if sample is None:
         return None
-    chunks = {
-        mark: (one.length_bytes, one.count, one.compressed_bytes)
-        for mark, one in sample.chunks.items()
-    }
-    return sample.halvings, chunks
+    return sample.halvings, {mark: one.values() for mark, one in sample.chunks.items()}
 
 
 def _sample_of(values: Any) -> CompressionSample | None:

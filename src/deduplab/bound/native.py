@@ -97,6 +97,11 @@ class Native:
         self.scan_cut = function("scan_cut", place, place, number, number, number, result=number)
         self.scan_cuts = function("scan_cuts", place, result=place)
         self.scan_hashed = function("scan_hashed", place, result=place)
+        self.scan_pick_objects = function(
+            "scan_pick_objects", place, place, place, number, number, number, place, result=number
+        )
+        self.scan_pick_cuts = function("scan_pick_cuts", place, place, number, place, result=number)
+        self.scan_picked = function("scan_picked", place, result=place)
         self.scan_count_object = function(
             "scan_count_object", place, place, number, c_uint64, c_uint64
         )

@@ -1,20 +1,24 @@
-"""Samples for compression of chunks that the part in C has cut: one for each grain."""
+"""Samples for compression of chunks that the part in C has cut: one for each grain.
+
+It picks the chunks that lie below a sample's threshold, which are few where the data is long.
+"""
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from ctypes import byref, c_int64, string_at
+from itertools import groupby
+from operator import itemgetter
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-
-from deduplab.bound.chunks import marks_of
 from deduplab.bound.compression import CompressionSample
-from deduplab.bound.fingerprints import Fingerprints
-from deduplab.bound.native import CHUNK_BYTES, CUTS_HEAD_BYTES, WHOLE_NUMBER, Native
+from deduplab.bound.native import WHOLE_NUMBER, Native, checked, int64s
 
-_CHUNK_NUMBERS: Final = CHUNK_BYTES // 8
+_PICKED: Final = struct.Struct("=qqqQ")
+"""``struct picked`` of ``picked.c``: the grain, then a :data:`Picked`."""
+_HALF: Final = struct.Struct("<Q")
+_NOTHING: Final = -1
 
 
 class NativeSamples:
@@ -45,52 +49,27 @@ class NativeSamples:
         self, data: memoryview, begins: bytes, ends: bytes, first: int, stop: int
     ) -> None:
         """Add objects that were cut, and counted, by one call of the library."""
-        starts = np.frombuffer(begins, dtype=np.int64)[first:stop]
-        lengths = np.frombuffer(ends, dtype=np.int64)[first:stop] - starts
-        starts, lengths = starts[lengths > 0], lengths[lengths > 0]
-        if not len(starts):
-            return
         self._part_from_whole()
-        read = _Reader(data)
-        if self._whole_is_counted():
-            hashed = string_at(self._library.scan_hashed(self._scan), len(starts) * CHUNK_BYTES)
-            self._whole.add(read, starts, lengths, _chunks(hashed)[1])
-        limits = np.cumsum(lengths)
-        moves = starts - (limits - lengths)
-        at = self._library.scan_cuts(self._scan)
-        for sample in self._own:
-            chunks = c_int64.from_address(at).value
-            at += CUTS_HEAD_BYTES
-            if sample is not None and chunks:
-                sizes, marks = _chunks(string_at(at, chunks * CHUNK_BYTES))
-                offsets = np.cumsum(sizes) - sizes
-                objects = np.searchsorted(limits, offsets, side="right")
-                sample.add(read, offsets + moves[objects], sizes, marks)
-            at += chunks * CHUNK_BYTES
+        whole = self._whole.halvings if self._whole_is_counted() else _NOTHING
+        count = self._library.scan_pick_objects(
+            self._scan, begins, ends, first, stop, whole, self._halvings()
+        )
+        self._add(count, data)
 
     def add_object(self, cuts: bytes, data: memoryview, digest: bytes) -> None:
         """Add a long object that was counted."""
         self._part_from_whole()
-        read = _Reader(data)
-        if self._whole_is_counted():
-            self._add_one(read, len(data), digest)
-        for sample, sizes, marks in self._found(cuts):
-            sample.add(read, np.cumsum(sizes) - sizes, sizes, marks)
+        self._add_whole(data, len(data), digest)
+        self._add(self._library.scan_pick_cuts(self._scan, cuts, False, self._halvings()), data)
 
     def add_part(self, cuts: bytes, data: memoryview) -> None:
         """Add a part of an open object that was cut, and is counted after this."""
         self._part_from_whole()
-        length = c_int64()
-        for number, (sample, sizes, marks) in enumerate(self._found(cuts)):
-            place = self._library.scan_carried(self._scan, number, byref(length))
-            carried = string_at(place, length.value) if length.value else b""
-            starts = np.cumsum(sizes) - sizes - len(carried)
-            sample.add(_Reader(data, carried), starts, sizes, marks)
+        self._add(self._library.scan_pick_cuts(self._scan, cuts, True, self._halvings()), data)
 
     def add_whole(self, length_bytes: int, head: bytes, digest: bytes) -> None:
         """Add an object that came in parts and has ended."""
-        if self._whole_is_counted():
-            self._add_one(_Reader(memoryview(head)), length_bytes, digest)
+        self._add_whole(memoryview(head), length_bytes, digest)
 
     def absorb(self, samples: Mapping[int, CompressionSample | None]) -> None:
         """Add the samples of another scan, as :meth:`of` numbers them."""
@@ -104,25 +83,29 @@ class NativeSamples:
             else:
                 self._own[number] = own.merged(other)
 
-    def _add_one(self, read: _Reader, length_bytes: int, digest: bytes) -> None:
-        length = np.array([length_bytes], dtype=np.int64)
-        self._whole.add(read, np.zeros(1, dtype=np.int64), length, marks_of(digest))
+    def _add(self, count: int, data: memoryview) -> None:
+        """Add what the library has picked, grain by grain."""
+        if not checked(count):
+            return
+        rows = string_at(self._library.scan_picked(self._scan), count * _PICKED.size)
+        for number, each in groupby(_PICKED.iter_unpack(rows), itemgetter(0)):
+            self.of(number).add(self._reader(number, data), (row[1:] for row in each))
 
-    def _found(
-        self, cuts: bytes
-    ) -> list[tuple[CompressionSample, npt.NDArray[np.int64], Fingerprints]]:
-        """Return each grain's sample with lengths and fingerprints of its chunks.
+    def _add_whole(self, data: memoryview, length_bytes: int, digest: bytes) -> None:
+        """Add an object, of which at least the head lies in data, if objects are counted."""
+        if self._whole_is_counted():
+            (mark,) = _HALF.unpack_from(digest)
+            self._whole.add(_Reader(data), [(0, length_bytes, mark)])
 
-        Of a grain that shares the whole objects', there is nothing to add.
-        """
-        found, at = [], 0
-        for sample in self._own:
-            chunks = c_int64.from_buffer_copy(cuts, at).value if sample is not None else 0
-            begin = at + CUTS_HEAD_BYTES
-            at = begin + c_int64.from_buffer_copy(cuts, at).value * CHUNK_BYTES
-            sizes, marks = _chunks(cuts[begin : begin + chunks * CHUNK_BYTES])
-            found.append((sample or self._whole, sizes, marks))
-        return found
+    def _reader(self, number: int, data: memoryview) -> _Reader:
+        if number == WHOLE_NUMBER:
+            return _Reader(data)
+        length = c_int64()
+        place = self._library.scan_carried(self._scan, number, byref(length))
+        return _Reader(data, string_at(place, length.value) if length.value else b"")
+
+    def _halvings(self) -> bytes:
+        return int64s(_NOTHING if own is None else own.halvings for own in self._own)
 
     def _whole_is_counted(self) -> bool:
         return self._library.scan_tally(self._scan, WHOLE_NUMBER) is not None
@@ -147,9 +130,3 @@ class _Reader:
             return self._data[start:stop]
         before = self._carried[start:] if stop >= 0 else self._carried[start:stop]
         return memoryview(before + self._data[: max(stop, 0)])
-
-
-def _chunks(found: bytes) -> tuple[npt.NDArray[np.int64], Fingerprints]:
-    """Return lengths and fingerprints of chunks in the library's memory."""
-    numbers = np.frombuffer(found, dtype=np.uint64).reshape(-1, _CHUNK_NUMBERS)
-    return numbers[:, 0].astype(np.int64), numbers[:, 1:]

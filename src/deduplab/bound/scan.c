@@ -59,6 +59,7 @@ SHOWN void scan_free(struct scan *scan)
     free(scan->objects.memory);
     free(scan->marks.memory);
     free(scan->joined.memory);
+    free(scan->picked.memory);
     free(scan);
 }
 

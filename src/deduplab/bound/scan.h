@@ -46,6 +46,7 @@ struct scan {
     struct room objects;
     struct room marks;
     struct room joined;
+    struct room picked;
     int64_t marked; /* how many marks there are; -1 if there are too many, or none is needed */
 };
 

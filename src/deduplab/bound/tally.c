@@ -52,7 +52,7 @@ static struct row *row_of(const struct tally *tally, uint64_t first, uint64_t se
 
 static int is_kept(const struct tally *tally, uint64_t first)
 {
-    return tally->halvings == 0 || first >> (64 - tally->halvings) == 0;
+    return below_threshold(first, tally->halvings);
 }
 
 #if defined(__linux__)
@@ -150,11 +150,15 @@ static int keep_limit(struct tally *tally)
 
 static int bit_length(uint64_t value)
 {
+#if defined(__GNUC__)
+    return value == 0 ? 0 : 64 - __builtin_clzll(value);
+#else
     int bits = 0;
 
     for (; value != 0; value >>= 1)
         bits++;
     return bits;
+#endif
 }
 
 static int distance_bin(uint64_t value)

@@ -19,9 +19,9 @@ from deduplab.bound.chunks import Chunks
 from deduplab.bound.compression import CompressionSample
 from deduplab.bound.fingerprints import Fingerprints
 from deduplab.bound.histogram import LogHistogram
-from deduplab.bound.limits import MOST_ROWS
+from deduplab.bound.limits import MOST_ROWS, threshold
 from deduplab.bound.rows import SortedRows
-from deduplab.bound.table import ChunkTable, Column, halvings_within, threshold
+from deduplab.bound.table import ChunkTable, Column, halvings_within
 
 _LEAST_WAITING: Final = 1024
 _SAMPLED_WAITING: Final = 8192
@@ -77,7 +77,7 @@ class Tally:
         if not rows:
             return
         if self.compression is not None:
-            self.compression.add(chunks.read, chunks.starts(), chunks.lengths, chunks.marks)
+            self.compression.add(chunks.read, chunks.picked(self.compression.halvings))
         self._told.append((chunks.lengths, chunks.marks))
         self._told_rows += rows
         if self._told_rows >= _MOST_TOLD or len(self._told) >= _MOST_TELLINGS:

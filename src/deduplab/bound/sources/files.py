@@ -48,10 +48,18 @@ class FileSource(ScanSource):
     def __init__(self, path: str | bytes) -> None:
         self.path = os.fsencode(path)
         self.links = HardLinks()
+        self._walked = False
+        self._total_bytes: int | None = None
         super().__init__(shown(self.path))
 
     def total_bytes(self) -> int | None:
-        """Return the bytes of all files, None above 10,000 files (a walk would take too long)."""
+        """Return the bytes of all files when first asked, None above 10,000 (to walk takes long)."""
+        if not self._walked:
+            self._walked = True
+            self._total_bytes = self._count_bytes()
+        return self._total_bytes
+
+    def _count_bytes(self) -> int | None:
         if not os.path.isdir(self.path):  # noqa: PTH112 - a name in bytes
             try:
                 return os.stat(self.path).st_size  # noqa: PTH116
