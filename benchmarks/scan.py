@@ -1,8 +1,11 @@
 """How fast a scan is, next to tools that chunk or hash the same files, as whole processes.
 
 All read the same file set in memory-backed storage, on one core and the same one
-(two where it is said), in turns; CPU seconds and elapsed seconds include the start
-of each process. What each tool does with the data:
+(two where it is said); what is compared runs side by side, in turns, and the pairs in any
+order. CPU seconds and elapsed seconds include the start of each process. A tmpfs as it is
+usually mounted lies in pages of 4 KiB, which the kernel looks up one by one; with
+``--large-pages`` the files lie in large ones, as they do in the cache of ext4 and xfs.
+What each tool does with the data:
 
 - deduplab: one scan by a plain script, the way the command does it: one grain with
   128-bit fingerprints, all ten, sampled, with and without compression;
@@ -33,12 +36,14 @@ The memory check scans 20 GB that are made as they are read, sampled, and prints
 the process grew.
 
     python benchmarks/scan.py [--rounds 5] [--mib 1024] [--files 100000] [--only mixed|small|memory]
+        [--large-pages]
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import random
 import resource
 import shutil
 import statistics
@@ -46,7 +51,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +65,27 @@ DEADLINE_S = 600
 NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 FILE_BYTES = (4 * KIB, 64 * KIB, 300_001, MIB, 5_000_000, 32 * MIB)
 SHARES = (0.02, 0.08, 0.1, 0.2, 0.25, 0.35)
+MIXED_PAIRS = (
+    ("cdc-8192", "borg create"),
+    ("cdc-8192", "restic backup"),
+    ("cdc-8192", "casync digest"),
+    ("cdc-8192", "a bare loop, cdc-8192"),
+    ("cdc-8192", "cdc-8192, without the part in C"),
+    ("ten grains, without copies", "ten grains, without copies and the part in C"),
+    ("fixed-131072", "duperemove"),
+    ("fixed-131072", "reading alone"),
+    ("two processes", "ten grains"),
+    ("two scans at once", "ten grains"),
+    ("two processes, compressed", "ten grains, compressed"),
+    ("two processes, cdc-8192", "cdc-8192"),
+    ("two processes, without copies", "ten grains, without copies"),
+)
+SMALL_PAIRS = (
+    ("ten grains", "duperemove"),
+    ("ten grains", "find sha256sum"),
+    ("ten grains", "find cksum"),
+    ("cdc-8192", "find cksum"),
+)
 
 SCAN = """
 import sys
@@ -142,6 +169,10 @@ class Took:
     said: str = ""
 
 
+Pairs = dict[tuple[str, str], list[tuple[Took, Took]]]
+"""By the names of two that are compared, what they took side by side."""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
@@ -150,11 +181,15 @@ def main() -> None:
     parser.add_argument("--only", choices=("mixed", "small", "memory"))
     parser.add_argument("--stream-gb", type=int, default=20, help="length for the memory check")
     parser.add_argument("--directory", type=Path, default=Path("/dev/shm"))
+    parser.add_argument(
+        "--large-pages",
+        action="store_true",
+        help="keep the files in large pages of memory; mounts a tmpfs below the directory, as root",
+    )
     arguments = parser.parse_args()
     cores = sorted(os.sched_getaffinity(0))
     print(f"content-defined cuts are found by {cutter_name()}")
-    with tempfile.TemporaryDirectory(prefix="deduplab-", dir=arguments.directory) as name:
-        root = Path(name)
+    with place_for_files(arguments.directory, large_pages=arguments.large_pages) as root:
         if arguments.only in (None, "memory"):
             stream = [sys.executable, "-c", STREAM, str(arguments.stream_gb * 10**9)]
             print(f"sampled, {arguments.stream_gb} GB: {run(stream, {cores[-1]}, root).said}")
@@ -165,6 +200,21 @@ def main() -> None:
         if arguments.only in (None, "small"):
             small_files(root / "small", arguments.files)
             compare_small(root, arguments.files, arguments.rounds, cores)
+
+
+@contextmanager
+def place_for_files(directory: Path, *, large_pages: bool) -> Iterator[Path]:
+    """Make a folder that goes with all that was written to it."""
+    with tempfile.TemporaryDirectory(prefix="deduplab-", dir=directory) as name:
+        if not large_pages:
+            yield Path(name)
+            return
+        options = ["-t", "tmpfs", "-o", "huge=within_size,size=75%", "deduplab-benchmark"]
+        subprocess.run(["mount", *options, name], check=True)
+        try:
+            yield Path(name)
+        finally:
+            subprocess.run(["umount", name], check=True)
 
 
 def mixed_files(folder: Path, total_bytes: int) -> int:
@@ -299,42 +349,63 @@ def compare_mixed(root: Path, total_bytes: int, rounds: int, cores: list[int]) -
         ),
         "two processes": (ours(mixed, "all", processes=2), set(cores[:2])),
         "two processes, cdc-8192": (ours(mixed, "cdc-8192", processes=2), set(cores[:2])),
+        "two processes, compressed": (
+            ours(mixed, "all", compress=True, processes=2),
+            set(cores[:2]),
+        ),
         "two processes, without copies": (
             ours(mixed / "first", "all", processes=2),
             set(cores[:2]),
         ),
     }
-    took: dict[str, list[Took]] = {name: [] for name in [*commands, *two]}
-    for number in range(rounds + 1):
-        for name, command in commands.items():
-            prepare(name, store)
-            one = run(command, {cores[-1]}, root, **secrets_for(store))
-            shutil.rmtree(store)
-            took[name] += [one] if number else []
-        for name, (command, on_cores) in two.items() if len(cores) > 1 else ():
-            one = run(command, on_cores, root)
-            took[name] += [one] if number else []
-    print(f"\nmixed set, {total_bytes / GIB:.2f} GiB, medians of {rounds} rounds, one core")
-    table(took, total_bytes, {name: total_bytes / 2 for name in took if "without copies" in name})
-    for mine, others in {
-        "cdc-8192": (
-            "borg create",
-            "restic backup",
-            "casync digest",
-            "a bare loop, cdc-8192",
-            "cdc-8192, without the part in C",
-        ),
-        "ten grains, without copies": ("ten grains, without copies and the part in C",),
-        "fixed-131072": ("duperemove", "reading alone"),
-    }.items():
-        for other in others:
-            ratios(took, mine, other)
+    cores_of = {name: {cores[-1]} for name in commands}
     if len(cores) > 1:
-        ratios(took, "two processes", "ten grains")
-        ratios(took, "two scans at once", "ten grains")
-        ratios(took, "two processes, cdc-8192", "cdc-8192")
-        ratios(took, "two processes, without copies", "ten grains, without copies")
+        commands |= {name: command for name, (command, _) in two.items()}
+        cores_of |= {name: on_cores for name, (_, on_cores) in two.items()}
+
+    def timed(name: str) -> Took:
+        prepare(name, store)
+        took = run(commands[name], cores_of[name], root, **secrets_for(store))
+        shutil.rmtree(store)
+        return took
+
+    took, pairs = in_pairs(timed, commands, MIXED_PAIRS, rounds)
+    print(f"\nmixed set, {total_bytes / GIB:.2f} GiB, medians, {rounds} rounds, one core")
+    table(took, total_bytes, {name: total_bytes / 2 for name in took if "without copies" in name})
+    ratios(pairs)
     print(f"ratios found: {took['ten grains'][-1].said}")
+
+
+def in_pairs(
+    timed: Callable[[str], Took],
+    names: Iterable[str],
+    compared: Sequence[tuple[str, str]],
+    rounds: int,
+) -> tuple[dict[str, list[Took]], Pairs]:
+    """Run what is compared one right after the other, in turns, and the pairs in any order.
+
+    A shared machine changes from one second to the next, and what ran before leaves its mark: so
+    each pair has runs of its own, and no run has always the same one before it. The first round
+    warms up.
+    """
+    there = set(names)
+    pairs: Pairs = {pair: [] for pair in compared if there.issuperset(pair)}
+    alone = sorted(there.difference(*pairs))
+    steps: list[tuple[str, ...]] = [*pairs, *((name,) for name in alone)]
+    took: dict[str, list[Took]] = {name: [] for name in there}
+    order = random.Random(1)
+    for number in range(rounds + 1):
+        order.shuffle(steps)
+        for step in steps:
+            found = {name: timed(name) for name in (step if number % 2 else step[::-1])}
+            if not number:
+                continue
+            for name, one in found.items():
+                took[name].append(one)
+            if len(step) > 1:
+                mine, other = step
+                pairs[mine, other].append((found[mine], found[other]))
+    return took, pairs
 
 
 def prepare(name: str, store: Path) -> None:
@@ -381,17 +452,17 @@ def compare_small(root: Path, files: int, rounds: int, cores: list[int]) -> None
             }
         ),
     }
-    took: dict[str, list[Took]] = {name: [] for name in commands}
-    for number in range(rounds + 1):
-        for name, command in commands.items():
-            store.mkdir()
-            one = run(command, {cores[-1]}, root)
-            shutil.rmtree(store)
-            took[name] += [one] if number else []
-    print(f"\n{files} files of 4 KiB, medians of {rounds} rounds, one core")
+
+    def timed(name: str) -> Took:
+        store.mkdir()
+        took = run(commands[name], {cores[-1]}, root)
+        shutil.rmtree(store)
+        return took
+
+    took, pairs = in_pairs(timed, commands, SMALL_PAIRS, rounds)
+    print(f"\n{files} files of 4 KiB, medians, {rounds} rounds, one core")
     table(took, files * 4 * KIB)
-    for other in ("duperemove", "find sha256sum", "find cksum"):
-        ratios(took, "ten grains", other)
+    ratios(pairs)
 
 
 def table(
@@ -399,7 +470,7 @@ def table(
 ) -> None:
     """Print medians; ``others`` are the bytes of what reads less than all."""
     print(f"{'':28}{'elapsed':>10}{'CPU':>10}{'GB/s':>8}")
-    for name, rounds in took.items():
+    for name, rounds in sorted(took.items()):
         if rounds:
             elapsed_s = statistics.median(one.elapsed_s for one in rounds)
             cpu_s = statistics.median(one.cpu_s for one in rounds)
@@ -407,17 +478,15 @@ def table(
             print(f"{name:28}{elapsed_s:>8.2f} s{cpu_s:>8.2f} s{rate:>8.2f}")
 
 
-def ratios(took: dict[str, list[Took]], mine: str, other: str) -> None:
-    """Print how many times faster one is than another, from pairs of the same round."""
-    if not took.get(other) or not took.get(mine):
-        return
-    pairs = list(zip(took[mine], took[other], strict=True))
-    each = sorted(two.elapsed_s / one.elapsed_s for one, two in pairs)
-    by_cpu = statistics.median(two.cpu_s / one.cpu_s for one, two in pairs)
-    print(
-        f"{mine} against {other}: {statistics.median(each):.2f} x ({each[0]:.2f} to "
-        f"{each[-1]:.2f}), by CPU seconds {by_cpu:.2f} x"
-    )
+def ratios(pairs: Pairs) -> None:
+    """Print how many times faster one is than another that ran beside it."""
+    for (mine, other), found in pairs.items():
+        each = sorted(two.elapsed_s / one.elapsed_s for one, two in found)
+        by_cpu = statistics.median(two.cpu_s / one.cpu_s for one, two in found)
+        print(
+            f"{mine} against {other}: {statistics.median(each):.2f} x ({each[0]:.2f} to "
+            f"{each[-1]:.2f}), by CPU seconds {by_cpu:.2f} x"
+        )
 
 
 if __name__ == "__main__":
