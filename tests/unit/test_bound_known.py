@@ -82,7 +82,7 @@ def test_an_object_that_ends_where_another_goes_on(kind: str, order: tuple[int, 
     both = [payload[:200_000], payload]
     objects = [both[place] for place in order]
     forgetful = counted(kind, objects, KnownCuts(0), 100_000)
-    assert counted(kind, objects, KnownCuts(), 100_000) == forgetful
+    assert counted(kind, objects, KnownCuts(1 << 24), 100_000) == forgetful
 
 
 def watched_in_c(monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -131,7 +131,7 @@ def test_a_copy_is_not_cut(
 ) -> None:
     cut_bytes = watched(monkeypatch)
     payload = random.Random(1).randbytes(length_bytes)
-    asked, known = ScanSettings(("cdc-4096",), compress=False), KnownCuts[Any]()
+    asked, known = ScanSettings(("cdc-4096",), compress=False), KnownCuts[Any](1 << 24)
     told(scan_by(kind, asked), blocks([payload], capacity_bytes))
     cut_once_bytes = sum(cut_bytes)
     assert length_bytes - 16_384 <= cut_once_bytes <= length_bytes
@@ -155,7 +155,7 @@ def test_an_object_is_remembered_from_the_least_length_on(
     cut_bytes = watched(monkeypatch)
     for length, remembered in ((LEAST_KNOWN_LENGTH_BYTES - 1, 0), (LEAST_KNOWN_LENGTH_BYTES, 1)):
         cut_bytes.clear()
-        known: KnownCuts[Any] = KnownCuts()
+        known: KnownCuts[Any] = KnownCuts(1 << 24)
         scan = scan_by(kind, ScanSettings(("cdc-4096",), compress=False), known=known)
         told(scan, blocks([random.Random(1).randbytes(length)] * 2, 1 << 20))
         # In C, what is shorter is cut by the call that cuts many at once.

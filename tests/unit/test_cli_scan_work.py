@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from deduplab.bound.grains import ALL_GRAINS
-from deduplab.bound.known import MOST_KNOWN_BYTES
+from deduplab.bound.known import EXACT_KNOWN_BYTES
 from deduplab.bound.scan import ScanSettings, exact_memory_bytes
 from deduplab.bound.sources.files import FileSource
 from deduplab.bound.sources.raw import StandardInput
@@ -47,8 +47,8 @@ def test_memory_is_said_beforehand(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "for 1.00 MiB" in foretold([FileSource(str(tmp_path))])
     assert "each GiB" in foretold([StandardInput(io.BytesIO())])
     # A GiB of rows takes far more than a GiB of files, so what a row takes is said too.
-    rows = 1_000_000
-    row_bytes = (exact_memory_bytes(2 * rows, ["whole"], 2) - MOST_KNOWN_BYTES) / rows
+    rows = 100_000_000
+    row_bytes = (exact_memory_bytes(2 * rows, ["whole"], 2) - EXACT_KNOWN_BYTES) / rows
     assert f"take {row_bytes:.0f} bytes each" in foretold([StandardInput(io.BytesIO())])
     assert "whatever its length" in foretold([FileSource(str(tmp_path))], 1 / 64)
     memory = SimpleNamespace(virtual_memory=lambda: SimpleNamespace(available=1024))

@@ -51,7 +51,7 @@ class NativeScan(StreamScan):
         self._settings = settings
         self._names = names
         self._scan = _InC(library, settings, self._names)
-        self._known = KnownCuts() if known is None else known
+        self._known = KnownCuts.of_scan(settings) if known is None else known
         self._long_bytes = LEAST_KNOWN_LENGTH_BYTES if self._remembers else ANY_LENGTH
         self._samples: NativeSamples | None = None
         if settings.compress:

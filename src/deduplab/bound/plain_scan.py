@@ -34,7 +34,7 @@ class PlainScan(StreamScan):
         self._keeps_whole = WHOLE in settings.grains
         compression = CompressionSample(compression_halvings) if settings.compress else None
         self._whole: Tally | None = Tally(settings.halvings, compression)
-        known = KnownCuts() if known is None else known
+        known = KnownCuts.of_scan(settings) if known is None else known
         self._grains = {
             name: _GrainScan(Cutter(GRAINS[name], known))
             for name in settings.grains

@@ -6,7 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from deduplab.bound.grains import GRAINS
-from deduplab.bound.known import KNOWN_CHUNK_BYTES, MOST_KNOWN_BYTES, KnownCuts
+from deduplab.bound.known import (
+    ENTRY_BYTES,
+    EXACT_KNOWN_BYTES,
+    KNOWN_CHUNK_BYTES,
+    LEAST_KNOWN_LENGTH_BYTES,
+    SAMPLED_KNOWN_BYTES,
+    KnownCuts,
+)
 from deduplab.bound.limits import COMPRESSED_BYTES, MOST_ROWS, ROW_BYTES
 from deduplab.bound.settings import ScanSettings
 from deduplab.bound.sketch import GrainSketch, Sketch, StreamSketch, merge
@@ -57,7 +64,7 @@ class Scanner:
     ) -> None:
         self._settings = settings
         self._compression_halvings = compression_halvings
-        self._known: KnownCuts[Any] = KnownCuts() if known is None else known
+        self._known: KnownCuts[Any] = KnownCuts.of_scan(settings) if known is None else known
         self._streams: dict[str, StreamScan] = {}
         self._sources: list[str] = []
         self._left_out: list[LeftOut] = []
@@ -248,7 +255,7 @@ def exact_memory_bytes(
 
     A unique chunk takes 40 bytes and as much again at most in slots that are free. Where these
     grow, or are sorted at the end, another 80 are taken, at one grain at a time. Cuts that are
-    remembered take up to 24 MiB more.
+    remembered take 24 bytes a chunk more, up to 256 MiB, and as much again with each process.
 
     Parameters
     ----------
@@ -263,13 +270,15 @@ def exact_memory_bytes(
     for name in grains:
         size = GRAINS[name].size_bytes if name in GRAINS else object_bytes
         rows.append(total_bytes // min(size, object_bytes) + 1)
-    known = min(MOST_KNOWN_BYTES, sum(rows) * KNOWN_CHUNK_BYTES)
-    return 2 * ROW_BYTES * (sum(rows) + max(rows, default=0)) + known
+    objects = total_bytes // LEAST_KNOWN_LENGTH_BYTES + 1
+    known_bytes = sum(rows) * KNOWN_CHUNK_BYTES + objects * ENTRY_BYTES
+    counted_bytes = 2 * ROW_BYTES * (sum(rows) + max(rows, default=0))
+    return counted_bytes + min(EXACT_KNOWN_BYTES, known_bytes)
 
 
 def sampled_memory_bytes(grains: Sequence[str]) -> int:
     """Return the memory that a sampled scan of one stream takes at most, whatever its size."""
-    return len(grains) * MOST_ROWS * 2 * ROW_BYTES + MOST_KNOWN_BYTES
+    return len(grains) * MOST_ROWS * 2 * ROW_BYTES + SAMPLED_KNOWN_BYTES
 
 
 def _stream_sketch(stream: StreamScan) -> StreamSketch:

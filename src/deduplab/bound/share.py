@@ -57,7 +57,7 @@ class Share:
 
     def __init__(self, shards: Sequence[Source], settings: ScanSettings, halvings: int) -> None:
         self.sampled = settings.sample is not None
-        self._known: KnownCuts[Any] = KnownCuts()
+        self._known: KnownCuts[Any] = KnownCuts.of_scan(settings)
         self.scanner = Scanner(settings, halvings, self._known)
         self.left_out: dict[int, list[LeftOut]] = {}
         self.met_at: dict[str, int] = {}

@@ -53,7 +53,7 @@ class FileSource(ScanSource):
         super().__init__(shown(self.path))
 
     def total_bytes(self) -> int | None:
-        """Return the bytes of all files when first asked, None above 10,000 (to walk takes long)."""
+        """Return the bytes of all files when first asked, None above 10,000: a walk takes long."""
         if not self._walked:
             self._walked = True
             self._total_bytes = self._count_bytes()
