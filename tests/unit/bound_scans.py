@@ -12,6 +12,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
+from deduplab.bound.compression import CompressionSample
 from deduplab.bound.grains import Grain
 from deduplab.bound.known import KnownCuts
 from deduplab.bound.native import (
@@ -80,10 +81,14 @@ def found(scan: StreamScan) -> dict[str, dict[str, object]]:
             "halvings": tally.halvings,
             "table": [column.tolist() for column in columns],
             "distances": tally.distances.counts.tolist(),
-            "sample": None if sample is None else (sample.halvings, sample.chunks),
+            "sample": None if sample is None else (sample.halvings, _values(sample)),
         }
     everything["stream"] = {"objects": scan.objects, "logical_bytes": scan.logical_bytes}
     return everything
+
+
+def _values(sample: CompressionSample) -> dict[int, object]:
+    return {mark: one.values() for mark, one in sample.chunks.items()}
 
 
 class ChunksInC(NamedTuple):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deduplab.bound.compression import CompressionSample
 from deduplab.bound.grains import ALL_GRAINS, GRAINS, WHOLE
 from deduplab.bound.results import Bin, GrainResult
 from deduplab.bound.scan import (
@@ -231,6 +232,16 @@ def test_compression_is_sampled_within_its_budget() -> None:
             assert 0 < one.sampled_bytes <= 4 << 20
             assert 0 < one.relative_standard_error < 0.05
             assert one.unique_ratio == pytest.approx(exact, rel=0.1)
+
+
+def test_what_a_sample_passes_over_does_not_halve_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deduplab.bound.compression.MOST_CHUNKS", 2)
+    sample = CompressionSample(halvings=1)
+    content = memoryview(b"content")
+    sample.add(lambda *_: content, [(0, 7, mark) for mark in (1, 2, 2**63, 2**64 - 1)])
+    assert (sample.halvings, set(sample.chunks)) == (1, {1, 2})
+    sample.add(lambda *_: content, [(0, 7, 2**62)])
+    assert (sample.halvings, set(sample.chunks)) == (2, {1, 2})
 
 
 def test_a_long_object_is_compressed_by_its_head() -> None:

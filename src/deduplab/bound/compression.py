@@ -37,11 +37,6 @@ class Sampled:
         self.count = count
         self.compressed_bytes = compressed_bytes
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sampled) and self.values() == other.values()
-
-    __hash__ = None  # type: ignore[assignment]
-
     def values(self) -> tuple[int, int, _Sizes]:
         """Return what one is made of."""
         return self.length_bytes, self.count, self.compressed_bytes
@@ -67,13 +62,17 @@ class CompressionSample:
         )
 
     def add(self, read: Callable[[int, int], memoryview], picked: Iterable[Picked]) -> None:
-        """Count chunks below the threshold, and compress those that are new in the sample.
+        """Count chunks, and compress those that are new in the sample; it keeps its limits.
 
-        ``read`` returns the bytes from a start on, so many.
+        ``read`` returns the bytes from a start on, so many. Chunks that do not lie below the
+        threshold are passed over.
         """
+        limit = threshold(self.halvings)
         new: dict[int, Sampled] = {}
         places: dict[int, int] = {}
         for begin, length_bytes, mark in picked:
+            if mark >= limit:
+                continue
             known = self.chunks.get(mark) or new.get(mark)
             if known is None:
                 known = new[mark] = Sampled(length_bytes, 0, ())
