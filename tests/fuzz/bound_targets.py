@@ -20,7 +20,7 @@ from deduplab.bound.fingerprints import fingerprints
 from deduplab.bound.grains import ALL_GRAINS, GRAINS, WHOLE
 from deduplab.bound.scan import ScanSettings, scan
 from deduplab.bound.sketch import compare, merge
-from deduplab.bound.sketch_file import from_bytes, to_bytes
+from deduplab.bound.sketch_file import VERSION, from_bytes, to_bytes
 from deduplab.errors import StoreError
 from tests.unit.bound_memory import MemorySource
 from tests.unit.bound_scans import found, scan_by, told
@@ -126,7 +126,9 @@ def sketches(data: bytes) -> None:
         if place < PREFIX.size + HEADER_BYTES:
             header_bytes += len(content) - len(VALID) + 32
         columns_bytes = len(content) - PREFIX.size - header_bytes
-        content[: PREFIX.size] = PREFIX.pack(VALID[:8], 1, header_bytes, max(0, columns_bytes))
+        content[: PREFIX.size] = PREFIX.pack(
+            VALID[:8], VERSION, header_bytes, max(0, columns_bytes)
+        )
         attempts.append(bytes(content) + blake3(content).digest())
     for attempt in attempts:
         try:

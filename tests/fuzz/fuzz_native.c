@@ -447,24 +447,24 @@ static uint8_t *found_cuts(struct check *check, int64_t bytes)
     return cuts;
 }
 
-/* Draw a threshold for each grain; -1 for those from which nothing is picked. */
-static void draw_halvings(struct check *check, int64_t *halvings)
+/* Draw a thinning for each grain; -1 for those from which nothing is picked. */
+static void draw_thinnings(struct check *check, int64_t *thinnings)
 {
     for (int64_t number = 0; number < check->grains; number++)
-        halvings[number] = below(4) ? below(3) : -1;
+        thinnings[number] = below(4) ? below(20) : -1;
 }
 
 /* How many chunks there are to pick. */
-static int64_t kept(const struct chunk *chunks, int64_t count, int64_t halvings)
+static int64_t kept(const struct chunk *chunks, int64_t count, int64_t thinning)
 {
     int64_t found = 0;
 
-    for (int64_t number = 0; halvings >= 0 && number < count; number++)
-        found += chunks[number].first >> 1 < UINT64_C(1) << (63 - halvings);
+    for (int64_t number = 0; thinning >= 0 && number < count; number++)
+        found += (wide)chunks[number].first << thinning < (wide)chunks[number].length << 64;
     return found;
 }
 
-static int64_t kept_of_cuts(struct check *check, const uint8_t *cuts, const int64_t *halvings)
+static int64_t kept_of_cuts(struct check *check, const uint8_t *cuts, const int64_t *thinnings)
 {
     int64_t found = 0;
 
@@ -472,7 +472,7 @@ static int64_t kept_of_cuts(struct check *check, const uint8_t *cuts, const int6
         const struct cuts *each = (const struct cuts *)(const void *)cuts;
 
         found += kept((const struct chunk *)(const void *)(each + 1), each->chunks,
-                      halvings[number]);
+                      thinnings[number]);
         cuts += cuts_bytes(each);
     }
     return found;
@@ -494,12 +494,12 @@ static void check_picked(struct check *check, const uint8_t *data, int64_t count
 /* Pick from one object, or from a part before it is counted. */
 static int pick_from(struct check *check, const uint8_t *cuts, const uint8_t *data, int is_part)
 {
-    int64_t halvings[MOST_GRAINS], count;
+    int64_t thinnings[MOST_GRAINS], count;
 
-    draw_halvings(check, halvings);
-    count = scan_pick_cuts(check->scan, cuts, is_part, halvings);
+    draw_thinnings(check, thinnings);
+    count = scan_pick_cuts(check->scan, cuts, is_part, thinnings);
     if (count >= 0)
-        check_picked(check, data, count, kept_of_cuts(check, cuts, halvings));
+        check_picked(check, data, count, kept_of_cuts(check, cuts, thinnings));
     return count < 0 ? -1 : 0;
 }
 
@@ -507,18 +507,18 @@ static int pick_from(struct check *check, const uint8_t *cuts, const uint8_t *da
 static int pick_from_objects(struct check *check, const uint8_t *data, const int64_t *begins,
                              const int64_t *ends, int64_t first, int64_t stop)
 {
-    const int64_t whole = scan_tally(check->scan, -1) && below(2) ? below(3) : -1;
-    int64_t halvings[MOST_GRAINS], count, objects = 0, must_be;
+    const int64_t whole = scan_tally(check->scan, -1) && below(2) ? below(20) : -1;
+    int64_t thinnings[MOST_GRAINS], count, objects = 0, must_be;
 
-    draw_halvings(check, halvings);
+    draw_thinnings(check, thinnings);
     for (int64_t number = first; number < stop; number++)
         objects += ends[number] > begins[number];
-    count = scan_pick_objects(check->scan, begins, ends, first, stop, whole, halvings);
+    count = scan_pick_objects(check->scan, begins, ends, first, stop, whole, thinnings);
     if (count < 0)
         return -1;
     must_be = objects == 0 ? 0
                            : kept(scan_hashed(check->scan), objects, whole) +
-                                 kept_of_cuts(check, scan_cuts(check->scan), halvings);
+                                 kept_of_cuts(check, scan_cuts(check->scan), thinnings);
     check_picked(check, data, count, must_be);
     return 0;
 }

@@ -53,12 +53,10 @@ def switched_off() -> Iterator[None]:
             native.cache_clear()
 
 
-def scan_by(
-    kind: str, settings: ScanSettings, halvings: int = 0, known: KnownCuts[Any] | None = None
-) -> StreamScan:
+def scan_by(kind: str, settings: ScanSettings, known: KnownCuts[Any] | None = None) -> StreamScan:
     if kind == "native":
-        return NativeScan(found_native(), settings, halvings, known)
-    return PlainScan(settings, halvings, known)
+        return NativeScan(found_native(), settings, known)
+    return PlainScan(settings, known)
 
 
 def told(scan: StreamScan, blocks: Iterable[Block]) -> StreamScan:
@@ -81,7 +79,7 @@ def found(scan: StreamScan) -> dict[str, dict[str, object]]:
             "halvings": tally.halvings,
             "table": [column.tolist() for column in columns],
             "distances": tally.distances.counts.tolist(),
-            "sample": None if sample is None else (sample.halvings, _values(sample)),
+            "sample": None if sample is None else (sample.thinning, _values(sample)),
         }
     everything["stream"] = {"objects": scan.objects, "logical_bytes": scan.logical_bytes}
     return everything

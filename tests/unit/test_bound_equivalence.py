@@ -97,7 +97,6 @@ ASKED = st.builds(
     least_known=st.sampled_from([2_000, LEAST_KNOWN_LENGTH_BYTES]),
     most_rows=st.sampled_from([5, 60, MOST_ROWS]),
     most_compressed=st.sampled_from([3, 40, compression.MOST_CHUNKS]),
-    halvings=st.sampled_from([0, 0, 2]),
     left_open=st.booleans(),
 )
 def test_a_stream_is_scanned_alike(
@@ -107,7 +106,6 @@ def test_a_stream_is_scanned_alike(
     least_known: int,
     most_rows: int,
     most_compressed: int,
-    halvings: int,
     left_open: bool,
 ) -> None:
     results = []
@@ -119,7 +117,7 @@ def test_a_stream_is_scanned_alike(
         patched.enter_context(patch.object(compression, "MOST_CHUNKS", most_compressed))
         for kind in ("native", "plain"):
             known: KnownCuts[Any] = KnownCuts(known_bytes)
-            scan = scan_by(kind, asked, halvings, known)
+            scan = scan_by(kind, asked, known)
             for number, (objects, ends) in enumerate(parts):
                 if number:
                     scan.begin_part()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deduplab.bound.compression import CompressionSample
+from deduplab.bound.compression import CompressionSample, Picked
 from deduplab.bound.grains import ALL_GRAINS, GRAINS, WHOLE
 from deduplab.bound.results import Bin, GrainResult
 from deduplab.bound.scan import (
@@ -230,18 +230,53 @@ def test_compression_is_sampled_within_its_budget() -> None:
         for one in result.grains[0].compression:
             assert not one.complete
             assert 0 < one.sampled_bytes <= 4 << 20
+            assert one.relative_standard_error is not None
             assert 0 < one.relative_standard_error < 0.05
             assert one.unique_ratio == pytest.approx(exact, rel=0.1)
 
 
-def test_what_a_sample_passes_over_does_not_halve_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_sample_passes_over_does_not_thin_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("deduplab.bound.compression.MOST_CHUNKS", 2)
-    sample = CompressionSample(halvings=1)
-    content = memoryview(b"content")
-    sample.add(lambda *_: content, [(0, 7, mark) for mark in (1, 2, 2**63, 2**64 - 1)])
-    assert (sample.halvings, set(sample.chunks)) == (1, {1, 2})
-    sample.add(lambda *_: content, [(0, 7, 2**62)])
-    assert (sample.halvings, set(sample.chunks)) == (2, {1, 2})
+    sample = CompressionSample(thinning=1)
+
+    def add(*marks: int) -> None:
+        content = memoryview(b"?")
+        sample.add(lambda *_: content, Picked([0] * len(marks), [1] * len(marks), marks))
+
+    add(1, 2, 2**63, 2**64 - 1)
+    assert (sample.thinning, set(sample.chunks)) == (1, {1, 2})
+    add(2**62, 2)
+    assert (sample.thinning, set(sample.chunks)) == (2, {1, 2})
+    assert [one.count for one in sample.chunks.values()] == [1, 2]
+
+
+def test_what_compressors_make_of_few_long_objects_is_found_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The bytes lie in a few objects among many: those decide, and the error says how far."""
+    monkeypatch.setattr("deduplab.bound.compression.MOST_CHUNKS", 60)
+    rng = np.random.default_rng(6)
+    lengths = (1000 * rng.pareto(1.1, 2000)).astype(int) % 60_000 + 100
+    # Long ones compress better. What is kept of a head here is its length.
+    compressed = np.maximum(1, lengths * rng.uniform(0.3, 1.0, 2000) ** (1 + lengths / 30_000))
+    by_length = dict(zip(lengths.tolist(), compressed.tolist(), strict=True))
+    monkeypatch.setattr(
+        "deduplab.bound.compression._compressed", lambda head: (by_length[len(head)],) * 3
+    )
+    true_ratio = lengths.sum() / sum(by_length[length] for length in lengths.tolist())
+    zeros = memoryview(bytes(int(lengths.max())))
+    held, errors = 0, []
+    for _ in range(200):
+        sample = CompressionSample()
+        marks = rng.integers(0, 2**64, 2000, dtype=np.uint64).tolist()
+        sample.add(lambda _, length: zeros[:length], Picked([0] * 2000, lengths.tolist(), marks))
+        one = sample.result()[0]
+        assert one.sampled_chunks <= 60
+        assert one.relative_standard_error is not None
+        errors.append(one.relative_standard_error)
+        held += abs(1 / one.unique_ratio - 1 / true_ratio) < 1.96 * errors[-1] / true_ratio
+    assert max(errors) < 0.12
+    assert held >= 180
 
 
 def test_a_long_object_is_compressed_by_its_head() -> None:

@@ -148,7 +148,7 @@ def test_a_damaged_file_is_one_clear_error(data: st.DataObject) -> None:
 def signed(header: dict[str, Any], columns: bytes) -> bytes:
     """Return a file with a right check sum, whatever it says."""
     encoded = msgspec.json.encode(header)
-    content = PREFIX.pack(SMALL[:8], 1, len(encoded), len(columns)) + encoded + columns
+    content = PREFIX.pack(SMALL[:8], 2, len(encoded), len(columns)) + encoded + columns
     return content + blake3(content).digest()
 
 
@@ -209,7 +209,7 @@ def test_a_forged_header_is_refused(change: Callable[[dict[str, Any]], object]) 
 
 
 def test_a_header_that_is_not_text_is_refused() -> None:
-    content = PREFIX.pack(SMALL[:8], 1, 2, 0) + b"\x80{"
+    content = PREFIX.pack(SMALL[:8], 2, 2, 0) + b"\x80{"
     with pytest.raises(StoreError, match=r"file\.sketch: the sketch is damaged"):
         from_bytes(content + blake3(content).digest(), "file.sketch")
 
@@ -224,11 +224,11 @@ def test_errors_of_files_say_what_to_do(tmp_path: Path) -> None:
     path.write_bytes(SMALL[:-1])
     with pytest.raises(StoreError, match="copy it again"):
         Sketch.load(path)
-    path.write_bytes(PREFIX.pack(SMALL[:8], 1, 2**32 - 1, 2**64 - 8))
+    path.write_bytes(PREFIX.pack(SMALL[:8], 2, 2**32 - 1, 2**64 - 8))
     with pytest.raises(StoreError, match="damaged"):
         Sketch.load(path)
-    path.write_bytes(SMALL[:8] + struct.pack("<I", 2) + SMALL[12:])
-    with pytest.raises(StoreError, match="version 2"):
+    path.write_bytes(SMALL[:8] + struct.pack("<I", 3) + SMALL[12:])
+    with pytest.raises(StoreError, match="version 3"):
         Sketch.load(path)
     with pytest.raises(StoreError, match="can't be written"):
         from_bytes(SMALL, "").save(tmp_path / "nowhere" / "x")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, NamedTuple
@@ -14,7 +14,6 @@ from xxhash import xxh3_128_digest
 from deduplab.bound.compression import Picked
 from deduplab.bound.fingerprints import Fingerprints
 from deduplab.bound.grains import Grain
-from deduplab.bound.limits import threshold
 
 DIGEST_BYTES: Final = 16
 
@@ -73,15 +72,16 @@ class Chunks:
         """Return some bytes of what they lie in."""
         return self.view[start : start + length_bytes]
 
-    def picked(self, halvings: int) -> Iterator[Picked]:
-        """Yield the chunks that a sample of p = 2^-halvings keeps."""
+    def picked(self, thinning: int) -> Picked:
+        """Return the chunks that a sample for compression keeps."""
         marks = self.marks[:, 0]
-        if halvings:
-            rows = np.flatnonzero(marks < np.uint64(threshold(halvings)))
+        if thinning:
+            kept = marks >> np.uint64(64 - thinning) < self.lengths.astype(np.uint64)
+            rows = np.flatnonzero(kept)
         else:
             rows = np.arange(len(marks))
-        columns = (column[rows].tolist() for column in (self.starts(), self.lengths, marks))
-        return zip(*columns, strict=True)
+        columns = (self.starts(), self.lengths, marks)
+        return Picked(*(column[rows].tolist() for column in columns))
 
     def starts(self) -> npt.NDArray[np.int64]:
         """Return where in ``view`` each chunk begins: int64, shape (chunks,)."""

@@ -27,7 +27,6 @@ def scan_on_cluster(
     address: str,
     sources: Sequence[Source],
     settings: ScanSettings,
-    halvings: int,
     progress: Progress | None,
 ) -> list[Sketch]:
     """Scan sources on a cluster, and return the sketches of the shards, in their order.
@@ -44,7 +43,7 @@ def scan_on_cluster(
         threads = sum(client.nthreads().values())
         shards = split(sources, SHARDS_PER_THREAD * max(1, threads))
         # Never "pure": a source of the same name may have changed since the last scan.
-        futures = client.map(scan_shard, shards, settings=settings, halvings=halvings, pure=False)
+        futures = client.map(scan_shard, shards, settings=settings, pure=False)
         places = {future.key: place for place, future in enumerate(futures)}
         sketches: dict[int, Sketch] = {}
         for future in _completed(client, futures):

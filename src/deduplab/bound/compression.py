@@ -1,168 +1,296 @@
 """What compressors make of chunks: a sample of them, each compressed alone.
 
-The sample is taken by fingerprint, like that of :mod:`deduplab.bound.tally`: a
-chunk is in it if the first half of its fingerprint lies below a threshold, which
-is halved until the sample keeps its limits. So the work is bounded whatever the
-data, and samples of shards can be merged.
+A chunk of L bytes is in the sample with probability min(1, L / 2^k): the longer it is, the more of
+the whole depends on it (Poisson sampling with probability proportional to size; C.-E. Särndal,
+B. Swensson and J. Wretman, "Model Assisted Survey Sampling", 1992, section 3.5). Its fingerprint
+decides, as in :mod:`deduplab.bound.tally`: all copies of a chunk are in the sample or none, and
+samples of shards can be merged. k, the thinning, grows until the sample keeps its limits. Chunks
+are compressed when the sample is complete, so the work is bounded whatever the data.
 """
 
 from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
 
-from deduplab.bound.limits import COMPRESSED_BYTES, HEAD_BYTES, threshold
+from deduplab.bound.grains import GRAINS, WHOLE
+from deduplab.bound.limits import COMPRESSED_BYTES, HEAD_BYTES
 from deduplab.bound.results import Compression
+from deduplab.bound.settings import ScanSettings
+from deduplab.units import MIB
 
 CODECS: Final = ("zstd-1", "zstd-3", "lz4")
 MOST_CHUNKS: Final = 1024
+_LARGE_CHUNKS: Final = 128
+_LEAST_COMPRESSED_BYTES: Final = MIB
 
 _Sizes = tuple[int, ...]
 _COMPRESSORS: list[Callable[[memoryview], int]] = []
 
 
-Picked = tuple[int, int, int]
-"""A chunk that a sample keeps: where it begins, its length, the first half of its fingerprint."""
+class Picked(NamedTuple):
+    """Chunks that a sample may keep, in columns, in their order in the data.
+
+    Attributes
+    ----------
+    begins, lengths
+        Where each lies, in bytes.
+    marks
+        The first halves of their fingerprints.
+    """
+
+    begins: Sequence[int]
+    lengths: Sequence[int]
+    marks: Sequence[int]
+
+
+class Head:
+    """The head of a chunk, and what each codec makes of it, once it was asked for."""
+
+    __slots__ = ("_data", "_sizes")
+
+    def __init__(self, data: bytes | None, sizes: _Sizes = ()) -> None:
+        self._data = data
+        self._sizes = sizes
+
+    @property
+    def compressed_bytes(self) -> _Sizes:
+        """The sizes, one a codec; the data is let go of."""
+        if self._data is not None:
+            self._sizes, self._data = _compressed(self._data), None
+        return self._sizes
 
 
 class Sampled:
-    """One chunk of the sample; ``compressed_bytes`` are those of its head, one a codec."""
+    """One unique chunk of a sample, and how often it was seen."""
 
-    __slots__ = ("compressed_bytes", "count", "length_bytes")
+    __slots__ = ("count", "head", "length_bytes")
 
-    def __init__(self, length_bytes: int, count: int, compressed_bytes: _Sizes) -> None:
+    def __init__(self, length_bytes: int, count: int, head: Head) -> None:
         self.length_bytes = length_bytes
         self.count = count
-        self.compressed_bytes = compressed_bytes
+        self.head = head
 
-    def values(self) -> tuple[int, int, _Sizes]:
-        """Return what one is made of."""
-        return self.length_bytes, self.count, self.compressed_bytes
+    def copy(self) -> Sampled:
+        """Return one that can be counted apart; its head is compressed once for both."""
+        return Sampled(self.length_bytes, self.count, self.head)
 
     @property
     def head_bytes(self) -> int:
-        """How much of it was compressed."""
+        """How much of it is compressed."""
         return min(self.length_bytes, HEAD_BYTES)
+
+    @property
+    def compressed_bytes(self) -> _Sizes:
+        """What each codec makes of its head."""
+        return self.head.compressed_bytes
+
+    def values(self) -> tuple[int, int, _Sizes]:
+        """Return its length, its count and what codecs make of it."""
+        return self.length_bytes, self.count, self.compressed_bytes
+
+    @classmethod
+    def of(cls, length_bytes: int, count: int, sizes: _Sizes) -> Sampled:
+        """Return one that was compressed already."""
+        return cls(length_bytes, count, Head(None, sizes))
 
 
 class CompressionSample:
-    """A sample of unique chunks with what each codec makes of them."""
+    """A sample of unique chunks with what each codec makes of them.
 
-    def __init__(self, halvings: int = 0, chunks: dict[int, Sampled] | None = None) -> None:
-        self.halvings = halvings
+    Parameters
+    ----------
+    most_bytes
+        How many bytes are compressed at most.
+    thinning
+        k, see above.
+    chunks
+        Those it has, by the first half of their fingerprints.
+    """
+
+    def __init__(
+        self,
+        most_bytes: int = COMPRESSED_BYTES,
+        thinning: int = 0,
+        chunks: dict[int, Sampled] | None = None,
+    ) -> None:
+        self.most_bytes = most_bytes
+        self.thinning = thinning
         self.chunks = {} if chunks is None else chunks
-        self._sampled_bytes = sum(one.head_bytes for one in self.chunks.values())
+        self._head_bytes = _head_bytes(self.chunks)
 
-    def copy(self) -> CompressionSample:
-        """Return one that can be added to apart."""
-        return CompressionSample(
-            self.halvings, {mark: Sampled(*one.values()) for mark, one in self.chunks.items()}
-        )
+    def copy(self, most_bytes: int) -> CompressionSample:
+        """Return one with a limit of its own that can be added to apart."""
+        chunks = {mark: one.copy() for mark, one in self.chunks.items()}
+        copied = CompressionSample(most_bytes, self.thinning, chunks)
+        copied._thin({})
+        return copied
 
-    def add(self, read: Callable[[int, int], memoryview], picked: Iterable[Picked]) -> None:
-        """Count chunks, and compress those that are new in the sample; it keeps its limits.
+    def add(self, read: Callable[[int, int], memoryview], picked: Picked) -> None:
+        """Count chunks, and keep the heads of those that are new in the sample.
 
-        ``read`` returns the bytes from a start on, so many. Chunks that do not lie below the
-        threshold are passed over.
+        ``read`` returns the bytes from a start on, so many. Chunks that the thinning leaves out
+        may be among them.
         """
-        limit = threshold(self.halvings)
-        new: dict[int, Sampled] = {}
-        places: dict[int, int] = {}
-        for begin, length_bytes, mark in picked:
-            if mark >= limit:
-                continue
-            known = self.chunks.get(mark) or new.get(mark)
-            if known is None:
-                known = new[mark] = Sampled(length_bytes, 0, ())
-                places[mark] = begin
-            known.count += 1
+        counts = Counter(picked.marks)
+        new = counts.keys() - self.chunks.keys()
+        for mark in counts.keys() - new:
+            self.chunks[mark].count += counts[mark]
         if not new:
             return
-        self._keep_limits(new)
-        limit = threshold(self.halvings)
-        for mark, one in new.items():
-            if mark < limit:
-                one.compressed_bytes = _compressed(read(places[mark], one.head_bytes))
-                self.chunks[mark] = one
-                self._sampled_bytes += one.head_bytes
+        # Where each was seen first.
+        places = dict(zip(reversed(picked.marks), reversed(range(len(picked.marks))), strict=True))
+        lengths = {mark: picked.lengths[places[mark]] for mark in new}
+        for mark in self._thin(lengths):
+            head_bytes = min(lengths[mark], HEAD_BYTES)
+            head = Head(bytes(read(picked.begins[places[mark]], head_bytes)))
+            self.chunks[mark] = Sampled(lengths[mark], counts[mark], head)
+            self._head_bytes += head_bytes
 
     def merged(self, other: CompressionSample) -> CompressionSample:
-        """Return the sample of both, by the lower threshold."""
-        merged = self.copy()
-        merged.halvings = max(self.halvings, other.halvings)
-        for mark, one in other.copy().chunks.items():
-            known = merged.chunks.setdefault(mark, one)
-            if known is not one:
+        """Return the sample of both, within the limits of this one."""
+        chunks = {mark: one.copy() for mark, one in self.chunks.items()}
+        for mark, one in other.chunks.items():
+            known = chunks.setdefault(mark, one)
+            if known is one:
+                chunks[mark] = one.copy()
+            else:
                 known.count += one.count
+        merged = CompressionSample(self.most_bytes, max(self.thinning, other.thinning), chunks)
         merged._drop()
-        merged._keep_limits({})
+        merged._thin({})
         return merged
+
+    def compress(self) -> None:
+        """Compress what is not compressed yet."""
+        for one in self.chunks.values():
+            _ = one.compressed_bytes
 
     def result(self) -> list[Compression]:
         """Return the ratios, codec by codec; empty if no chunk is in the sample."""
         if not self.chunks:
             return []
         chunks = list(self.chunks.values())
-        lengths = [one.length_bytes for one in chunks]
-        heads = [one.head_bytes for one in chunks]
-        complete = self.halvings == 0 and heads == lengths
-        unique_bytes = sum(lengths)
-        all_bytes = sum(one.count * one.length_bytes for one in chunks)
-        found = []
-        for index, codec in enumerate(CODECS):
-            # The whole of a chunk is taken to be compressed as its head is.
-            packed = [
-                one.compressed_bytes[index] * one.length_bytes / one.head_bytes for one in chunks
-            ]
-            packed_bytes = math.fsum(packed)
-            all_packed = math.fsum(
-                one.count * size for one, size in zip(chunks, packed, strict=True)
+        # Each stands for so many of its kind.
+        weights = [max(1.0, 2.0**self.thinning / one.length_bytes) for one in chunks]
+        complete = all(
+            weight == 1 and one.head_bytes == one.length_bytes
+            for weight, one in zip(weights, chunks, strict=True)
+        )
+        return [
+            self._result(
+                codec, [_whole_compressed(one, index) for one in chunks], weights, complete
             )
-            ratio = unique_bytes / packed_bytes
-            spread = math.sqrt(
-                math.fsum(
-                    (size - length / ratio) ** 2
-                    for size, length in zip(packed, lengths, strict=True)
-                )
-            )
-            found.append(
-                Compression(
-                    codec=codec,
-                    unique_ratio=ratio,
-                    all_ratio=all_bytes / all_packed,
-                    relative_standard_error=0.0 if complete else spread / packed_bytes,
-                    sampled_bytes=sum(heads),
-                    sampled_chunks=len(heads),
-                    complete=complete,
-                )
-            )
-        return found
+            for index, codec in enumerate(CODECS)
+        ]
 
-    def _keep_limits(self, new: dict[int, Sampled]) -> None:
-        """Halve the threshold until what is kept and what is new is within the limits."""
-        sampled_bytes = self._sampled_bytes + sum(one.head_bytes for one in new.values())
-        if len(self.chunks) + len(new) <= MOST_CHUNKS and sampled_bytes <= COMPRESSED_BYTES:
-            return
-        sizes = {mark: one.head_bytes for each in (self.chunks, new) for mark, one in each.items()}
-        while len(sizes) > MOST_CHUNKS or sum(sizes.values()) > COMPRESSED_BYTES:
-            self.halvings += 1
-            limit = threshold(self.halvings)
-            sizes = {mark: size for mark, size in sizes.items() if mark < limit}
-        self._drop()
+    def _result(
+        self, codec: str, packed: list[float], weights: list[float], complete: bool
+    ) -> Compression:
+        chunks = list(self.chunks.values())
+        rows = list(zip(chunks, packed, weights, strict=True))
+        packed_bytes = math.fsum(weight * size for _, size, weight in rows)
+        ratio = math.fsum(weight * one.length_bytes for one, _, weight in rows) / packed_bytes
+        all_bytes = math.fsum(weight * one.count * one.length_bytes for one, _, weight in rows)
+        all_packed = math.fsum(weight * one.count * size for one, size, weight in rows)
+        return Compression(
+            codec=codec,
+            unique_ratio=ratio,
+            all_ratio=all_bytes / all_packed,
+            relative_standard_error=0.0 if complete else _relative_error(rows, ratio, packed_bytes),
+            sampled_bytes=sum(one.head_bytes for one in chunks),
+            sampled_chunks=len(chunks),
+            complete=complete,
+        )
+
+    def _thin(self, new: dict[int, int]) -> list[int]:
+        """Raise the thinning until the limits are kept, and drop what it leaves out.
+
+        Parameters
+        ----------
+        new
+            Lengths of chunks that are to be added, by their marks.
+
+        Returns
+        -------
+        list
+            The marks of those of them that may be.
+        """
+        kept = dict(new)
+        while True:
+            kept = {
+                mark: length
+                for mark, length in kept.items()
+                if is_kept(mark, length, self.thinning)
+            }
+            head_bytes = self._head_bytes + sum(min(one, HEAD_BYTES) for one in kept.values())
+            if len(self.chunks) + len(kept) <= MOST_CHUNKS and head_bytes <= self.most_bytes:
+                return list(kept)
+            self.thinning += 1
+            self._drop()
 
     def _drop(self) -> None:
-        limit = threshold(self.halvings)
-        self.chunks = {mark: one for mark, one in self.chunks.items() if mark < limit}
-        self._sampled_bytes = sum(one.head_bytes for one in self.chunks.values())
+        """Drop what the thinning leaves out."""
+        self.chunks = {
+            mark: one
+            for mark, one in self.chunks.items()
+            if is_kept(mark, one.length_bytes, self.thinning)
+        }
+        self._head_bytes = _head_bytes(self.chunks)
 
 
-def _compressed(head: memoryview) -> _Sizes:
+def _head_bytes(chunks: dict[int, Sampled]) -> int:
+    return sum(one.head_bytes for one in chunks.values())
+
+
+def compressed_bytes(grain: str, settings: ScanSettings) -> int:
+    """Return how much is compressed at a grain at most: what some dozen chunks have.
+
+    Half as much in a sampled scan, which takes little memory.
+    """
+    size_bytes = HEAD_BYTES if grain == WHOLE else GRAINS[grain].size_bytes
+    most = min(COMPRESSED_BYTES, max(_LEAST_COMPRESSED_BYTES, _LARGE_CHUNKS * size_bytes))
+    return most if settings.sample is None else most // 2
+
+
+def is_kept(mark: int, length_bytes: int, thinning: int) -> bool:
+    """Tell whether a sample keeps a chunk: with probability min(1, length / 2^thinning)."""
+    return mark >> (64 - thinning) < length_bytes
+
+
+def _whole_compressed(one: Sampled, index: int) -> float:
+    """Return what a codec makes of a chunk, if it makes of all what it makes of the head."""
+    return one.compressed_bytes[index] * one.length_bytes / one.head_bytes
+
+
+def _relative_error(
+    rows: list[tuple[Sampled, float, float]], ratio: float, packed_bytes: float
+) -> float | None:
+    """Return the relative standard error of a ratio; None if too few chunks say nothing of it.
+
+    That of a ratio of two Horvitz-Thompson sums in Poisson sampling, sqrt(sum (1 - p) (e / p)^2),
+    where e is by how much a chunk differs from the ratio, times sqrt(n / (n - 1)). What lies
+    behind a chunk's head is as unknown as a chunk that is not in the sample, so p in 1 - p is
+    taken times the head's share.
+    """
+    if len(rows) < 2:
+        return None
+    squares = math.fsum(
+        (1 - one.head_bytes / one.length_bytes / weight)
+        * (weight * (size - one.length_bytes / ratio)) ** 2
+        for one, size, weight in rows
+    )
+    return math.sqrt(squares * len(rows) / (len(rows) - 1)) / packed_bytes
+
+
+def _compressed(head: bytes) -> _Sizes:
     """Return what each codec makes of bytes; what does not get smaller is left as it is."""
     if not _COMPRESSORS:
         _COMPRESSORS.extend(_compressors())
-    return tuple(min(len(head), compress(head)) for compress in _COMPRESSORS)
+    return tuple(min(len(head), compress(memoryview(head))) for compress in _COMPRESSORS)
 
 
 def _compressors() -> list[Callable[[memoryview], int]]:

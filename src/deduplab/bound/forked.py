@@ -51,7 +51,6 @@ def can_fork(sources: Sequence[Source]) -> bool:
 def scan_forked(
     sources: Sequence[Source],
     settings: ScanSettings,
-    halvings: int,
     processes: int,
     progress: Progress | None,
 ) -> list[Sketch]:
@@ -66,7 +65,7 @@ def scan_forked(
     assert library is not None
     shards = split(sources, SHARDS_PER_PROCESS * processes)
     processes = min(processes, len(shards))
-    share = Share(shards, settings, halvings)
+    share = Share(shards, settings)
     board = _Board(library, len(shards), processes, progress)
     children: list[_Child] = []
     try:

@@ -123,7 +123,8 @@ def _content(memory: mmap.mmap) -> bytes:
 def _sample_values(sample: CompressionSample | None) -> Any:
     if sample is None:
         return None
-    return sample.halvings, {mark: one.values() for mark, one in sample.chunks.items()}
+    chunks = {mark: one.values() for mark, one in sample.chunks.items()}
+    return sample.most_bytes, sample.thinning, chunks
 
 
 def _sample_of(values: Any) -> CompressionSample | None:
@@ -131,5 +132,6 @@ def _sample_of(values: Any) -> CompressionSample | None:
         return None
     from deduplab.bound.compression import CompressionSample, Sampled
 
-    halvings, chunks = values
-    return CompressionSample(halvings, {mark: Sampled(*one) for mark, one in chunks.items()})
+    most_bytes, thinning, chunks = values
+    found = {mark: Sampled.of(*one) for mark, one in chunks.items()}
+    return CompressionSample(most_bytes, thinning, found)

@@ -20,8 +20,3 @@ HEAD_BYTES: Final = 256 * KIB
 
 SHARDS_PER_PROCESS: Final = 16
 """More shards than processes, so that none waits long for the last one."""
-
-
-def threshold(halvings: int) -> int:
-    """Return the number below which a sample of p = 2^-halvings keeps the first half."""
-    return 1 << (64 - halvings)

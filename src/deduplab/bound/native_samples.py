@@ -6,17 +6,16 @@ It picks the chunks that lie below a sample's threshold, which are few where the
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from ctypes import byref, c_int64, string_at
-from itertools import groupby
-from operator import itemgetter
 from typing import Final
 
-from deduplab.bound.compression import CompressionSample
+from deduplab.bound.compression import CompressionSample, Picked
 from deduplab.bound.native import WHOLE_NUMBER, Native, checked, int64s
 
-_PICKED: Final = struct.Struct("=qqqQ")
-"""``struct picked`` of ``picked.c``: the grain, then a :data:`Picked`."""
+_PICKED_NUMBERS: Final = 4
+"""``struct picked`` of ``picked.c``: the grain, then the columns of :class:`Picked`."""
 _HALF: Final = struct.Struct("<Q")
 _NOTHING: Final = -1
 
@@ -28,17 +27,20 @@ class NativeSamples:
     ----------
     scan
         The address of the scan.
-    grains
-        How many grains cut objects.
-    halvings
-        What each sample begins with.
+    whole
+        The sample of whole objects, with nothing in it.
+    most_bytes
+        How much is compressed at each grain that cuts objects.
     """
 
-    def __init__(self, library: Native, scan: int, grains: int, halvings: int) -> None:
+    def __init__(
+        self, library: Native, scan: int, whole: CompressionSample, most_bytes: Sequence[int]
+    ) -> None:
         self._library = library
         self._scan = scan
-        self._whole = CompressionSample(halvings)
-        self._own: list[CompressionSample | None] = [None] * grains
+        self._whole = whole
+        self._most_bytes = most_bytes
+        self._own: list[CompressionSample | None] = [None] * len(most_bytes)
 
     def of(self, number: int) -> CompressionSample:
         """Return the sample of a grain, or of whole objects for -1."""
@@ -50,9 +52,9 @@ class NativeSamples:
     ) -> None:
         """Add objects that were cut, and counted, by one call of the library."""
         self._part_from_whole()
-        whole = self._whole.halvings if self._whole_is_counted() else _NOTHING
+        whole = self._whole.thinning if self._whole_is_counted() else _NOTHING
         count = self._library.scan_pick_objects(
-            self._scan, begins, ends, first, stop, whole, self._halvings()
+            self._scan, begins, ends, first, stop, whole, self._thinnings()
         )
         self._add(count, data)
 
@@ -60,16 +62,22 @@ class NativeSamples:
         """Add a long object that was counted."""
         self._part_from_whole()
         self._add_whole(data, len(data), digest)
-        self._add(self._library.scan_pick_cuts(self._scan, cuts, False, self._halvings()), data)
+        self._add(self._library.scan_pick_cuts(self._scan, cuts, False, self._thinnings()), data)
 
     def add_part(self, cuts: bytes, data: memoryview) -> None:
         """Add a part of an open object that was cut, and is counted after this."""
         self._part_from_whole()
-        self._add(self._library.scan_pick_cuts(self._scan, cuts, True, self._halvings()), data)
+        self._add(self._library.scan_pick_cuts(self._scan, cuts, True, self._thinnings()), data)
 
     def add_whole(self, length_bytes: int, head: bytes, digest: bytes) -> None:
         """Add an object that came in parts and has ended."""
         self._add_whole(memoryview(head), length_bytes, digest)
+
+    def compress(self) -> None:
+        """Compress what is not compressed yet."""
+        for sample in (self._whole, *self._own):
+            if sample is not None:
+                sample.compress()
 
     def absorb(self, samples: Mapping[int, CompressionSample | None]) -> None:
         """Add the samples of another scan, as :meth:`of` numbers them."""
@@ -87,15 +95,24 @@ class NativeSamples:
         """Add what the library has picked, grain by grain."""
         if not checked(count):
             return
-        rows = string_at(self._library.scan_picked(self._scan), count * _PICKED.size)
-        for number, each in groupby(_PICKED.iter_unpack(rows), itemgetter(0)):
-            self.of(number).add(self._reader(number, data), (row[1:] for row in each))
+        size = count * _PICKED_NUMBERS * _HALF.size
+        rows = memoryview(string_at(self._library.scan_picked(self._scan), size))
+        grains, begins, lengths = (
+            rows.cast("q")[column::_PICKED_NUMBERS].tolist() for column in range(3)
+        )
+        marks = rows.cast("Q")[3::_PICKED_NUMBERS].tolist()
+        at = 0
+        for number, here in Counter(grains).items():  # which come one after the other
+            part = slice(at, at + here)
+            picked = Picked(begins[part], lengths[part], marks[part])
+            self.of(number).add(self._reader(number, data), picked)
+            at += here
 
     def _add_whole(self, data: memoryview, length_bytes: int, digest: bytes) -> None:
         """Add an object, of which at least the head lies in data, if objects are counted."""
         if self._whole_is_counted():
             (mark,) = _HALF.unpack_from(digest)
-            self._whole.add(_Reader(data), [(0, length_bytes, mark)])
+            self._whole.add(_Reader(data), Picked((0,), (length_bytes,), (mark,)))
 
     def _reader(self, number: int, data: memoryview) -> _Reader:
         if number == WHOLE_NUMBER:
@@ -104,8 +121,8 @@ class NativeSamples:
         place = self._library.scan_carried(self._scan, number, byref(length))
         return _Reader(data, string_at(place, length.value) if length.value else b"")
 
-    def _halvings(self) -> bytes:
-        return int64s(_NOTHING if own is None else own.halvings for own in self._own)
+    def _thinnings(self) -> bytes:
+        return int64s(_NOTHING if own is None else own.thinning for own in self._own)
 
     def _whole_is_counted(self) -> bool:
         return self._library.scan_tally(self._scan, WHOLE_NUMBER) is not None
@@ -114,7 +131,7 @@ class NativeSamples:
         """Give a sample of its own to each grain that has got a tally of its own."""
         for number, sample in enumerate(self._own):
             if sample is None and self._library.scan_tally(self._scan, number) is not None:
-                self._own[number] = self._whole.copy()
+                self._own[number] = self._whole.copy(self._most_bytes[number])
 
 
 class _Reader:

@@ -41,7 +41,6 @@ class NativeScan(StreamScan):
         self,
         library: Native,
         settings: ScanSettings,
-        compression_halvings: int = 0,
         known: KnownCuts[bytes] | None = None,
     ) -> None:
         names = [name for name in settings.grains if name != WHOLE]
@@ -55,10 +54,14 @@ class NativeScan(StreamScan):
         self._long_bytes = LEAST_KNOWN_LENGTH_BYTES if self._remembers else ANY_LENGTH
         self._samples: NativeSamples | None = None
         if settings.compress:
+            from deduplab.bound.compression import CompressionSample, compressed_bytes
             from deduplab.bound.native_samples import NativeSamples
 
             self._samples = NativeSamples(
-                library, self._scan.address, len(self._names), compression_halvings
+                library,
+                self._scan.address,
+                CompressionSample(compressed_bytes(WHOLE, settings)),
+                [compressed_bytes(name, settings) for name in self._names],
             )
 
     def add_whole(
@@ -153,6 +156,11 @@ class NativeScan(StreamScan):
         checked(self._library.scan_count_whole(self._scan.address, length_bytes, *halves))
         if self._samples is not None:
             self._samples.add_whole(length_bytes, bytes(opened.head), digest)
+
+    def compress(self) -> None:
+        """Compress samples; see :meth:`StreamScan.compress`."""
+        if self._samples is not None:
+            self._samples.compress()
 
     def _begin_part(self) -> None:
         self._library.scan_begin_part(self._scan.address)

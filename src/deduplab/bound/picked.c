@@ -1,5 +1,5 @@
-/* Chunks whose fingerprints begin below a threshold, picked out of what was cut: those that are to
- * be compressed. They are few, so the caller looks at these alone.
+/* Chunks that a sample for compression keeps (compression.py says which), picked out of what was cut.
+ * They are few, so the caller looks at these alone.
  */
 #include "scan.h"
 
@@ -32,15 +32,21 @@ static int64_t next_begin(struct objects *objects, int64_t length)
     return begin;
 }
 
+/* Whether a chunk is kept that is with probability min(1, length / 2^thinning). */
+static int is_picked(const struct chunk *chunk, int64_t thinning)
+{
+    return thinning == 0 || chunk->first >> (64 - thinning) < chunk->length;
+}
+
 static int pick(struct scan *scan, int64_t grain, const struct chunk *chunks, int64_t count,
-                struct objects objects, int64_t halvings)
+                struct objects objects, int64_t thinning)
 {
     for (int64_t number = 0; number < count; number++) {
         const int64_t length = (int64_t)chunks[number].length;
         const int64_t begin = next_begin(&objects, length);
         struct picked *picked;
 
-        if (!below_threshold(chunks[number].first, halvings))
+        if (!is_picked(chunks + number, thinning))
             continue;
         picked = room_space(&scan->picked, (int64_t)sizeof *picked);
         if (picked == NULL)
@@ -51,9 +57,9 @@ static int pick(struct scan *scan, int64_t grain, const struct chunk *chunks, in
     return 0;
 }
 
-/* Pick from the cuts of all grains; for each the halvings of its threshold, or -1 for nothing. */
+/* Pick from the cuts of all grains; for each the thinning of its sample, or -1 for nothing. */
 static int pick_cuts(struct scan *scan, const uint8_t *cuts, const struct objects *objects,
-                     const int64_t *halvings)
+                     const int64_t *thinnings)
 {
     for (int64_t number = 0; number < scan->grains; number++) {
         const struct cuts *const found = (const struct cuts *)(const void *)cuts;
@@ -62,8 +68,8 @@ static int pick_cuts(struct scan *scan, const uint8_t *cuts, const struct object
             objects != NULL ? *objects
                             : (struct objects){.at = -scan->grain[number].carried.used};
 
-        if (halvings[number] >= 0 &&
-            pick(scan, number, chunks, found->chunks, from, halvings[number]))
+        if (thinnings[number] >= 0 &&
+            pick(scan, number, chunks, found->chunks, from, thinnings[number]))
             return -1;
         cuts += cuts_bytes(found);
     }
@@ -75,12 +81,12 @@ static int64_t picked_rows(const struct scan *scan)
     return scan->picked.used / (int64_t)sizeof(struct picked);
 }
 
-/* Pick from the objects of the last call of scan_objects(), and from their cuts. `whole_halvings`
- * are for the objects themselves, if these are counted. Return how many were picked, for
+/* Pick from the objects of the last call of scan_objects(), and from their cuts. `whole_thinning`
+ * is for the objects themselves, if these are counted. Return how many were picked, for
  * scan_picked(); -1 if there is no memory. */
 SHOWN int64_t scan_pick_objects(struct scan *scan, const int64_t *begins, const int64_t *ends,
-                                int64_t first, int64_t stop, int64_t whole_halvings,
-                                const int64_t *halvings)
+                                int64_t first, int64_t stop, int64_t whole_thinning,
+                                const int64_t *thinnings)
 {
     const struct chunk *const hashed = (const struct chunk *)(const void *)scan->objects.memory;
     struct objects objects;
@@ -94,19 +100,19 @@ SHOWN int64_t scan_pick_objects(struct scan *scan, const int64_t *begins, const 
     objects = (struct objects){begins, ends, first, begins[first]};
     for (int64_t number = first; number < stop; number++)
         count += ends[number] > begins[number];
-    if (whole_halvings >= 0 && pick(scan, -1, hashed, count, objects, whole_halvings))
+    if (whole_thinning >= 0 && pick(scan, -1, hashed, count, objects, whole_thinning))
         return -1;
-    return pick_cuts(scan, scan->cuts.memory, &objects, halvings) ? -1 : picked_rows(scan);
+    return pick_cuts(scan, scan->cuts.memory, &objects, thinnings) ? -1 : picked_rows(scan);
 }
 
 /* Pick from the cuts of one object, or, if `is_part`, of the next part of an open one. */
 SHOWN int64_t scan_pick_cuts(struct scan *scan, const uint8_t *cuts, int64_t is_part,
-                             const int64_t *halvings)
+                             const int64_t *thinnings)
 {
     const struct objects object = {0};
 
     scan->picked.used = 0;
-    return pick_cuts(scan, cuts, is_part ? NULL : &object, halvings) ? -1 : picked_rows(scan);
+    return pick_cuts(scan, cuts, is_part ? NULL : &object, thinnings) ? -1 : picked_rows(scan);
 }
 
 /* What the last call picked. */

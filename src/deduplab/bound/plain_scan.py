@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deduplab.bound.chunks import Chunks, Objects, marks_of
-from deduplab.bound.compression import CompressionSample
+from deduplab.bound.compression import CompressionSample, compressed_bytes
 from deduplab.bound.cutting import Cuts, Cutter
 from deduplab.bound.fingerprints import Fingerprints, fingerprints
 from deduplab.bound.grains import GRAINS, WHOLE
@@ -27,16 +27,17 @@ class PlainScan(StreamScan):
     def __init__(
         self,
         settings: ScanSettings,
-        compression_halvings: int = 0,
         known: KnownCuts[Cuts] | None = None,
     ) -> None:
         super().__init__()
         self._keeps_whole = WHOLE in settings.grains
-        compression = CompressionSample(compression_halvings) if settings.compress else None
+        compression = None
+        if settings.compress:
+            compression = CompressionSample(compressed_bytes(WHOLE, settings))
         self._whole: Tally | None = Tally(settings.halvings, compression)
         known = KnownCuts.of_scan(settings) if known is None else known
         self._grains = {
-            name: _GrainScan(Cutter(GRAINS[name], known))
+            name: _GrainScan(Cutter(GRAINS[name], known), compressed_bytes(name, settings))
             for name in settings.grains
             if name != WHOLE
         }
@@ -90,11 +91,20 @@ class PlainScan(StreamScan):
             head = memoryview(bytes(opened.head))
             self._whole.add(Chunks.tiling(head, lengths, marks_of(digest)))
 
+    def compress(self) -> None:
+        """Compress samples; see :meth:`StreamScan.compress`."""
+        for tally in self._tallies():
+            if tally.compression is not None:
+                tally.compression.compress()
+
     def _begin_part(self) -> None:
+        for tally in self._tallies():
+            tally.begin_part()
+
+    def _tallies(self) -> list[Tally]:
+        """Return those that there are; grains share the whole's as long as they can."""
         tallies = [self._whole, *(scan.tally for scan in self._grains.values())]
-        for tally in tallies:
-            if tally is not None:
-                tally.begin_part()
+        return [tally for tally in tallies if tally is not None]
 
     def _finish(self) -> dict[str, FinishedTally]:
         tallies: dict[str, FinishedTally] = {}
@@ -120,7 +130,7 @@ class PlainScan(StreamScan):
                 continue
             if longest_bytes is None or longest_bytes > scan.cutter.grain.never_cut_bytes:
                 assert self._whole is not None
-                scan.tally = self._whole.copy()
+                scan.tally = self._whole.copy(scan.compressed_bytes)
             else:
                 sharing = True
         if not sharing and not self._keeps_whole:
@@ -130,6 +140,7 @@ class PlainScan(StreamScan):
 class _GrainScan:
     """A cutter and its tally; None as long as the whole objects' is shared."""
 
-    def __init__(self, grain_cutter: Cutter) -> None:
+    def __init__(self, grain_cutter: Cutter, compressed_bytes: int) -> None:
         self.cutter = grain_cutter
+        self.compressed_bytes = compressed_bytes
         self.tally: Tally | None = None

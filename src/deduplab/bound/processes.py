@@ -50,7 +50,6 @@ class _Work:
 
     shards: Sequence[Source]
     settings: ScanSettings
-    halvings: int
     processes: int
     taken: SynchronizedArray[int]
     begun: Synchronized[int]
@@ -91,7 +90,6 @@ class _Work:
 def scan_in_processes(
     sources: Sequence[Source],
     settings: ScanSettings,
-    halvings: int,
     processes: int,
     progress: Progress | None,
 ) -> list[Sketch]:
@@ -112,7 +110,6 @@ def scan_in_processes(
     work = _Work(
         shards,
         settings,
-        halvings,
         others + 1,
         taken=context.Array("b", len(shards)),
         begun=context.Value("q", 0),
@@ -178,7 +175,7 @@ class _Teller:
 def _own_share(work: _Work, tell: Callable[[int], None]) -> dict[int, Sketch]:
     """Scan shards in this process until none is left."""
     number = work.begin()
-    share = Share(work.shards, work.settings, work.halvings)
+    share = Share(work.shards, work.settings)
     share.scan(lambda: work.take(number), tell)
     return share.sketches()
 

@@ -60,14 +60,15 @@ class Compression(NamedTuple):
     not get smaller counts as it is; the first 256 KiB of an object stand for it.
 
     It is found from a sample of the unique chunks: ``sampled_bytes`` were compressed
-    (at most 4 MiB a grain), in ``sampled_chunks``. ``relative_standard_error`` is
-    that of ``unique_ratio``, 0 where all was compressed (``complete``).
+    (at most 4 MiB a grain), in ``sampled_chunks``, which are the likelier in it the
+    longer they are. ``relative_standard_error`` is that of ``unique_ratio``, 0 where all
+    was compressed (``complete``), None where the sample is one chunk.
     """
 
     codec: str
     unique_ratio: float
     all_ratio: float
-    relative_standard_error: float
+    relative_standard_error: float | None
     sampled_bytes: int
     sampled_chunks: int
     complete: bool

@@ -14,7 +14,7 @@ from deduplab.bound.known import (
     SAMPLED_KNOWN_BYTES,
     KnownCuts,
 )
-from deduplab.bound.limits import COMPRESSED_BYTES, MOST_ROWS, ROW_BYTES
+from deduplab.bound.limits import MOST_ROWS, ROW_BYTES
 from deduplab.bound.settings import ScanSettings
 from deduplab.bound.sketch import GrainSketch, Sketch, StreamSketch, merge
 from deduplab.bound.stream import LeftOut, Source
@@ -25,7 +25,6 @@ __all__ = [
     "Progress",
     "ScanSettings",
     "Scanner",
-    "compression_halvings",
     "exact_memory_bytes",
     "sampled_memory_bytes",
     "scan",
@@ -49,9 +48,6 @@ class Scanner:
     ----------
     settings
         What was asked for.
-    compression_halvings
-        What the main stream's samples for compression begin with; see
-        :func:`compression_halvings`.
     known
         Where cuts are remembered, shared with other scanners; None for memory of its own.
     """
@@ -59,11 +55,9 @@ class Scanner:
     def __init__(
         self,
         settings: ScanSettings,
-        compression_halvings: int = 0,
         known: KnownCuts[Any] | None = None,
     ) -> None:
         self._settings = settings
-        self._compression_halvings = compression_halvings
         self._known: KnownCuts[Any] = KnownCuts.of_scan(settings) if known is None else known
         self._streams: dict[str, StreamScan] = {}
         self._sources: list[str] = []
@@ -94,9 +88,7 @@ class Scanner:
         """Return the scan of a stream, which begins if it was not met yet."""
         stream = self._streams.get(name)
         if stream is None:
-            # Only the main stream is as long as the source.
-            halvings = 0 if name else self._compression_halvings
-            stream = stream_scan(self._settings, halvings, self._known)
+            stream = stream_scan(self._settings, self._known)
             self._streams[name] = stream
         return stream
 
@@ -171,16 +163,14 @@ def scan_sources(
             f"{len(sources)} sources can't be scanned by {processes} processes: "
             "at least one of each is needed"
         )
-    # Only samples for compression need to know how much is to come.
-    halvings = compression_halvings(total_bytes(sources)) if settings.compress else 0
     if dask is not None:
         from deduplab.bound.cluster import scan_on_cluster
 
-        merged = merge(scan_on_cluster(dask, sources, settings, halvings, progress))
+        merged = merge(scan_on_cluster(dask, sources, settings, progress))
     elif processes > 1:
-        merged = merge(_by_processes(sources, settings, halvings, processes, progress))
+        merged = merge(_by_processes(sources, settings, processes, progress))
     else:
-        scanner = Scanner(settings, halvings)
+        scanner = Scanner(settings)
         for source in sources:
             scanner.read(source, progress)
         return scanner.sketch()
@@ -191,23 +181,21 @@ def scan_sources(
 def _by_processes(
     sources: Sequence[Source],
     settings: ScanSettings,
-    halvings: int,
     processes: int,
     progress: Progress | None,
 ) -> list[Sketch]:
     from deduplab.bound.forked import can_fork, scan_forked
 
     if can_fork(sources):
-        return scan_forked(sources, settings, halvings, processes, progress)
+        return scan_forked(sources, settings, processes, progress)
     from deduplab.bound.processes import scan_in_processes
 
-    return scan_in_processes(sources, settings, halvings, processes, progress)
+    return scan_in_processes(sources, settings, processes, progress)
 
 
 def scan_shard(
     source: Source,
     settings: ScanSettings,
-    halvings: int,
     progress: Progress | None = None,
 ) -> bytes:
     """Scan a part of something, and return its sketch as the content of a file.
@@ -218,14 +206,12 @@ def scan_shard(
         The part.
     settings
         Grains, exact or sampled, with or without compression.
-    halvings
-        What samples for compression begin with: that of the whole, not of the part.
     progress
         Called with the logical bytes scanned since the last call.
     """
     from deduplab.bound.sketch_file import to_bytes
 
-    scanner = Scanner(settings, halvings)
+    scanner = Scanner(settings)
     scanner.read(source, progress)
     return to_bytes(scanner.sketch())
 
@@ -234,18 +220,6 @@ def total_bytes(sources: Sequence[Source]) -> int | None:
     """Return the logical bytes of all sources, or None if one doesn't know its own."""
     known = [source.total_bytes() for source in sources]
     return None if None in known else sum(count for count in known if count is not None)
-
-
-def compression_halvings(logical_bytes: int | None) -> int:
-    """Return k of the sample 2^-k of so many bytes that keeps the budget for compression.
-
-    Where the bytes are unknown, 0: then the sample begins with everything, and the first
-    bytes cost more.
-    """
-    halvings = 0
-    while (logical_bytes or 0) >> halvings > COMPRESSED_BYTES:
-        halvings += 1
-    return halvings
 
 
 def exact_memory_bytes(

@@ -96,6 +96,12 @@ class StreamSketch(NamedTuple):
     logical_bytes: int
     grains: dict[str, GrainSketch]
 
+    def compress(self) -> None:
+        """Compress what samples have not compressed yet."""
+        for grain in self.grains.values():
+            if grain.compression is not None:
+                grain.compression.compress()
+
     @classmethod
     def merge(cls, parts: Sequence[StreamSketch]) -> StreamSketch:
         """Return the sketch of all."""

@@ -3,7 +3,7 @@
 ::
 
     magic    8 bytes      89 44 53 4B 54 43 0D 0A
-    version  u32          1
+    version  u32          2
     header   u32          length of the header in bytes
     columns  u64          length of the columns in bytes
     header   JSON         sources, streams, and for each tally its numbers
@@ -35,7 +35,7 @@ from deduplab.bound.stream import LeftOut
 from deduplab.errors import StoreError
 
 MAGIC: Final = b"\x89DSKTC\r\n"
-VERSION: Final = 1
+VERSION: Final = 2
 _PREFIX: Final = struct.Struct("<8sIIQ")
 _CHECK_BYTES: Final = 32
 

@@ -21,12 +21,14 @@ _GREATEST: Final = 2**53
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=_GREATEST)]
 _Halvings = Annotated[int, msgspec.Meta(ge=0, le=63)]
+_Thinning = Annotated[int, msgspec.Meta(ge=0, le=64)]
 _Weight = Annotated[int, msgspec.Meta(ge=1, le=2**62)]
 _Bin = Annotated[int, msgspec.Meta(ge=0, lt=BINS)]
 
 
 class _Sample(msgspec.Struct, forbid_unknown_fields=True):
-    halvings: _Halvings
+    most_bytes: Count
+    thinning: _Thinning
     rows: Count
 
 
@@ -62,7 +64,11 @@ def described(grain: GrainSketch, columns: list[bytes]) -> Tally:
         logical_bytes=grain.logical_bytes,
         rows=len(table),
         distances=[(place, count) for place, count in enumerate(grain.distances.counts) if count],
-        compression=None if sample is None else _Sample(sample.halvings, len(sample.chunks)),
+        compression=(
+            None
+            if sample is None
+            else _Sample(sample.most_bytes, sample.thinning, len(sample.chunks))
+        ),
     )
 
 
@@ -124,16 +130,17 @@ def _sample_fits(sample: _Sample, cells: Column) -> bool:
     marks, lengths, counts = cells[:3]
     within = np.all((cells[1:] >= 1) & (cells[1:] <= _GREATEST)) and np.all(cells[3:] <= lengths)
     ordered = np.all(marks[1:] > marks[:-1])
-    fits = within and ordered and rows_below(marks, sample.halvings) == len(marks)
+    kept = not sample.thinning or np.all(marks >> np.uint64(64 - sample.thinning) < lengths)
+    fits = within and ordered and kept
     return bool(fits and (lengths.astype(np.float64) * counts).sum() <= _GREATEST)
 
 
 def _sample(sample: _Sample, cells: Column) -> CompressionSample:
     chunks = {
-        mark: Sampled(length, count, tuple(sizes))
+        mark: Sampled.of(length, count, tuple(sizes))
         for mark, length, count, *sizes in cells.T.tolist()
     }
-    return CompressionSample(sample.halvings, chunks)
+    return CompressionSample(sample.most_bytes, sample.thinning, chunks)
 
 
 def _histogram(tally: Tally) -> LogHistogram:

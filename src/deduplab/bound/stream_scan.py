@@ -119,6 +119,10 @@ class StreamScan(ABC):
         self.end_object()
         self._begin_part()
 
+    @abstractmethod
+    def compress(self) -> None:
+        """Compress what is in samples now; it is done in any case when it is asked for."""
+
     def finish(self) -> dict[str, FinishedTally]:
         """Return the tallies by grain; an object that is still open ends here.
 
@@ -237,7 +241,6 @@ class OpenObject:
 
 def stream_scan(
     settings: ScanSettings,
-    compression_halvings: int = 0,
     known: KnownCuts[Any] | None = None,
 ) -> StreamScan:
     """Return what scans a stream.
@@ -246,8 +249,6 @@ def stream_scan(
     ----------
     settings
         What was asked for.
-    compression_halvings
-        What samples for compression begin with, so that long data begins with a small one.
     known
         Where cuts are remembered, shared with other streams that are asked for the same; None
         for memory of its own.
@@ -256,10 +257,10 @@ def stream_scan(
     if library is not None:
         from deduplab.bound.native_scan import NativeScan
 
-        return NativeScan(library, settings, compression_halvings, known)
+        return NativeScan(library, settings, known)
     from deduplab.bound.plain_scan import PlainScan
 
-    return PlainScan(settings, compression_halvings, known)
+    return PlainScan(settings, known)
 
 
 def cutter_name() -> str:

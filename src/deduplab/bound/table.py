@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deduplab.bound.figures import COUNTED_APART, OCTAVES, PERCENTS, Figures
-from deduplab.bound.limits import MOST_ROWS, threshold
+from deduplab.bound.limits import MOST_ROWS
 
 Column = npt.NDArray[np.uint64]
 
@@ -110,6 +110,11 @@ def _by_bits(values: Column) -> list[int]:
     bits = np.frexp(values.astype(np.float64))[1].astype(np.int64)
     counts: list[int] = np.bincount(bits, minlength=OCTAVES).tolist()
     return counts
+
+
+def threshold(halvings: int) -> int:
+    """Return the number below which a sample of p = 2^-halvings keeps the first half."""
+    return 1 << (64 - halvings)
 
 
 def rows_below(first: Column, halvings: int) -> int:

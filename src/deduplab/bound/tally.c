@@ -52,7 +52,7 @@ static struct row *row_of(const struct tally *tally, uint64_t first, uint64_t se
 
 static int is_kept(const struct tally *tally, uint64_t first)
 {
-    return below_threshold(first, tally->halvings);
+    return tally->halvings == 0 || first >> (64 - tally->halvings) == 0;
 }
 
 #if defined(__linux__)

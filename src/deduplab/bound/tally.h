@@ -51,12 +51,6 @@ struct figures {
     uint64_t percentiles[PERCENTILES];       /* of the lengths: 1, 10, 25, 50, 75, 90, 99 */
 };
 
-/* Whether a fingerprint that begins with this half lies below p x 2^64, p = 2^-halvings. */
-static inline int below_threshold(uint64_t first, int64_t halvings)
-{
-    return halvings == 0 || first >> (64 - halvings) == 0;
-}
-
 /* Functions that need memory return -1, or NULL, where there is none. */
 struct tally *tally_new(int64_t most_rows, int64_t halvings);
 struct tally *tally_copy(const struct tally *tally);

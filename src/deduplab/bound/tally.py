@@ -19,9 +19,9 @@ from deduplab.bound.chunks import Chunks
 from deduplab.bound.compression import CompressionSample
 from deduplab.bound.fingerprints import Fingerprints
 from deduplab.bound.histogram import LogHistogram
-from deduplab.bound.limits import MOST_ROWS, threshold
+from deduplab.bound.limits import MOST_ROWS
 from deduplab.bound.rows import SortedRows
-from deduplab.bound.table import ChunkTable, Column, halvings_within
+from deduplab.bound.table import ChunkTable, Column, halvings_within, threshold
 
 _LEAST_WAITING: Final = 1024
 _SAMPLED_WAITING: Final = 8192
@@ -56,10 +56,11 @@ class Tally:
         self._waiting = np.empty((4, 0), dtype=np.uint64)
         self._waiting_rows = 0
 
-    def copy(self) -> Tally:
-        """Return a tally that goes on apart from here."""
+    def copy(self, compressed_bytes: int) -> Tally:
+        """Return a tally that goes on apart from here, and compresses so much at most."""
         self.settle()
-        other = Tally(self.halvings, self.compression.copy() if self.compression else None)
+        sample = self.compression
+        other = Tally(self.halvings, None if sample is None else sample.copy(compressed_bytes))
         other.chunks, other.logical_bytes = self.chunks, self.logical_bytes
         other.distances = self.distances.copy()
         other._rows = self._rows.copy()
@@ -77,7 +78,7 @@ class Tally:
         if not rows:
             return
         if self.compression is not None:
-            self.compression.add(chunks.read, chunks.picked(self.compression.halvings))
+            self.compression.add(chunks.read, chunks.picked(self.compression.thinning))
         self._told.append((chunks.lengths, chunks.marks))
         self._told_rows += rows
         if self._told_rows >= _MOST_TOLD or len(self._told) >= _MOST_TELLINGS:
