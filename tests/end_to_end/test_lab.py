@@ -26,7 +26,7 @@ from deduplab.lab import take_down as taking_down
 from deduplab.lab.place import Lab
 from deduplab.lab.process_id import ProcessId
 from deduplab.remote import resolve
-from deduplab.store import find_run
+from deduplab.runs_folder import find_run
 from tests.end_to_end.conftest import (
     Cli,
     command,
