@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 
 from deduplab.adapters._http_connection import HttpAnswer, HttpConnection, HttpError
-from deduplab.adapters._rest_wire import Objects, Refused, RestWire, bulk_body
+from deduplab.adapters._rest_answers import Objects
+from deduplab.adapters._rest_bulk import bulk_body
+from deduplab.adapters._rest_refusal import Refused
+from deduplab.adapters._rest_wire import RestWire
 from deduplab.adapters.rest import RestAdapter
 from deduplab.errors import (
     DeduplabError,
