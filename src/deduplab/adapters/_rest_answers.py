@@ -11,8 +11,10 @@ from deduplab.errors import OperationFailed, SystemUnavailable
 
 JSON_TYPE: Final = b"application/json"
 _CONTRACT: Final = "1"
+_MOST: Final = (1 << 63) - 1  # no container holds more; results are kept in 64 bits
 
-Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=_MOST)]
+Counter: TypeAlias = Annotated[int, msgspec.Meta(ge=-_MOST - 1, le=_MOST)]
 _Told = TypeVar("_Told")
 
 
@@ -56,7 +58,7 @@ class Activity(msgspec.Struct):
     """Work under way (all 0 is idle), and cheap counters."""
 
     busy: dict[str, Count]
-    counters: dict[str, int]
+    counters: dict[str, Counter]
 
 
 def told(kind: type[_Told], what: str, answer: HttpAnswer) -> _Told:
