@@ -11,7 +11,8 @@ from deduplab import dataset_file
 from deduplab.bound.planted import Payloads
 from deduplab.bound.sources.files import FileSource
 from deduplab.datasets import build_dataset
-from deduplab.datasets.export import OBJECTS_NAME, read_manifest
+from deduplab.datasets.manifest_file import read_manifest
+from deduplab.datasets.object_files import OBJECTS_NAME
 from deduplab.errors import DatasetError, PlanError
 from deduplab.units import MIB
 
