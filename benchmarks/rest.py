@@ -28,7 +28,7 @@ from urllib.parse import quote
 
 from _pairs import instance, parts_of, random_batch
 
-from deduplab.adapters._rest_wire import BULK_TYPE, bulk_body
+from deduplab.adapters._rest_bulk import BULK_TYPE, bulk_body
 from deduplab.adapters.rest import RestAdapter
 from deduplab.server import Endpoint
 from deduplab.servers.rest import RestServer

@@ -17,7 +17,8 @@ from deduplab.bench.lifecycle import run_cell
 from deduplab.bench.manifests import ManifestCache
 from deduplab.cell import CellResult
 from deduplab.model import DEDUPE, Layer, Measurement, OutcomeKind, Ruler, Stage
-from deduplab.store import Run, find_run
+from deduplab.runs_folder import find_run
+from deduplab.store import Run
 from deduplab.units import MIB
 from deduplab.volumes import (
     mount_points,

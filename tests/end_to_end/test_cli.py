@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from deduplab.cli.main import COMMANDS
-from deduplab.store import find_run
+from deduplab.runs_folder import find_run
 from tests.end_to_end.conftest import Cli, command, environment, write_plan
 from tests.faults.processes import inside
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import psutil
 
-from deduplab.store import Run, find_run
+from deduplab.runs_folder import find_run
+from deduplab.store import Run
 from tests.end_to_end.conftest import Cli, command, environment, write_plan
 from tests.faults.processes import inside
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shlex
 import shutil
 import signal
@@ -26,7 +27,7 @@ from deduplab.lab import take_down as taking_down
 from deduplab.lab.place import Lab
 from deduplab.lab.process_id import ProcessId
 from deduplab.remote import resolve
-from deduplab.store import find_run
+from deduplab.runs_folder import find_run
 from tests.end_to_end.conftest import (
     Cli,
     command,
@@ -343,6 +344,15 @@ def test_a_keeper_that_is_told_to_end_leaves_nothing(up: Up, workspace: Path) ->
     until(lambda: not inside(workspace))
     assert not list(workspace.iterdir())
     assert not own_segments(workspace)
+
+
+def test_a_keeper_is_not_told_the_secret_of_another_system(
+    up: Up, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_PASSWORD", secrets.token_urlsafe())
+    told = psutil.Process(up("rest")["keeper"]).environ()
+    assert "LAB_PASSWORD" not in told
+    assert told["PATH"] == os.environ["PATH"]
 
 
 def test_a_keeper_whose_directory_was_removed_touches_no_other(up: Up, workspace: Path) -> None:

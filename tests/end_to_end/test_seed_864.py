@@ -14,8 +14,9 @@ import psutil
 import pytest
 
 from deduplab.cell import CellResult
+from deduplab.runs_folder import find_run
 from deduplab.servers.rest import RestServer
-from deduplab.store import Run, find_run
+from deduplab.store import Run
 from tests.end_to_end.conftest import Cli, command, environment
 from tests.end_to_end.test_remote import brought_up, table_of
 from tests.faults.processes import inside

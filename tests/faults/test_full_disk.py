@@ -12,7 +12,7 @@ import pytest
 
 from deduplab import volumes
 from deduplab.adapters import _mariadb_connector, _pgwire, _resp
-from deduplab.adapters._rest_wire import Refused
+from deduplab.adapters._rest_refusal import Refused
 from deduplab.analysis import rows
 from deduplab.bench.runner import run_campaign
 from deduplab.errors import DeduplabError, DiskSpaceError, SystemUnavailable, Unsupported

@@ -41,6 +41,7 @@ static void *granted_realloc(void *memory, size_t size)
 #define calloc granted_calloc
 #define realloc granted_realloc
 #include "../../src/deduplab/bound/cutting.c"
+#include "../../src/deduplab/bound/figures.c"
 #include "../../src/deduplab/bound/files.c"
 #include "../../src/deduplab/bound/gear.c"
 #include "../../src/deduplab/bound/picked.c"

@@ -340,7 +340,18 @@ def test_a_window_over_the_whole_dataset_is_found_beyond_it(
     (finding,) = findings_of(rows(run_of(tmp_path, matrix([window], distances=distances))))
     assert finding.attribution.verdict == "compression-implicit"
     assert "0.02 at 16.0 MiB" in finding.attribution.words
-    assert finding.distance_words in ("distance effect: 0.93 of eta", "")
+    words = "distance effect: 0.93 of eta" if "adjacent" in distances else ""
+    assert finding.distance_words == words
+
+
+def test_the_distance_effect_is_that_of_the_copies_which_the_verdict_is_about(
+    tmp_path: Path,
+) -> None:
+    store = Behaviour("store", adjacent=(0.95,) * 3, shuffled=(0.92,) * 3, apart=(0.84,) * 3)
+    cells = matrix([store], distances=["adjacent", "shuffled", 1 << 24])
+    (finding,) = findings_of(rows(run_of(tmp_path, cells)))
+    assert finding.attribution.verdict == "ingestion-time"
+    assert finding.distance_words == "no distance effect"
 
 
 def test_an_interval_that_reaches_below_zero_names_no_mechanism(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from deduplab.batch import Batch
 from deduplab.dataset_spec import DatasetSpec, SizeSpec
 from deduplab.datasets import build_dataset, export
 from deduplab.datasets.dataset import Dataset
+from deduplab.datasets.manifest_file import MANIFEST_NAME
 from deduplab.errors import DatasetError, DeduplabError, DiskSpaceError
 
 SIZES = SizeSpec("uniform", 16, 24)
@@ -35,7 +36,7 @@ def files(directory: Path) -> list[Path]:
 
 def edit(*path: str, to: Any) -> Callable[[Path], None]:
     def change(directory: Path) -> None:
-        file = directory / export.MANIFEST_NAME
+        file = directory / MANIFEST_NAME
         document = json.loads(file.read_bytes())
         inner = document
         for name in path[:-1]:
@@ -142,7 +143,7 @@ def test_a_full_disk_is_told_from_another_that_can_not_be_written(
 
 
 def test_other_spacing_of_the_manifest_changes_nothing(made: Path) -> None:
-    file = made / export.MANIFEST_NAME
+    file = made / MANIFEST_NAME
     file.write_text(json.dumps(json.loads(file.read_bytes())))
     assert export.verify(made, no_progress) == []
 
@@ -163,4 +164,4 @@ def test_data_that_changes_between_counting_and_writing_is_noticed(
     monkeypatch.setattr(Dataset, "batches", batches)
     with pytest.raises(DatasetError, match="changed between counting and writing"):
         export.write(dataset, tmp_path / "made", no_progress)
-    assert not (tmp_path / "made" / export.MANIFEST_NAME).exists()
+    assert not (tmp_path / "made" / MANIFEST_NAME).exists()

@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 
 from deduplab.adapters._http_connection import HttpAnswer, HttpConnection, HttpError
-from deduplab.adapters._rest_wire import Objects, Refused, RestWire, bulk_body
+from deduplab.adapters._rest_answers import Activity, Objects, Stats
+from deduplab.adapters._rest_bulk import bulk_body
+from deduplab.adapters._rest_refusal import Refused
+from deduplab.adapters._rest_wire import RestWire
 from deduplab.adapters.rest import RestAdapter
 from deduplab.errors import (
     DeduplabError,
@@ -246,6 +249,31 @@ def test_a_page_is_no_answer_whatever_it_says(peer: Callable[..., _Peer]) -> Non
     wire = RestWire(Endpoint(host="127.0.0.1", port=peer((raw,)).port, secret=Secret("x")))
     with closing(wire), pytest.raises(OperationFailed, match="of type 'text/html'"):
         wire.ask(Objects, "count", b"GET", b"/v1/databases/lab/count")
+
+
+@pytest.mark.parametrize(
+    ("kind", "document"),
+    [
+        (Stats, b'{"bytes":{"data":%d},"total":%d,"at_unix_ns":1}'),
+        (Activity, b'{"busy":{"a":%d},"counters":{"b":%d}}'),
+    ],
+)
+def test_a_number_beyond_64_bits_is_not_believed(
+    peer: Callable[..., _Peer], kind: type[Stats | Activity], document: bytes
+) -> None:
+    def answer(number: int) -> bytes:
+        body = document % (number, number)
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+        return head % len(body) + body
+
+    most = (1 << 63) - 1
+    there = peer((answer(most), answer(most + 1), answer(1 << 80)))
+    wire = RestWire(Endpoint(host="127.0.0.1", port=there.port, secret=Secret("x")))
+    with closing(wire):
+        wire.ask(kind, "look", b"GET", b"/look")
+        for _ in range(2):
+            with pytest.raises(OperationFailed, match=rf"look: .*<= {most} - at"):
+                wire.ask(kind, "look", b"GET", b"/look")
 
 
 def test_nobody_there_is_unavailable() -> None:

@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 import yaml
 
-from deduplab.adapters._rest_wire import BULK_TYPE
+from deduplab.adapters._rest_bulk import BULK_TYPE
 from deduplab.server import Endpoint
 from deduplab.servers.rest import RestServer
 

@@ -1,4 +1,4 @@
-"""What a server's process is told: nothing that belongs to another system."""
+"""What a server's process and its keeper are told: nothing that belongs to another system."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from deduplab.servers._environment import environment_without, server_environment
+from deduplab.servers._environment import (
+    environment_without,
+    keeper_environment,
+    server_environment,
+)
 from deduplab.servers._process import ChildProcess
 
 
@@ -34,6 +38,19 @@ def test_a_recipe_adds_and_overrides(monkeypatch: pytest.MonkeyPatch) -> None:
     assert server_environment()["LC_ALL"] == "de_DE.UTF-8"
     told = server_environment(LC_ALL="C", OWN="1")
     assert (told["LC_ALL"], told["OWN"]) == ("C", "1")
+
+
+def test_a_keeper_is_told_our_settings_and_what_a_server_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LAB_PASSWORD", secrets.token_urlsafe())
+    monkeypatch.setenv("DEDUPLAB_REDIS_SERVER", "/opt/redis-server")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/var/cache")
+    told = keeper_environment()
+    assert "LAB_PASSWORD" not in told
+    assert told["DEDUPLAB_REDIS_SERVER"] == "/opt/redis-server"
+    assert told["XDG_CACHE_HOME"] == "/var/cache"
+    assert server_environment().items() <= told.items()
 
 
 def test_a_client_keeps_what_its_user_works_with(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,4 @@
 import dataclasses
-import os
 import shutil
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from deduplab.bench import matrix
 from deduplab.cell import CellResult
 from deduplab.errors import StoreError
 from deduplab.model import OK
-from deduplab.store import Run, RunHeader, find_run
+from deduplab.store import Run, RunHeader
 
 CELL = matrix.cells(
     config.parse(
@@ -23,8 +22,8 @@ CELL = matrix.cells(
 RESULT = CellResult(CELL, OK, None, None, None, None, (), 1, 2)
 
 
-def new_run(root: Path, created_unix_ns: int = 1) -> Run:
-    header = RunHeader(root.name, "t", "digest", 1, created_unix_ns, (CELL.cell_id,), {"cpu": "x"})
+def new_run(root: Path) -> Run:
+    header = RunHeader(root.name, "t", "digest", 1, 1, (CELL.cell_id,), {"cpu": "x"})
     return Run.create(root, header, "the plan")
 
 
@@ -83,20 +82,6 @@ def test_a_damaged_cell_is_an_error_that_names_the_file(tmp_path: Path) -> None:
         list(run.cells())
 
 
-def test_runs_are_found_by_path_id_beginning_and_age(tmp_path: Path) -> None:
-    new_run(tmp_path / "quick-1", created_unix_ns=5)
-    new_run(tmp_path / "quick-2", created_unix_ns=4)
-    assert find_run(tmp_path, "latest").header.run_id == "quick-1"
-    assert find_run(tmp_path, "quick-2").header.run_id == "quick-2"
-    assert find_run(tmp_path, str(tmp_path / "quick-2")).header.run_id == "quick-2"
-    with pytest.raises(StoreError, match="several runs begin"):
-        find_run(tmp_path, "quick")
-    with pytest.raises(StoreError, match="no run 'slow'"):
-        find_run(tmp_path, "slow")
-    with pytest.raises(StoreError, match="no runs in"):
-        find_run(tmp_path / "empty", "latest")
-
-
 def test_an_unwritable_place_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="can't be made"):
@@ -136,14 +121,3 @@ def test_a_run_that_can_not_be_held_is_a_clear_error(tmp_path: Path) -> None:
     (run.root / "lock").mkdir()  # stands for a file system that became read-only
     with pytest.raises(StoreError, match="can't be written"), run.locked():
         pass
-
-
-def test_runs_of_another_version_do_not_hide_the_latest(tmp_path: Path) -> None:
-    old, new = new_run(tmp_path / "old", created_unix_ns=1), new_run(tmp_path / "new")
-    header = old.root / "run.json"
-    header.write_text(header.read_text().replace('"format_version": 1', '"format_version": 99'))
-    os.utime(header, ns=(0, 0))
-    assert find_run(tmp_path, "latest").root == new.root
-    os.utime(header)
-    with pytest.raises(StoreError, match="format version 99"):
-        find_run(tmp_path, "latest")

@@ -11,25 +11,21 @@ from typing import ClassVar, Final
 from deduplab.adapter import Capabilities, Variant
 from deduplab.adapters._layout import LAYOUTS, Layout
 from deduplab.adapters._marker import Settings
-from deduplab.adapters._rest_wire import (
-    BASE_PATH,
-    BULK_TYPE,
+from deduplab.adapters._rest_answers import (
     Activity,
     Deleted,
     Health,
     Objects,
-    Refused,
-    RestWire,
     Stats,
-    bulk_body,
     check_contract,
-    database_path,
-    query_of,
     told,
 )
-from deduplab.adapters._rest_wire import (
+from deduplab.adapters._rest_answers import (
     Stored as Many,
 )
+from deduplab.adapters._rest_bulk import BULK_TYPE, bulk_body
+from deduplab.adapters._rest_refusal import Refused
+from deduplab.adapters._rest_wire import BASE_PATH, RestWire, database_path, query_of
 from deduplab.adapters._server_adapter import ServerAdapter
 from deduplab.batch import Batch
 from deduplab.errors import NamespaceRefused, OperationFailed, ProbeError, Unsupported

@@ -82,6 +82,12 @@ class Evidence:
         )
 
     @property
+    def distance_effect(self) -> float | None:
+        """How much more adjacent copies save than far ones, in eta, at the last moment of both."""
+        moment = _common(self.near, self.far) if self.near.name == _ADJACENT else None
+        return self.near.etas[moment] - self.far.etas[moment] if moment else None
+
+    @property
     def vague(self) -> Row | None:
         """The last eta that a mechanism would be named by, if its interval reaches below 0."""
         decisive = self.near if self.by_nearness or not self.far.etas else self.far

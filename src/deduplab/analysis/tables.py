@@ -8,7 +8,7 @@ from typing import Final
 
 from deduplab.analysis.attribution import Attribution, attribute
 from deduplab.analysis.deletion_words import reclaim_steps
-from deduplab.analysis.evidence import NOTHING
+from deduplab.analysis.evidence import NOTHING, evidence
 from deduplab.analysis.groups import ON
 from deduplab.analysis.lookup import DISTANCES, FILES, MOMENTS, Lookup, Subject
 from deduplab.analysis.row import Row
@@ -81,7 +81,8 @@ class Finding:
     FILES counts. ``costs`` holds every distance at all three moments; ``unique_costs`` what
     the control cost at these moments; ``reclaim_steps`` the rows ``reclaimed``
     after delete and each maintenance mode, ``reclaim_times`` the seconds of
-    each of them; ``refill_growth`` that at rest.
+    each of them; ``refill_growth`` that at rest; ``distance_effect`` what the evidence
+    for the attribution says of it.
     """
 
     subject: Subject
@@ -89,6 +90,7 @@ class Finding:
     layer: str
     unique_costs: tuple[Row | None, ...]
     costs: tuple[Costs, ...]
+    distance_effect: float | None
     reclaim_steps: tuple[Row, ...]
     reclaim_times: tuple[Row | None, ...]
     refill_growth: Row | None
@@ -102,26 +104,13 @@ class Finding:
 
     @property
     def distance_words(self) -> str:
-        """How much more adjacent copies save than others, at the last moment with both.
-
-        The others are the shuffled ones, or those of an exact distance if they save less.
-        """
-        near_name, far_name = DISTANCES
-        for moment in reversed(MOMENTS):
-            near, shuffled = self._eta(near_name, moment), self._eta(far_name, moment)
-            if near is not None and shuffled is not None:
-                exact = {cost.distance for cost in self.costs if isinstance(cost.distance, int)}
-                apart = (self._eta(distance, moment) for distance in exact)
-                far = min([shuffled, *(eta for eta in apart if eta is not None)])
-                where = " in the files" if ON in self.subject.variant else ""
-                if abs(near - far) < NOTHING:
-                    return f"no distance effect{where}"
-                return f"distance effect{where}: {two_digits(near - far)} of eta"
-        return ""
-
-    def _eta(self, distance: str | int, moment: str) -> float | None:
-        cost = self.at(distance, moment)
-        return cost.dedup_efficiency.value if cost and cost.dedup_efficiency else None
+        """How much more adjacent copies save than far ones; empty where that is not known."""
+        if self.distance_effect is None:
+            return ""
+        where = " in the files" if ON in self.subject.variant else ""
+        if abs(self.distance_effect) < NOTHING:
+            return f"no distance effect{where}"
+        return f"distance effect{where}: {two_digits(self.distance_effect)} of eta"
 
     def time_of(self, step: Row) -> Row | None:
         """Return the row of the seconds that a step of ``reclaim_steps`` took."""
@@ -218,6 +207,7 @@ def _finding(lookup: Lookup, subject: Subject, windows_s: Sequence[float]) -> Fi
         layer=lookup.gauge(subject)[0],
         unique_costs=tuple(firsts),
         costs=tuple(costs),
+        distance_effect=evidence(lookup, subject, grade).distance_effect if grade else None,
         reclaim_steps=tuple(steps),
         reclaim_times=tuple(_time_of(lookup, subject, step) for step in steps),
         refill_growth=_refill(lookup, subject),

@@ -54,7 +54,7 @@ class TallyNumbers(ctypes.Structure):
 
 
 class FiguresNumbers(ctypes.Structure):
-    """``struct figures`` of ``tally.h``."""
+    """``struct figures`` of ``figures.h``."""
 
     _fields_ = (
         ("unique_bytes", c_uint64),

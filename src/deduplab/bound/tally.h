@@ -9,10 +9,6 @@
 #define STEPS 16
 #define DISTANCE_BINS (STEPS + (53 - STEP_BITS) * STEPS)
 
-#define COPIES_APART 16
-#define OCTAVES 65
-#define PERCENTILES 7
-
 struct chunk {
     uint64_t length;
     uint64_t first;
@@ -41,15 +37,19 @@ struct tally {
     uint64_t part_begin;
 };
 
-/* What is published of the rows: each unique chunk counts once. */
-struct figures {
-    uint64_t unique_bytes;
-    uint64_t squares_low; /* the sum of the lengths' squares */
-    uint64_t squares_high;
-    uint64_t copies[COPIES_APART + OCTAVES]; /* by occurrences: 0 to 15 apart, then by bit length */
-    uint64_t lengths[OCTAVES];               /* by bit length */
-    uint64_t percentiles[PERCENTILES];       /* of the lengths: 1, 10, 25, 50, 75, 90, 99 */
-};
+/* How many bits a number takes; 0 for 0. */
+static inline int bit_length(uint64_t value)
+{
+#if defined(__GNUC__)
+    return value == 0 ? 0 : 64 - __builtin_clzll(value);
+#else
+    int bits = 0;
+
+    for (; value != 0; value >>= 1)
+        bits++;
+    return bits;
+#endif
+}
 
 /* Functions that need memory return -1, or NULL, where there is none. */
 struct tally *tally_new(int64_t most_rows, int64_t halvings);

@@ -19,8 +19,9 @@ from deduplab.config import Plan
 from deduplab.errors import StoreError
 from deduplab.executors.local import LocalExecutor
 from deduplab.executors.workspace import check_space, sweep
+from deduplab.runs_folder import run_directories
 from deduplab.scale import told
-from deduplab.store import PlannedCell, Run, RunHeader, run_directories
+from deduplab.store import PlannedCell, Run, RunHeader
 
 
 def unfinished_run(runs: Path, plan: Plan) -> Run | None:

@@ -10,7 +10,7 @@ import click
 from deduplab.cli.options import runs_option, workspace_option
 from deduplab.errors import PlanError, StoreError
 from deduplab.executors.workspace import prepared, sweep
-from deduplab.store import find_run
+from deduplab.runs_folder import find_run
 from deduplab.units import format_bytes
 
 

@@ -16,6 +16,7 @@ from deduplab import dataset_file
 from deduplab.cli.byte_bar import byte_bar
 from deduplab.dataset_spec import Manifest
 from deduplab.datasets import PAYLOADS, build_dataset, export
+from deduplab.datasets.manifest_file import read_manifest
 from deduplab.datasets.origins import cache_folder, cached, families, fetch_family, origins_of
 from deduplab.errors import DatasetError, PlanError, unknown_name
 from deduplab.units import format_bytes
@@ -137,7 +138,7 @@ def make_command(spec_path: Path, output: Path, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON, nothing else.")
 def verify_command(directory: Path, as_json: bool) -> None:
     """Count everything in DIR again and compare it with its manifest; exit code 9 if it differs."""
-    manifest = export.read_manifest(directory)
+    manifest = read_manifest(directory)
     console = Console(stderr=as_json)
     with _progress(console, "verifying", manifest.logical_bytes) as advance:
         differences = export.verify(directory, advance)

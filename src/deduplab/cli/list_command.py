@@ -15,7 +15,8 @@ from deduplab import registry
 from deduplab.cli.options import runs_option
 from deduplab.datasets import PAYLOADS
 from deduplab.errors import StoreError
-from deduplab.store import Run, run_directories
+from deduplab.runs_folder import run_directories
+from deduplab.store import Run
 
 _WHAT = ("systems", "variants", "payloads", "plans", "runs")
 

@@ -14,7 +14,7 @@ from deduplab.cli.findings import print_findings, write_report
 from deduplab.cli.options import runs_option
 from deduplab.cli.ran import print_ran
 from deduplab.errors import PlanError
-from deduplab.store import find_run
+from deduplab.runs_folder import find_run
 
 
 @click.command(

@@ -21,7 +21,8 @@ from deduplab.cli.ran import print_ran
 from deduplab.errors import OperationFailed, PlanError, SystemUnavailable
 from deduplab.executors.workspace import prepared
 from deduplab.model import OutcomeKind
-from deduplab.store import Run, find_run
+from deduplab.runs_folder import find_run
+from deduplab.store import Run
 from deduplab.units import format_seconds
 
 

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import sys
-import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from deduplab.bound.account import Account, FilesOnDisk, document
+from deduplab.bound.account import Account, document
 from deduplab.bound.results import plain
-from deduplab.bound.scan import ScanSettings, scan_sources, total_bytes
-from deduplab.bound.sketch import Sketch, compare, merge
 from deduplab.bound.sources.file_kinds import FORMATS
-from deduplab.bound.sources.files import FileSource, count_links_once
-from deduplab.bound.stream import Source
 from deduplab.cli import scan_work
 from deduplab.cli.scan_options import ScanOptions
 from deduplab.errors import DatasetError
@@ -164,7 +157,7 @@ def command(**given: Any) -> None:
     if options.compare is not None:
         _compare(options, options.compare)
         return
-    account = _account(options)
+    account = scan_work.account_of(options)
     try:
         _keep(account, options)
     finally:  # a full disk must not cost the figures too
@@ -197,100 +190,14 @@ def _show(account: Account, options: ScanOptions) -> None:
         scan_table.show(_console(), account)
 
 
-def _account(options: ScanOptions) -> Account:
-    if options.merge:
-        sketch = merge([Sketch.load(Path(name)) for name in options.sources])
-        return Account(sketch, sketch.result(), command=_command_line(), environment=_environment())
-    settings = options.settings()
-    if options.on_disk is not None:
-        return _on_disk(options, options.on_disk, settings)
-    sources = [options.opened(text) for text in options.sources]
-    count_links_once(sources)
-    orders = options.order_sources()
-    _foretell(sources, settings)
-    began = time.perf_counter()
-    sketch = _scan(sources, settings, options, "scanning")
-    duration_s = time.perf_counter() - began
-    return Account(
-        sketch,
-        sketch.result(),
-        settings=settings,
-        orders={
-            order: _scan(again, settings, options, order).result()
-            for order, again in orders.items()
-        },
-        page_bytes=options.page_bytes(),
-        command=_command_line(),
-        duration_s=duration_s,
-        processes=min(options.processes, sketch.shards),
-        environment=_environment(),
-    )
-
-
-def _scan(
-    sources: Sequence[Source],
-    settings: ScanSettings,
-    options: ScanOptions,
-    what: str,
-) -> Sketch:
-    with scan_work.shown_progress(sys.stderr, what, total_bytes(sources)) as advance:
-        return scan_sources(sources, settings, options.processes, options.dask, advance)
-
-
-# What only some scans need is imported by them: most of a short scan is its start.
-def _on_disk(options: ScanOptions, directory: Path, settings: ScanSettings) -> Account:
-    from deduplab.bench.on_disk import scan_directory
-
-    planted = scan_work.planted_payloads(options.planted) if options.planted else None
-    expected_bytes = None
-    if directory.is_dir():
-        files = FileSource(str(directory))
-        _foretell([files], settings)
-        expected_bytes = files.total_bytes()
-    began = time.perf_counter()
-    with scan_work.shown_progress(sys.stderr, "scanning", expected_bytes) as advance:
-        found = scan_directory(directory, settings, planted, options.processes, advance)
-    return Account(
-        found.sketch,
-        found.sketch.result(),
-        settings=settings,
-        on_disk=FilesOnDisk(
-            found.directory, found.apparent_bytes, found.allocated_bytes, found.planted
-        ),
-        command=_command_line(),
-        duration_s=time.perf_counter() - began,
-        processes=min(options.processes, found.sketch.shards),
-        environment=_environment(),
-    )
-
-
 def _compare(options: ScanOptions, names: tuple[str, str]) -> None:
-    settings = options.settings()
-
-    def scanned(text: str) -> Sketch:
-        sketch = _scan([options.opened(text)], settings, options, text)
-        account = Account(sketch, sketch.result())
-        if account.unread and not options.allow_left_out:
-            first = account.unread[0]
-            raise DatasetError(
-                f"{text!r} could not be read as a whole ({first.name}: {first.reason}), so it "
-                "is not compared; --allow-left-out compares the rest"
-            )
-        return sketch
-
-    first, second = (scan_work.saved_or_scanned(name, scanned) for name in names)
-    comparison = compare(first, second)
+    comparison = scan_work.comparison_of(options, names)
     if options.as_json:
         click.echo(json.dumps(plain(comparison), indent=2))
     else:
         from deduplab.cli import scan_table
 
         scan_table.show_comparison(_console(), comparison)
-
-
-def _foretell(sources: Sequence[Source], settings: ScanSettings) -> None:
-    for note in scan_work.foretold(sources, settings):
-        click.secho(note.text, err=True, fg="yellow" if note.is_warning else None)
 
 
 def _console() -> Console:
@@ -300,15 +207,3 @@ def _console() -> Console:
     if sys.stdout.isatty() or "COLUMNS" in os.environ:
         return Console()
     return Console(width=100)
-
-
-def _command_line() -> str:
-    # A name that is no UTF-8 must not keep the page from being written.
-    return shlex.join(["deduplab", *sys.argv[1:]]).encode("utf-8", "backslashreplace").decode()
-
-
-def _environment() -> dict[str, str]:
-    from deduplab.bench.environment import record
-
-    found = record(Path("/"))
-    return {name: value for name, value in found.items() if not name.startswith("workspace")}

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from deduplab.bound.grains import ALL_GRAINS, kind
 from deduplab.bound.scan import ScanSettings
 from deduplab.bound.sources.base import PAGE_BYTES, STANDARD_INPUT
 from deduplab.bound.sources.catalogue import open_source
 from deduplab.bound.stream import Source
-from deduplab.cli import scan_work
 from deduplab.errors import PlanError
 from deduplab.units import parse_bytes
+
+_GROUPS: Final = {"fixed": "fixed", "cdc": "content-defined"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +52,8 @@ class ScanOptions:
         if self.exact and self.sample is not None:
             raise PlanError("--exact and --sample exclude each other; give one of them")
         return ScanSettings(
-            grains=scan_work.grains_of(self.grain),
-            sample=scan_work.share_of(self.sample),
+            grains=grains_of(self.grain),
+            sample=share_of(self.sample),
             compress=self.compress,
         )
 
@@ -208,3 +212,28 @@ class ScanOptions:
 
 def _split(columns: str) -> list[str]:
     return [name.strip() for name in columns.split(",") if name.strip()]
+
+
+def grains_of(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the grains that were named: all without a name; ``fixed`` and ``cdc`` are groups."""
+    found: list[str] = []
+    for name in names:
+        group = [grain for grain in ALL_GRAINS if kind(grain) == _GROUPS.get(name)]
+        found += group or [name]
+    return tuple(found) if names else ALL_GRAINS
+
+
+def share_of(text: str | None) -> float | None:
+    """Read a share such as ``1/64`` or ``0.015625``.
+
+    Raises
+    ------
+    PlanError
+        If it is not a number.
+    """
+    if text is None:
+        return None
+    try:
+        return float(Fraction(text))
+    except (ValueError, ZeroDivisionError) as error:
+        raise PlanError(f"--sample {text!r} is not a share; write it like 1/64") from error

@@ -2,160 +2,126 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from fractions import Fraction
-from itertools import pairwise
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, TextIO
 
-from deduplab.bound.grains import ALL_GRAINS, kind
-from deduplab.bound.scan import (
-    DISTINCT_OBJECT_BYTES,
-    ScanSettings,
-    exact_memory_bytes,
-    sampled_memory_bytes,
-    total_bytes,
-)
-from deduplab.bound.sketch import Sketch
-from deduplab.bound.sources.files import FileSource
+import click
+
+from deduplab.bound.account import Account, FilesOnDisk
+from deduplab.bound.results import Comparison
+from deduplab.bound.scan import ScanSettings, scan_sources, total_bytes
+from deduplab.bound.sketch import Sketch, compare, merge
+from deduplab.bound.sources.files import FileSource, count_links_once
 from deduplab.bound.stream import Source
+from deduplab.cli.scan_memory import foretold
+from deduplab.cli.scan_options import ScanOptions
+from deduplab.cli.scan_progress import shown_progress
 from deduplab.errors import DatasetError, PlanError
-from deduplab.units import GIB, MIB, format_bytes, format_seconds
-
-if TYPE_CHECKING:
-    from deduplab.bound.planted import Payloads
-
-_GROUPS: Final = {"fixed": "fixed", "cdc": "content-defined"}
-_PLAIN_EVERY_S: Final = 10.0
-_DRAWN_EVERY_S: Final = 0.1
-_BATCH_BYTES: Final = 8 * MIB
 
 
-def grains_of(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the grains that were named: all without a name; ``fixed`` and ``cdc`` are groups."""
-    found: list[str] = []
-    for name in names:
-        group = [grain for grain in ALL_GRAINS if kind(grain) == _GROUPS.get(name)]
-        found += group or [name]
-    return tuple(found) if names else ALL_GRAINS
+def account_of(options: ScanOptions) -> Account:
+    """Do what the options ask for: scan, or put sketches together."""
+    if options.merge:
+        sketch = merge([Sketch.load(Path(name)) for name in options.sources])
+        return Account(sketch, sketch.result(), command=_command_line(), environment=_environment())
+    settings = options.settings()
+    if options.on_disk is not None:
+        return _on_disk(options, options.on_disk, settings)
+    sources = [options.opened(text) for text in options.sources]
+    count_links_once(sources)
+    orders = options.order_sources()
+    _foretell(sources, settings)
+    began = time.perf_counter()
+    sketch = _scan(sources, settings, options, "scanning")
+    duration_s = time.perf_counter() - began
+    return Account(
+        sketch,
+        sketch.result(),
+        settings=settings,
+        orders={
+            order: _scan(again, settings, options, order).result()
+            for order, again in orders.items()
+        },
+        page_bytes=options.page_bytes(),
+        command=_command_line(),
+        duration_s=duration_s,
+        processes=min(options.processes, sketch.shards),
+        environment=_environment(),
+    )
 
 
-def share_of(text: str | None) -> float | None:
-    """Read a share such as ``1/64`` or ``0.015625``.
+def _scan(
+    sources: Sequence[Source],
+    settings: ScanSettings,
+    options: ScanOptions,
+    what: str,
+) -> Sketch:
+    with shown_progress(sys.stderr, what, total_bytes(sources)) as advance:
+        return scan_sources(sources, settings, options.processes, options.dask, advance)
+
+
+# What only some scans need is imported by them: most of a short scan is its start.
+def _on_disk(options: ScanOptions, directory: Path, settings: ScanSettings) -> Account:
+    from deduplab.bench.on_disk import scan_directory
+    from deduplab.cli.scan_planted import planted_payloads
+
+    planted = planted_payloads(options.planted) if options.planted else None
+    expected_bytes = None
+    if directory.is_dir():
+        files = FileSource(str(directory))
+        _foretell([files], settings)
+        expected_bytes = files.total_bytes()
+    began = time.perf_counter()
+    with shown_progress(sys.stderr, "scanning", expected_bytes) as advance:
+        found = scan_directory(directory, settings, planted, options.processes, advance)
+    return Account(
+        found.sketch,
+        found.sketch.result(),
+        settings=settings,
+        on_disk=FilesOnDisk(
+            found.directory, found.apparent_bytes, found.allocated_bytes, found.planted
+        ),
+        command=_command_line(),
+        duration_s=time.perf_counter() - began,
+        processes=min(options.processes, found.sketch.shards),
+        environment=_environment(),
+    )
+
+
+def comparison_of(options: ScanOptions, names: tuple[str, str]) -> Comparison:
+    """Find what two sketches, or sources, share.
 
     Raises
     ------
-    PlanError
-        If it is not a number.
+    DatasetError
+        If a source could not be read as a whole, and that was not allowed.
     """
-    if text is None:
-        return None
-    try:
-        return float(Fraction(text))
-    except (ValueError, ZeroDivisionError) as error:
-        raise PlanError(f"--sample {text!r} is not a share; write it like 1/64") from error
+    settings = options.settings()
+
+    def scanned(text: str) -> Sketch:
+        sketch = _scan([options.opened(text)], settings, options, text)
+        account = Account(sketch, sketch.result())
+        if account.unread and not options.allow_left_out:
+            first = account.unread[0]
+            raise DatasetError(
+                f"{text!r} could not be read as a whole ({first.name}: {first.reason}), so it "
+                "is not compared; --allow-left-out compares the rest"
+            )
+        return sketch
+
+    first, second = (_saved_or_scanned(name, scanned) for name in names)
+    return compare(first, second)
 
 
-class Note(NamedTuple):
-    """Something to say beside the result; a warning where it should be seen."""
-
-    text: str
-    is_warning: bool = False
+def _foretell(sources: Sequence[Source], settings: ScanSettings) -> None:
+    for note in foretold(sources, settings):
+        click.secho(note.text, err=True, fg="yellow" if note.is_warning else None)
 
 
-def foretold(sources: Sequence[Source], settings: ScanSettings) -> Iterator[Note]:
-    """Yield what is to be said of the memory that a scan may take, before it begins."""
-    if settings.sample is not None:
-        most = format_bytes(sampled_memory_bytes(settings.grains))
-        yield Note(f"sampled: at most {most} of memory for each stream, whatever its length")
-        return
-    logical_bytes = total_bytes(sources)
-    if logical_bytes is None:
-        need = format_bytes(exact_memory_bytes(GIB, settings.grains))
-        yield Note(
-            f"exact: at most about {need} of memory for each GiB of distinct data in objects of "
-            f"64 KiB; smaller ones, such as rows and values, take {DISTINCT_OBJECT_BYTES} bytes "
-            "each at a grain; --sample 1/64 takes little, whatever the length"
-        )
-        return
-    need_bytes = exact_memory_bytes(logical_bytes, settings.grains)
-    yield Note(
-        f"exact: at most about {format_bytes(need_bytes)} of memory for "
-        f"{format_bytes(logical_bytes)} in objects of 64 KiB, less where they repeat"
-    )
-    free_bytes = _free_bytes()
-    if need_bytes > free_bytes:
-        yield Note(
-            f"that is more than the {format_bytes(free_bytes)} of memory that are free; "
-            "with --sample 1/64 it takes little",
-            is_warning=True,
-        )
-
-
-def _free_bytes() -> int:
-    import psutil  # late, as most of a short scan is its start
-
-    free_bytes: int = psutil.virtual_memory().available
-    return free_bytes
-
-
-@contextmanager
-def shown_progress(
-    stream: TextIO, what: str, expected_bytes: int | None
-) -> Iterator[Callable[[int], None]]:
-    """Show rate and time left: a live bar on a terminal, a line every ten seconds elsewhere."""
-    if not stream.isatty():
-        yield _PlainProgress(stream, expected_bytes).advance
-        return
-    from rich.console import Console  # late, as most of a short scan is its start
-
-    from deduplab.cli.byte_bar import byte_bar
-
-    # No thread that draws: while one runs, processes that scan can't be forked.
-    bar = byte_bar(Console(file=stream), auto_refresh=False)
-    with bar:
-        task = bar.add_task(what, total=expected_bytes)
-        drawn = time.monotonic()
-
-        def advance(done_bytes: int) -> None:
-            nonlocal drawn
-            now = time.monotonic()
-            bar.update(task, advance=done_bytes, refresh=now - drawn >= _DRAWN_EVERY_S)
-            if now - drawn >= _DRAWN_EVERY_S:
-                drawn = now
-
-        yield advance
-
-
-class _PlainProgress:
-    """Lines instead of a bar, for logs."""
-
-    def __init__(self, stream: TextIO, expected_bytes: int | None) -> None:
-        self._stream = stream
-        self._expected_bytes = expected_bytes
-        self._done_bytes = 0
-        self._began = self._last = time.monotonic()
-
-    def advance(self, done_bytes: int) -> None:
-        self._done_bytes += done_bytes
-        now = time.monotonic()
-        if now - self._last < _PLAIN_EVERY_S:
-            return
-        self._last = now
-        rate = self._done_bytes / (now - self._began)
-        left = ""
-        if self._expected_bytes and rate:
-            left_s = max(0, self._expected_bytes - self._done_bytes) / rate
-            left = f" of {format_bytes(self._expected_bytes)}, {format_seconds(left_s)} left"
-        self._stream.write(
-            f"{format_bytes(self._done_bytes)} scanned{left}, {rate / 1e6:.0f} MB/s\n"
-        )
-        self._stream.flush()
-
-
-def saved_or_scanned(text: str, scanned: Callable[[str], Sketch]) -> Sketch:
+def _saved_or_scanned(text: str, scanned: Callable[[str], Sketch]) -> Sketch:
     """Return the sketch that a file holds, or that of a source."""
     from deduplab.bound.sketch_file import MAGIC
 
@@ -171,45 +137,13 @@ def saved_or_scanned(text: str, scanned: Callable[[str], Sketch]) -> Sketch:
     return scanned(text)
 
 
-def planted_payloads(text: str) -> Payloads:
-    """Return what ``--planted`` names: a directory of ``data make``, or a specification.
-
-    Raises
-    ------
-    PlanError
-        If it is neither.
-    DatasetError
-        If the directory is not whole.
-    """
-    from deduplab import dataset_file
-    from deduplab.datasets import build_dataset
-    from deduplab.datasets.export import OBJECTS_NAME, read_manifest
-
-    path = Path(text)
-    if path.is_dir():
-        read_manifest(path)
-        return lambda: _file_payloads(path / OBJECTS_NAME)
-    if not path.is_file():
-        raise PlanError(
-            f"--planted {text!r} is not there; name a directory that 'deduplab data make' "
-            "wrote, or the TOML file that it was made from"
-        )
-    dataset = build_dataset(dataset_file.load(path))
-    return lambda: (
-        payload for batch in dataset.batches(_BATCH_BYTES) for payload in batch.payloads
-    )
+def _command_line() -> str:
+    # A name that is no UTF-8 must not keep the page from being written.
+    return shlex.join(["deduplab", *sys.argv[1:]]).encode("utf-8", "backslashreplace").decode()
 
 
-def _file_payloads(objects: Path) -> Iterator[bytes]:
-    source = FileSource(str(objects))
-    waiting = bytearray()
-    for block in source.blocks():
-        bounds = block.offsets.tolist()
-        for place, (begin, end) in enumerate(pairwise(bounds)):
-            waiting += block.data[begin:end]
-            if place < len(bounds) - 2 or not block.continues:
-                yield bytes(waiting)
-                waiting.clear()
-    if source.left_out:
-        first = source.left_out[0]
-        raise DatasetError(f"a planted object can't be used: {first.name}: {first.reason}")
+def _environment() -> dict[str, str]:
+    from deduplab.bench.environment import record
+
+    found = record(Path("/"))
+    return {name: value for name, value in found.items() if not name.startswith("workspace")}

@@ -14,6 +14,7 @@ from typing import Final
 from deduplab.errors import PlanError, SystemUnavailable, unknown_name
 from deduplab.lab.instance import Instance, Record, Status
 from deduplab.lab.place import Lab
+from deduplab.servers._environment import keeper_environment
 from deduplab.servers._process import log_tail
 from deduplab.system_entry import SystemEntry
 
@@ -158,6 +159,7 @@ def _start_keeper(
                 stdout=subprocess.PIPE,
                 stderr=log,
                 cwd=instance.directory,
+                env=dict(keeper_environment()),
                 start_new_session=True,
                 pass_fds=(owner.fileno(),),
             )

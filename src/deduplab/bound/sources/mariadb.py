@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any, Final
 
-from deduplab.bound.sources.address import Address
 from deduplab.bound.sources.base import driver, words_of
 from deduplab.bound.sources.sql import Relation, Session, SqlServerSource
 from deduplab.bound.sources.table import SEED, RowPacker, TableOptions
 from deduplab.bound.stream import Block
-from deduplab.errors import PlanError, SystemUnavailable
+from deduplab.errors import SystemUnavailable
 
 OPTIONS: Final = ("table", "query", "tls")
 _PORT: Final = 3306
@@ -31,17 +30,7 @@ _TABLES: Final = (
 class MariadbSource(SqlServerSource):
     """Tables of a database, or a query."""
 
-    def __init__(
-        self,
-        address: Address,
-        *,
-        table: str | None = None,
-        query: str | None = None,
-        options: TableOptions | None = None,
-    ) -> None:
-        if not address.path:
-            raise PlanError(f"{address.shown}: name a database: {address.shown}DATABASE")
-        super().__init__(address, table=table, query=query, options=options)
+    needs_database = True
 
     @contextmanager
     def session(self) -> Iterator[Session]:

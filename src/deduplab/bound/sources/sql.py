@@ -211,7 +211,15 @@ class SqlSource(ScanSource):
 
 
 class SqlServerSource(SqlSource):
-    """What a server holds in one database; ``address`` is where."""
+    """What a server holds in one database; ``address`` is where.
+
+    Attributes
+    ----------
+    needs_database
+        Whether the address must name one, since the server has no usual one.
+    """
+
+    needs_database: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -221,6 +229,8 @@ class SqlServerSource(SqlSource):
         query: str | None = None,
         options: TableOptions | None = None,
     ) -> None:
+        if self.needs_database and not address.path:
+            raise PlanError(f"{address.shown}: name a database: {address.shown}DATABASE")
         super().__init__(address.shown, table=table, query=query, options=options)
         self.address = address
 
