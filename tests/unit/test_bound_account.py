@@ -4,9 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from deduplab.bound.account import Account, copies_of, document, found_within, packed_bytes
+from deduplab.bound.account import (
+    Account,
+    compression_error,
+    copies_of,
+    document,
+    found_within,
+    packed_bytes,
+)
 from deduplab.bound.columns import all_columns, column_bounds, finest
-from deduplab.bound.results import Bin, Distances
+from deduplab.bound.results import Bin, Compression, Distances, GrainResult
 from deduplab.bound.scan import ScanSettings, scan
 from deduplab.bound.sources.catalogue import open_source
 from deduplab.bound.stream_scan import cutter_name
@@ -45,6 +52,35 @@ def test_compressed_bytes_only_where_they_were_asked_for(tmp_path: Path) -> None
     assert packed is not None
     assert 0 < packed < 100
     assert packed_bytes(without) is None
+
+
+def compressed(template: GrainResult, name: str, *errors: float | None) -> GrainResult:
+    """A grain whose codecs have these relative standard errors; 0 for one that is complete."""
+    return template._replace(
+        grain=name,
+        compression=[
+            Compression("zstd-1", 2.0, 2.0, error, 4096, 1, complete=error == 0) for error in errors
+        ],
+    )
+
+
+def test_how_far_ratios_of_compressors_may_be_off_is_said(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"ab" * 4096)
+    asked = ScanSettings(grains=("whole",), compress=False)
+    template = scan(open_source(str(tmp_path)), asked).result().grains[0]
+    fine, coarse, whole, single = (
+        compressed(template, "fixed-4096", 0.01, 0.02),
+        compressed(template, "fixed-65536", 0.05, 0.04),
+        compressed(template, "whole", 0, 0),
+        compressed(template, "cdc-65536", None, None),
+    )
+    words = "from samples, ±3.9% (fixed-4096) to ±9.8% (fixed-65536), 95 %"
+    assert compression_error([template, whole]) == ""
+    assert compression_error([coarse, whole, fine]) == words
+    assert compression_error([fine]) == "from samples, ±3.9% (fixed-4096), 95 %"
+    one_chunk = "one chunk is in the sample at cdc-65536"
+    assert compression_error([single]) == one_chunk
+    assert compression_error([coarse, fine, single]) == f"{words}; {one_chunk}"
 
 
 def test_the_finest_content_defined_grain() -> None:

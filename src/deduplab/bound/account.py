@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 FORMAT: Final = "deduplab scan 1"
 _FEW_CHUNKS: Final = 30
+_QUANTILE_95: Final = 1.959964
 _BY_DESIGN: Final = (FURTHER_LINK, SPECIAL_FILE, SYMBOLIC_LINK)
 
 
@@ -103,6 +104,37 @@ def few_sampled(grains: Sequence[GrainResult]) -> list[str]:
         for one in grains
         if one.error is not None and one.error.p < 1 and one.error.sampled_chunks < _FEW_CHUNKS
     ]
+
+
+def compression_error(grains: Sequence[GrainResult]) -> str:
+    """Say how far the ratios of compressors may be off, which are found from samples.
+
+    Returns
+    -------
+    str
+        The half width of 95 % intervals at the grain where it is least, and where it is
+        greatest; nothing if all chunks were compressed.
+    """
+    errors = {
+        grain.grain: [one.relative_standard_error for one in grain.compression]
+        for grain in grains
+        if any(not one.complete for one in grain.compression)
+    }
+    known = sorted(
+        (_QUANTILE_95 * max(each), name)
+        for name, each in (
+            (name, [e for e in one if e is not None]) for name, one in errors.items()
+        )
+        if each
+    )
+    words = [f"±{off:.1%} ({name})" for off, name in (known[:1] + known[1:][-1:])]
+    single = [name for name, each in errors.items() if None in each]
+    return "; ".join(
+        [
+            *(["from samples, " + " to ".join(words) + ", 95 %"] if words else []),
+            *([f"one chunk is in the sample at {', '.join(single)}"] if single else []),
+        ]
+    )
 
 
 def found_within(distances: Distances) -> list[tuple[int, float]]:

@@ -25,7 +25,7 @@ from deduplab.units import MIB
 CODECS: Final = ("zstd-1", "zstd-3", "lz4")
 MOST_CHUNKS: Final = 1024
 _LARGE_CHUNKS: Final = 128
-_LEAST_COMPRESSED_BYTES: Final = MIB
+_LEAST_COMPRESSED_BYTES: Final = 2 * MIB
 
 _Sizes = tuple[int, ...]
 _COMPRESSORS: list[Callable[[memoryview], int]] = []

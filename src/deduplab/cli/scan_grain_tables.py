@@ -7,7 +7,7 @@ from typing import Final
 
 from rich.console import Console
 
-from deduplab.bound.account import few_sampled, found_within
+from deduplab.bound.account import compression_error, few_sampled, found_within
 from deduplab.bound.columns import finest
 from deduplab.bound.results import Bin, GrainResult
 from deduplab.cli.scan_look import ABSENT, framed, ratio
@@ -58,6 +58,9 @@ def _unique(console: Console, grains: Sequence[GrainResult], title: str) -> None
             "each chunk alone" + (f"; {ABSENT}: none in the sample" if lacking else ""),
             style="dim",
         )
+        error = compression_error(grains)
+        if error:
+            console.print(error, style="dim", highlight=False)
     if sampled:
         console.print("error: relative standard error of the unique bytes", style="dim")
         few = few_sampled(grains)
