@@ -132,7 +132,7 @@ for folder, _, names in os.walk(sys.argv[1]):
 STREAM = """
 import resource, sys
 import numpy as np
-from deduplab.bound.scan import ScanSettings, scan, sampled_memory_bytes
+from deduplab.bound.scan import ScanSettings, scan
 from deduplab.bound.grains import ALL_GRAINS
 from deduplab.bound.stream import Block, Source
 

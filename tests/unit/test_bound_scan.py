@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 
 from deduplab.bound.compression import CompressionSample, Picked
 from deduplab.bound.grains import ALL_GRAINS, GRAINS, WHOLE
+from deduplab.bound.memory import exact_memory_bytes, sampled_memory_bytes
 from deduplab.bound.results import Bin, GrainResult
 from deduplab.bound.scan import (
     ScanSettings,
-    exact_memory_bytes,
-    sampled_memory_bytes,
     scan,
     scan_sources,
 )
@@ -303,17 +302,19 @@ class Noise(Source):
             yield Block(memoryview(rng.bytes(1 << 20)), offsets, continues=at < self.length)
 
 
-def test_memory_is_said_beforehand() -> None:
-    names = ("fixed-4096", "cdc-4096")
+@pytest.mark.parametrize("compress", [False, True])
+def test_memory_is_said_beforehand(compress: bool) -> None:
+    asked = ScanSettings(("fixed-4096", "cdc-4096"), compress=compress)
+    scan(MemorySource([b"x"]), asked).result()  # which imports what it needs
     tracemalloc.start()
-    scan(Noise(), ScanSettings(names, compress=False))
+    scan(Noise(), asked).result()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    said = exact_memory_bytes(Noise.length, names)
+    said = exact_memory_bytes(Noise.length, asked)
     # What is not said: two blocks of data, and lists of the cuts in one.
     assert peak < said + (3 << 20)
-    assert exact_memory_bytes(Noise.length, names, object_bytes=100) > 5 * said
-    assert sampled_memory_bytes(ALL_GRAINS) < 64_000_000
+    assert exact_memory_bytes(Noise.length, asked, object_bytes=100) > 5 * said
+    assert sampled_memory_bytes(ScanSettings(sample=1 / 64)) < 64_000_000
 
 
 def test_every_grain_has_limits() -> None:

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from deduplab.bound.known import EXACT_KNOWN_BYTES
-from deduplab.bound.scan import ScanSettings, exact_memory_bytes
+from deduplab.bound.memory import exact_memory_bytes
+from deduplab.bound.settings import ScanSettings
 from deduplab.bound.sources.files import FileSource
 from deduplab.bound.sources.raw import StandardInput
 from deduplab.cli import scan_memory
@@ -26,7 +27,8 @@ def test_memory_is_said_beforehand(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "each GiB" in foretold([StandardInput(io.BytesIO())])
     # A GiB of rows takes far more than a GiB of files, so what a row takes is said too.
     rows = 100_000_000
-    row_bytes = (exact_memory_bytes(2 * rows, ["whole"], 2) - EXACT_KNOWN_BYTES) / rows
+    asked = ScanSettings(("whole",), compress=False)
+    row_bytes = (exact_memory_bytes(2 * rows, asked, 2) - EXACT_KNOWN_BYTES) / rows
     assert f"take {row_bytes:.0f} bytes each" in foretold([StandardInput(io.BytesIO())])
     assert "whatever its length" in foretold([FileSource(str(tmp_path))], 1 / 64)
     memory = SimpleNamespace(virtual_memory=lambda: SimpleNamespace(available=1024))

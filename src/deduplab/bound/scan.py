@@ -3,18 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
-from deduplab.bound.grains import GRAINS
-from deduplab.bound.known import (
-    ENTRY_BYTES,
-    EXACT_KNOWN_BYTES,
-    KNOWN_CHUNK_BYTES,
-    LEAST_KNOWN_LENGTH_BYTES,
-    SAMPLED_KNOWN_BYTES,
-    KnownCuts,
-)
-from deduplab.bound.limits import MOST_ROWS, ROW_BYTES
+from deduplab.bound.known import KnownCuts
 from deduplab.bound.settings import ScanSettings
 from deduplab.bound.sketch import GrainSketch, Sketch, StreamSketch, merge
 from deduplab.bound.stream import LeftOut, Source
@@ -25,8 +16,6 @@ __all__ = [
     "Progress",
     "ScanSettings",
     "Scanner",
-    "exact_memory_bytes",
-    "sampled_memory_bytes",
     "scan",
     "scan_shard",
     "scan_sources",
@@ -34,11 +23,6 @@ __all__ = [
 
 Progress = Callable[[int], None]
 """Called with the logical bytes that were scanned since the last call."""
-
-USUAL_OBJECT_BYTES: Final = 64 * 1024
-
-DISTINCT_OBJECT_BYTES: Final = 4 * ROW_BYTES
-"""What a distinct object that is not cut takes at most at each grain; see `exact_memory_bytes`."""
 
 
 class Scanner:
@@ -220,39 +204,6 @@ def total_bytes(sources: Sequence[Source]) -> int | None:
     """Return the logical bytes of all sources, or None if one doesn't know its own."""
     known = [source.total_bytes() for source in sources]
     return None if None in known else sum(count for count in known if count is not None)
-
-
-def exact_memory_bytes(
-    total_bytes: int, grains: Sequence[str], object_bytes: int = USUAL_OBJECT_BYTES
-) -> int:
-    """Return the memory that an exact scan takes at most, besides the blocks of data.
-
-    A unique chunk takes 40 bytes and as much again at most in slots that are free. Where these
-    grow, or are sorted at the end, another 80 are taken, at one grain at a time. Cuts that are
-    remembered take 24 bytes a chunk more, up to 256 MiB, and as much again with each process.
-
-    Parameters
-    ----------
-    total_bytes
-        Logical bytes, taken to be all unique: what is redundant takes less.
-    grains
-        Names out of :data:`deduplab.bound.grains.ALL_GRAINS`.
-    object_bytes
-        The mean length of an object. No chunk is longer, and whole objects are counted by it.
-    """
-    rows = []
-    for name in grains:
-        size = GRAINS[name].size_bytes if name in GRAINS else object_bytes
-        rows.append(total_bytes // min(size, object_bytes) + 1)
-    objects = total_bytes // LEAST_KNOWN_LENGTH_BYTES + 1
-    known_bytes = sum(rows) * KNOWN_CHUNK_BYTES + objects * ENTRY_BYTES
-    counted_bytes = 2 * ROW_BYTES * (sum(rows) + max(rows, default=0))
-    return counted_bytes + min(EXACT_KNOWN_BYTES, known_bytes)
-
-
-def sampled_memory_bytes(grains: Sequence[str]) -> int:
-    """Return the memory that a sampled scan of one stream takes at most, whatever its size."""
-    return len(grains) * MOST_ROWS * 2 * ROW_BYTES + SAMPLED_KNOWN_BYTES
 
 
 def _stream_sketch(stream: StreamScan) -> StreamSketch:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from deduplab.bound.scan import (
+from deduplab.bound.memory import (
     DISTINCT_OBJECT_BYTES,
-    ScanSettings,
     exact_memory_bytes,
     sampled_memory_bytes,
-    total_bytes,
 )
+from deduplab.bound.scan import total_bytes
+from deduplab.bound.settings import ScanSettings
 from deduplab.bound.stream import Source
 from deduplab.units import GIB, format_bytes
 
@@ -26,19 +26,19 @@ class Note(NamedTuple):
 def foretold(sources: Sequence[Source], settings: ScanSettings) -> Iterator[Note]:
     """Yield what is to be said to somebody who is about to scan these sources."""
     if settings.sample is not None:
-        most = format_bytes(sampled_memory_bytes(settings.grains))
+        most = format_bytes(sampled_memory_bytes(settings))
         yield Note(f"sampled: at most {most} of memory for each stream, whatever its length")
         return
     logical_bytes = total_bytes(sources)
     if logical_bytes is None:
-        need = format_bytes(exact_memory_bytes(GIB, settings.grains))
+        need = format_bytes(exact_memory_bytes(GIB, settings))
         yield Note(
             f"exact: at most about {need} of memory for each GiB of distinct data in objects of "
             f"64 KiB; smaller ones, such as rows and values, take {DISTINCT_OBJECT_BYTES} bytes "
             "each at a grain; --sample 1/64 takes little, whatever the length"
         )
         return
-    need_bytes = exact_memory_bytes(logical_bytes, settings.grains)
+    need_bytes = exact_memory_bytes(logical_bytes, settings)
     yield Note(
         f"exact: at most about {format_bytes(need_bytes)} of memory for "
         f"{format_bytes(logical_bytes)} in objects of 64 KiB, less where they repeat"
