@@ -260,7 +260,7 @@ def test_what_compressors_make_of_few_long_objects_is_found_too(
     compressed = np.maximum(1, lengths * rng.uniform(0.3, 1.0, 2000) ** (1 + lengths / 30_000))
     by_length = dict(zip(lengths.tolist(), compressed.tolist(), strict=True))
     monkeypatch.setattr(
-        "deduplab.bound.compression._compressed", lambda head: (by_length[len(head)],) * 3
+        "deduplab.bound.heads._compressed", lambda head: (by_length[len(head)],) * 3
     )
     true_ratio = lengths.sum() / sum(by_length[length] for length in lengths.tolist())
     zeros = memoryview(bytes(int(lengths.max())))

@@ -10,25 +10,21 @@ are compressed when the sample is complete, so the work is bounded whatever the 
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from deduplab.bound.grains import GRAINS, WHOLE
+from deduplab.bound.heads import CODECS, Head, Sizes, WaitingHeads
 from deduplab.bound.limits import COMPRESSED_BYTES, HEAD_BYTES
 from deduplab.bound.results import Compression
 from deduplab.bound.settings import ScanSettings
 from deduplab.units import MIB
 
-CODECS: Final = ("zstd-1", "zstd-3", "lz4")
 MOST_CHUNKS: Final = 1024
 _LARGE_CHUNKS: Final = 128
 _LEAST_COMPRESSED_BYTES: Final = 2 * MIB
-
-_Sizes = tuple[int, ...]
-_COMPRESSORS: list[Callable[[memoryview], int]] = []
 
 
 class Picked(NamedTuple):
@@ -45,23 +41,6 @@ class Picked(NamedTuple):
     begins: Sequence[int]
     lengths: Sequence[int]
     marks: Sequence[int]
-
-
-class Head:
-    """The head of a chunk, and what each codec makes of it, once it was asked for."""
-
-    __slots__ = ("_data", "_sizes")
-
-    def __init__(self, data: bytes | None, sizes: _Sizes = ()) -> None:
-        self._data = data
-        self._sizes = sizes
-
-    @property
-    def compressed_bytes(self) -> _Sizes:
-        """The sizes, one a codec; the data is let go of."""
-        if self._data is not None:
-            self._sizes, self._data = _compressed(self._data), None
-        return self._sizes
 
 
 class Sampled:
@@ -84,16 +63,16 @@ class Sampled:
         return min(self.length_bytes, HEAD_BYTES)
 
     @property
-    def compressed_bytes(self) -> _Sizes:
+    def compressed_bytes(self) -> Sizes:
         """What each codec makes of its head."""
         return self.head.compressed_bytes
 
-    def values(self) -> tuple[int, int, _Sizes]:
+    def values(self) -> tuple[int, int, Sizes]:
         """Return its length, its count and what codecs make of it."""
         return self.length_bytes, self.count, self.compressed_bytes
 
     @classmethod
-    def of(cls, length_bytes: int, count: int, sizes: _Sizes) -> Sampled:
+    def of(cls, length_bytes: int, count: int, sizes: Sizes) -> Sampled:
         """Return one that was compressed already."""
         return cls(length_bytes, count, Head(None, sizes))
 
@@ -109,6 +88,8 @@ class CompressionSample:
         k, see above.
     chunks
         Those it has, by the first half of their fingerprints.
+    heads
+        Where heads wait, shared with other samples; None for such a place of its own.
     """
 
     def __init__(
@@ -116,16 +97,22 @@ class CompressionSample:
         most_bytes: int = COMPRESSED_BYTES,
         thinning: int = 0,
         chunks: dict[int, Sampled] | None = None,
+        heads: WaitingHeads | None = None,
     ) -> None:
         self.most_bytes = most_bytes
         self.thinning = thinning
         self.chunks = {} if chunks is None else chunks
+        self._heads = WaitingHeads() if heads is None else heads
         self._head_bytes = _head_bytes(self.chunks)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What waits here does not wait in the process that gets it.
+        return CompressionSample, (self.most_bytes, self.thinning, self.chunks)
 
     def copy(self, most_bytes: int) -> CompressionSample:
         """Return one with a limit of its own that can be added to apart."""
         chunks = {mark: one.copy() for mark, one in self.chunks.items()}
-        copied = CompressionSample(most_bytes, self.thinning, chunks)
+        copied = CompressionSample(most_bytes, self.thinning, chunks, self._heads)
         copied._thin({})
         return copied
 
@@ -146,7 +133,7 @@ class CompressionSample:
         lengths = {mark: picked.lengths[places[mark]] for mark in new}
         for mark in self._thin(lengths):
             head_bytes = min(lengths[mark], HEAD_BYTES)
-            head = Head(bytes(read(picked.begins[places[mark]], head_bytes)))
+            head = self._heads.new(bytes(read(picked.begins[places[mark]], head_bytes)))
             self.chunks[mark] = Sampled(lengths[mark], counts[mark], head)
             self._head_bytes += head_bytes
 
@@ -159,7 +146,8 @@ class CompressionSample:
                 chunks[mark] = one.copy()
             else:
                 known.count += one.count
-        merged = CompressionSample(self.most_bytes, max(self.thinning, other.thinning), chunks)
+        thinning = max(self.thinning, other.thinning)
+        merged = CompressionSample(self.most_bytes, thinning, chunks, self._heads)
         merged._drop()
         merged._thin({})
         return merged
@@ -284,25 +272,3 @@ def _relative_error(
         for one, size, weight in rows
     )
     return math.sqrt(squares * len(rows) / (len(rows) - 1)) / packed_bytes
-
-
-def _compressed(head: bytes) -> _Sizes:
-    """Return what each codec makes of bytes; what does not get smaller is left as it is."""
-    if not _COMPRESSORS:
-        _COMPRESSORS.extend(_compressors())
-    return tuple(min(len(head), compress(memoryview(head))) for compress in _COMPRESSORS)
-
-
-def _compressors() -> list[Callable[[memoryview], int]]:
-    # Imported late: a scan that compresses nothing starts faster without them.
-    import zstandard
-
-    lz4 = importlib.import_module("lz4.block")  # it brings no types
-
-    fast = zstandard.ZstdCompressor(level=1, write_checksum=False, write_content_size=True)
-    usual = zstandard.ZstdCompressor(level=3, write_checksum=False, write_content_size=True)
-    return [
-        lambda head: len(fast.compress(head)),
-        lambda head: len(usual.compress(head)),
-        lambda head: len(lz4.compress(head, store_size=False)),
-    ]

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from deduplab.bound.fingerprints import Fingerprints
+    from deduplab.bound.heads import WaitingHeads
     from deduplab.bound.native_samples import NativeSamples
     from deduplab.bound.stream import Offsets
 
@@ -42,6 +43,7 @@ class NativeScan(StreamScan):
         library: Native,
         settings: ScanSettings,
         known: KnownCuts[bytes] | None = None,
+        heads: WaitingHeads | None = None,
     ) -> None:
         names = [name for name in settings.grains if name != WHOLE]
         # To cut blocks of one size takes no longer than to recognise what was cut.
@@ -60,7 +62,7 @@ class NativeScan(StreamScan):
             self._samples = NativeSamples(
                 library,
                 self._scan.address,
-                CompressionSample(compressed_bytes(WHOLE, settings)),
+                CompressionSample(compressed_bytes(WHOLE, settings), heads=heads),
                 [compressed_bytes(name, settings) for name in self._names],
             )
 

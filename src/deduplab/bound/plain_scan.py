@@ -18,6 +18,7 @@ from deduplab.bound.stream_scan import FinishedTally, OpenObject, StreamScan
 from deduplab.bound.tally import Tally
 
 if TYPE_CHECKING:
+    from deduplab.bound.heads import WaitingHeads
     from deduplab.bound.stream import Offsets
 
 
@@ -28,12 +29,13 @@ class PlainScan(StreamScan):
         self,
         settings: ScanSettings,
         known: KnownCuts[Cuts] | None = None,
+        heads: WaitingHeads | None = None,
     ) -> None:
         super().__init__()
         self._keeps_whole = WHOLE in settings.grains
         compression = None
         if settings.compress:
-            compression = CompressionSample(compressed_bytes(WHOLE, settings))
+            compression = CompressionSample(compressed_bytes(WHOLE, settings), heads=heads)
         self._whole: Tally | None = Tally(settings.halvings, compression)
         known = KnownCuts.of_scan(settings) if known is None else known
         self._grains = {

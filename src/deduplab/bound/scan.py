@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from deduplab.bound.heads import WaitingHeads
 from deduplab.bound.known import KnownCuts
 from deduplab.bound.settings import ScanSettings
 from deduplab.bound.sketch import GrainSketch, Sketch, StreamSketch, merge
@@ -43,6 +44,7 @@ class Scanner:
     ) -> None:
         self._settings = settings
         self._known: KnownCuts[Any] = KnownCuts.of_scan(settings) if known is None else known
+        self._heads = WaitingHeads()
         self._streams: dict[str, StreamScan] = {}
         self._sources: list[str] = []
         self._left_out: list[LeftOut] = []
@@ -72,7 +74,7 @@ class Scanner:
         """Return the scan of a stream, which begins if it was not met yet."""
         stream = self._streams.get(name)
         if stream is None:
-            stream = stream_scan(self._settings, self._known)
+            stream = stream_scan(self._settings, self._known, self._heads)
             self._streams[name] = stream
         return stream
 

@@ -10,7 +10,8 @@ from typing import Annotated, Final
 import msgspec
 import numpy as np
 
-from deduplab.bound.compression import CODECS, CompressionSample, Sampled
+from deduplab.bound.compression import CompressionSample, Sampled
+from deduplab.bound.heads import CODECS
 from deduplab.bound.histogram import BINS, LogHistogram
 from deduplab.bound.sketch import GrainSketch
 from deduplab.bound.table import ChunkTable, Column, rows_below

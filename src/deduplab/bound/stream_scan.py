@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from deduplab.bound.compression import CompressionSample
     from deduplab.bound.fingerprints import Fingerprints
+    from deduplab.bound.heads import WaitingHeads
     from deduplab.bound.histogram import LogHistogram
     from deduplab.bound.known import KnownCuts
     from deduplab.bound.settings import ScanSettings
@@ -242,6 +243,7 @@ class OpenObject:
 def stream_scan(
     settings: ScanSettings,
     known: KnownCuts[Any] | None = None,
+    heads: WaitingHeads | None = None,
 ) -> StreamScan:
     """Return what scans a stream.
 
@@ -252,15 +254,17 @@ def stream_scan(
     known
         Where cuts are remembered, shared with other streams that are asked for the same; None
         for memory of its own.
+    heads
+        Where chunks wait to be compressed, shared like that.
     """
     library = native()
     if library is not None:
         from deduplab.bound.native_scan import NativeScan
 
-        return NativeScan(library, settings, known)
+        return NativeScan(library, settings, known, heads)
     from deduplab.bound.plain_scan import PlainScan
 
-    return PlainScan(settings, known)
+    return PlainScan(settings, known, heads)
 
 
 def cutter_name() -> str:
