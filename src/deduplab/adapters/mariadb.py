@@ -22,7 +22,7 @@ from deduplab.adapters._row_hash import row_hash
 from deduplab.adapters._server_adapter import ServerAdapter
 from deduplab.batch import Batch
 from deduplab.errors import NamespaceRefused, OperationFailed, Unsupported
-from deduplab.model import Identity, Layer, Reading, Ruler
+from deduplab.model import Identity, Reading
 from deduplab.record import Stored
 from deduplab.server import Endpoint
 
@@ -184,13 +184,10 @@ class MariadbAdapter(ServerAdapter[Connection, str]):
         """
         self._analyse()
         components, source = told.sizes(self._wire, self._entered, self._shape.variant)
-        return Reading(
-            layer=Layer.ENGINE,
-            ruler=Ruler.REPORTED,
-            total_bytes=sum(components.values()),
+        return Reading.of_parts(
+            components,
             source=source,
             at_unix_ns=int(self._wire.scalar(told.NOW) or 0),
-            components=components,
         )
 
     def idle_signals(self) -> Mapping[str, int]:

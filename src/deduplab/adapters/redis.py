@@ -19,7 +19,7 @@ from deduplab.adapters._resp import Resp
 from deduplab.adapters._server_adapter import ServerAdapter
 from deduplab.batch import Batch
 from deduplab.errors import NamespaceRefused, OperationFailed, Unsupported
-from deduplab.model import Identity, Layer, Reading, Ruler
+from deduplab.model import Identity, Reading
 from deduplab.record import Stored
 from deduplab.server import Endpoint
 
@@ -147,13 +147,10 @@ class RedisAdapter(ServerAdapter[Resp, str]):
         """
         dataset, overhead, allocator = told.memory(self._wire)
         seconds, microseconds = self._wire.call(b"TIME")
-        return Reading(
-            layer=Layer.ENGINE,
-            ruler=Ruler.REPORTED,
-            total_bytes=dataset + overhead,
+        return Reading.of_parts(
+            {"dataset": dataset, "overhead": overhead},
             source=f"INFO memory: used_memory ({allocator})",
             at_unix_ns=int(seconds) * 10**9 + int(microseconds) * 1000,
-            components={"dataset": dataset, "overhead": overhead},
         )
 
     def idle_signals(self) -> Mapping[str, int]:
