@@ -17,7 +17,7 @@ from deduplab.adapters._mariadb_bulk import BulkColumn, Kind
 from deduplab.adapters._mariadb_connector import Connection
 from deduplab.adapters._mariadb_statement import Statement
 from deduplab.adapters._mariadb_tables import MYROCKS, VARIANTS, Shape
-from deduplab.adapters._marker import Settings
+from deduplab.adapters._marker import MARKER, Settings
 from deduplab.adapters._row_hash import row_hash
 from deduplab.adapters._server_adapter import ServerAdapter
 from deduplab.batch import Batch
@@ -26,7 +26,6 @@ from deduplab.model import Identity, Reading
 from deduplab.record import Stored
 from deduplab.server import Endpoint
 
-MARKER: Final = "deduplab namespace, dropped with everything in it"
 _SESSION: Final = (
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', "
     "lock_wait_timeout = 60, autocommit = 1"

@@ -13,7 +13,7 @@ from typing import ClassVar, Final
 from deduplab.adapter import Capabilities, Variant
 from deduplab.adapters import _redis_status as told
 from deduplab.adapters._layout import LAYOUTS, Layout
-from deduplab.adapters._marker import Settings
+from deduplab.adapters._marker import MARKER, Settings
 from deduplab.adapters._redis_values import Values, all_put
 from deduplab.adapters._resp import Resp
 from deduplab.adapters._server_adapter import ServerAdapter
@@ -24,7 +24,7 @@ from deduplab.record import Stored
 from deduplab.server import Endpoint
 
 ROOT: Final = b"deduplab:"
-MARKER: Final = b"deduplab namespace, dropped with everything in it"
+_MARK: Final = MARKER.encode()
 
 _APPEND: Final = {"fsync": ("yes", "always"), "interval": ("yes", "everysec")}
 _SNAPSHOTS: Final = ("rdb", "rdb-uncompressed")
@@ -180,7 +180,7 @@ class RedisAdapter(ServerAdapter[Resp, str]):
                 "they are neither used nor deleted"
             )
         else:
-            self._wire.call(b"SETNX", _marker_key(namespace), MARKER)
+            self._wire.call(b"SETNX", _marker_key(namespace), _MARK)
         self._namespace, self._variant, self._durability = namespace, variant, durability
         self._values = Values(settings.layout, variant == "hash", _prefix(namespace))
 
@@ -207,7 +207,7 @@ class RedisAdapter(ServerAdapter[Resp, str]):
     def _marked(self, namespace: str) -> bool:
         """Whether the namespace is there and ours; refuse one whose marker is not ours."""
         found = self._wire.call(b"GET", _marker_key(namespace))
-        if found not in (None, MARKER):
+        if found not in (None, _MARK):
             raise NamespaceRefused(
                 f"key {_marker_key(namespace).decode()!r} is not our marker; it is left alone"
             )
