@@ -97,6 +97,12 @@ class Reading:
     at_unix_ns: int
     components: dict[str, int] = field(default_factory=dict)
 
+    @classmethod
+    def of_parts(cls, components: dict[str, int], source: str, at_unix_ns: int) -> Reading:
+        """Return what a system says of itself part by part; the total is their sum."""
+        total_bytes = sum(components.values())
+        return cls(Layer.ENGINE, Ruler.REPORTED, total_bytes, source, at_unix_ns, components)
+
 
 @dataclass(frozen=True, slots=True)
 class Missing:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from deduplab.bound.sources.base import BLOCK_BYTES
 from deduplab.bound.sources.buffer import BlockBuffer
 from deduplab.bound.sources.row_columns import columns_of
+from deduplab.bound.sources.row_packer import RowPacker
 from deduplab.bound.sources.table import (
     Paging,
-    RowPacker,
     TableOptions,
     block_of,
     row_bytes,

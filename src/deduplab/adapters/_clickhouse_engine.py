@@ -9,7 +9,7 @@ from typing import Final
 from deduplab.adapters._clickhouse_words import quoted
 from deduplab.adapters._layout import Layout
 from deduplab.batch import Batch
-from deduplab.model import Layer, Reading, Ruler
+from deduplab.model import Reading
 from deduplab.record import Record
 
 SESSION: Final = {
@@ -107,13 +107,10 @@ class Engine(ABC):
             "metadata": max(0, active - data - index),
             "outdated": outdated,
         }
-        return Reading(
-            layer=Layer.ENGINE,
-            ruler=Ruler.REPORTED,
-            total_bytes=sum(components.values()),
+        return Reading.of_parts(
+            components,
             source="system.parts",
             at_unix_ns=at_unix_ns,
-            components=components,
         )
 
     def idle_signals(self, database: str | None) -> dict[str, int]:

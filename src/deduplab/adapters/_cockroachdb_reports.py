@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from deduplab.adapters._pgwire import APPLICATION_NAME, Wire
 from deduplab.errors import ProbeError, Unsupported
-from deduplab.model import Identity, Layer, Reading, Ruler
+from deduplab.model import Identity, Reading
 
 SYNC_OFF: Final = "kv.raft_log.disable_synchronization_unsafe"
 
@@ -72,13 +72,10 @@ def sizes(wire: Wire, namespace: str) -> Reading:
         "garbage": _garbage(found),
         "metadata": found["sys_bytes"],
     }
-    return Reading(
-        layer=Layer.ENGINE,
-        ruler=Ruler.REPORTED,
-        total_bytes=sum(components.values()),
+    return Reading.of_parts(
+        components,
         source="SHOW RANGES WITH TABLES, DETAILS (span_stats: one replica, before compression)",
         at_unix_ns=int(wire.query(_NOW_NS)[0][0]),
-        components=components,
     )
 
 

@@ -1,4 +1,4 @@
-"""Our marker: a small file in a namespace's directory, without which nothing there is touched."""
+"""Our marker, without which nothing is touched: a text, or a small file in a directory."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from deduplab.adapters._layout import Layout
 from deduplab.errors import NamespaceRefused
 
 MARKER_NAME: Final = "deduplab-marker.json"
+MARKER: Final = "deduplab namespace, dropped with everything in it"
+"""What a namespace bears that is no directory: as its comment, in a key, as a setting."""
 _MARK: Final = "deduplab namespace"
 
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)

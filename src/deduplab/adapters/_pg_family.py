@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Generic, TypeVar
 
 from deduplab.adapters._layout import Conversion, Layout
-from deduplab.adapters._marker import Settings
+from deduplab.adapters._marker import MARKER, Settings
 from deduplab.adapters._pg_binary import copy_chunks, text_array
 from deduplab.adapters._pg_values import decoder, encoder, record_chunks
 from deduplab.adapters._pgwire import Wire
@@ -22,8 +22,6 @@ from deduplab.batch import Batch
 from deduplab.errors import NamespaceRefused
 from deduplab.record import Stored
 from deduplab.server import Endpoint
-
-MARKER = "deduplab namespace, dropped with everything in it"
 
 
 @dataclass(frozen=True, slots=True)

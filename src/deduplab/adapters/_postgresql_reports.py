@@ -7,7 +7,7 @@ from typing import Final
 from deduplab.adapters._pgwire import APPLICATION_NAME, Wire
 from deduplab.adapters._rights import advice
 from deduplab.errors import OperationFailed
-from deduplab.model import Identity, Layer, Reading, Ruler
+from deduplab.model import Identity, Reading
 
 _SETTINGS: Final = (
     "autovacuum",
@@ -100,13 +100,10 @@ def sizes(wire: Wire, namespace: str) -> Reading:
     row = wire.query(_SIZES.format(schema=f'"{namespace}"'))[0]
     data, toast, index, wal, at_unix_ns = (int(value) for value in row)
     components = {"data": data, "toast": toast, "index": index, "wal": wal}
-    return Reading(
-        layer=Layer.ENGINE,
-        ruler=Ruler.REPORTED,
-        total_bytes=sum(components.values()),
+    return Reading.of_parts(
+        components,
         source="pg_table_size, pg_total_relation_size, pg_indexes_size, pg_ls_waldir",
         at_unix_ns=at_unix_ns,
-        components=components,
     )
 
 

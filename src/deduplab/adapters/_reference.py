@@ -20,7 +20,7 @@ from deduplab import __version__
 from deduplab.adapters._embedded import METADATA_COMPONENTS, EmbeddedAdapter, now_unix_ns
 from deduplab.adapters._marker import sync_directory, sync_file_system
 from deduplab.batch import Batch
-from deduplab.model import Layer, Reading, Ruler
+from deduplab.model import Reading
 from deduplab.record import Stored
 
 Buffer: TypeAlias = bytes | memoryview
@@ -82,13 +82,10 @@ class ReferenceAdapter(EmbeddedAdapter):
         """Return the lengths of what the store holds; directories and block rounding excluded."""
         self._entered()
         components = self._components()
-        return Reading(
-            layer=Layer.ENGINE,
-            ruler=Ruler.REPORTED,
-            total_bytes=sum(components.values()),
+        return Reading.of_parts(
+            components,
             source=f"{self.product}: lengths of its files",
             at_unix_ns=now_unix_ns(),
-            components=components,
         )
 
     def idle_signals(self) -> Mapping[str, int]:

@@ -18,15 +18,13 @@ from deduplab.adapters._clickhouse_rows import row_of
 from deduplab.adapters._clickhouse_tables import DURABILITIES, Schema, schema_of, table_settings
 from deduplab.adapters._clickhouse_words import quoted
 from deduplab.adapters._layout import LAYOUTS, Layout
-from deduplab.adapters._marker import Settings
+from deduplab.adapters._marker import MARKER, Settings
 from deduplab.adapters._server_adapter import ServerAdapter
 from deduplab.batch import Batch
 from deduplab.errors import NamespaceRefused, SystemUnavailable, Unsupported
 from deduplab.model import Identity, Reading
 from deduplab.record import Stored
 from deduplab.server import Endpoint
-
-MARKER: Final = "deduplab namespace, dropped with everything in it"
 
 _RECLAIM: Final = {
     "apply-deleted-mask": "ALTER TABLE {table} APPLY DELETED MASK",

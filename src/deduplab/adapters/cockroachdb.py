@@ -23,7 +23,8 @@ from deduplab.adapters._cockroachdb_tables import (
 )
 from deduplab.adapters._cockroachdb_wire import connected
 from deduplab.adapters._layout import LAYOUTS, Layout
-from deduplab.adapters._pg_family import MARKER, PgAdapter
+from deduplab.adapters._marker import MARKER
+from deduplab.adapters._pg_family import PgAdapter
 from deduplab.adapters._pgwire import Wire
 from deduplab.errors import Unsupported
 from deduplab.model import Identity, Reading

@@ -24,7 +24,7 @@ from deduplab.adapters._server_adapter import ServerAdapter
 from deduplab.batch import Batch
 from deduplab.datasets.record_types import json_record
 from deduplab.errors import OperationFailed, ProbeError, Unsupported
-from deduplab.model import Identity, Layer, Reading, Ruler
+from deduplab.model import Identity, Reading
 from deduplab.record import RecordType, Stored
 from deduplab.server import Endpoint
 
@@ -172,13 +172,10 @@ class KafkaAdapter(ServerAdapter[KafkaClient, KafkaNamespace]):
         for part, size_bytes in found.items():
             name = _COMPONENTS.get(part, "data")
             components[name] = components.get(name, 0) + size_bytes
-        return Reading(
-            layer=Layer.ENGINE,
-            ruler=Ruler.REPORTED,
-            total_bytes=sum(components.values()),
+        return Reading.of_parts(
+            components,
             source="DescribeLogDirs",
             at_unix_ns=round(datetime.now(UTC).timestamp() * _MICROSECONDS) * 1000,
-            components=components,
         )
 
     def idle_signals(self) -> Mapping[str, int]:

@@ -17,16 +17,15 @@ from deduplab.adapters._mariadb_bulk import BulkColumn, Kind
 from deduplab.adapters._mariadb_connector import Connection
 from deduplab.adapters._mariadb_statement import Statement
 from deduplab.adapters._mariadb_tables import MYROCKS, VARIANTS, Shape
-from deduplab.adapters._marker import Settings
+from deduplab.adapters._marker import MARKER, Settings
 from deduplab.adapters._row_hash import row_hash
 from deduplab.adapters._server_adapter import ServerAdapter
 from deduplab.batch import Batch
 from deduplab.errors import NamespaceRefused, OperationFailed, Unsupported
-from deduplab.model import Identity, Layer, Reading, Ruler
+from deduplab.model import Identity, Reading
 from deduplab.record import Stored
 from deduplab.server import Endpoint
 
-MARKER: Final = "deduplab namespace, dropped with everything in it"
 _SESSION: Final = (
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', "
     "lock_wait_timeout = 60, autocommit = 1"
@@ -184,13 +183,10 @@ class MariadbAdapter(ServerAdapter[Connection, str]):
         """
         self._analyse()
         components, source = told.sizes(self._wire, self._entered, self._shape.variant)
-        return Reading(
-            layer=Layer.ENGINE,
-            ruler=Ruler.REPORTED,
-            total_bytes=sum(components.values()),
+        return Reading.of_parts(
+            components,
             source=source,
             at_unix_ns=int(self._wire.scalar(told.NOW) or 0),
-            components=components,
         )
 
     def idle_signals(self) -> Mapping[str, int]:

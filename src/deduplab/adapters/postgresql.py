@@ -13,7 +13,8 @@ from typing import ClassVar, Final
 from deduplab.adapter import Capabilities
 from deduplab.adapters import _postgresql_reports as reports
 from deduplab.adapters._layout import LAYOUTS, Layout
-from deduplab.adapters._pg_family import MARKER, PgAdapter
+from deduplab.adapters._marker import MARKER
+from deduplab.adapters._pg_family import PgAdapter
 from deduplab.adapters._pgwire import Wire
 from deduplab.adapters._postgresql_tables import VARIANTS, Statements, statements_of
 from deduplab.batch import Batch

@@ -13,18 +13,18 @@ from typing import ClassVar, Final
 from deduplab.adapter import Capabilities, Variant
 from deduplab.adapters import _redis_status as told
 from deduplab.adapters._layout import LAYOUTS, Layout
-from deduplab.adapters._marker import Settings
+from deduplab.adapters._marker import MARKER, Settings
 from deduplab.adapters._redis_values import Values, all_put
 from deduplab.adapters._resp import Resp
 from deduplab.adapters._server_adapter import ServerAdapter
 from deduplab.batch import Batch
 from deduplab.errors import NamespaceRefused, OperationFailed, Unsupported
-from deduplab.model import Identity, Layer, Reading, Ruler
+from deduplab.model import Identity, Reading
 from deduplab.record import Stored
 from deduplab.server import Endpoint
 
 ROOT: Final = b"deduplab:"
-MARKER: Final = b"deduplab namespace, dropped with everything in it"
+_MARK: Final = MARKER.encode()
 
 _APPEND: Final = {"fsync": ("yes", "always"), "interval": ("yes", "everysec")}
 _SNAPSHOTS: Final = ("rdb", "rdb-uncompressed")
@@ -147,13 +147,10 @@ class RedisAdapter(ServerAdapter[Resp, str]):
         """
         dataset, overhead, allocator = told.memory(self._wire)
         seconds, microseconds = self._wire.call(b"TIME")
-        return Reading(
-            layer=Layer.ENGINE,
-            ruler=Ruler.REPORTED,
-            total_bytes=dataset + overhead,
+        return Reading.of_parts(
+            {"dataset": dataset, "overhead": overhead},
             source=f"INFO memory: used_memory ({allocator})",
             at_unix_ns=int(seconds) * 10**9 + int(microseconds) * 1000,
-            components={"dataset": dataset, "overhead": overhead},
         )
 
     def idle_signals(self) -> Mapping[str, int]:
@@ -183,7 +180,7 @@ class RedisAdapter(ServerAdapter[Resp, str]):
                 "they are neither used nor deleted"
             )
         else:
-            self._wire.call(b"SETNX", _marker_key(namespace), MARKER)
+            self._wire.call(b"SETNX", _marker_key(namespace), _MARK)
         self._namespace, self._variant, self._durability = namespace, variant, durability
         self._values = Values(settings.layout, variant == "hash", _prefix(namespace))
 
@@ -210,7 +207,7 @@ class RedisAdapter(ServerAdapter[Resp, str]):
     def _marked(self, namespace: str) -> bool:
         """Whether the namespace is there and ours; refuse one whose marker is not ours."""
         found = self._wire.call(b"GET", _marker_key(namespace))
-        if found not in (None, MARKER):
+        if found not in (None, _MARK):
             raise NamespaceRefused(
                 f"key {_marker_key(namespace).decode()!r} is not our marker; it is left alone"
             )

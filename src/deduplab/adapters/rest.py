@@ -6,11 +6,11 @@ A namespace is a database of that name, which bears our marker.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from deduplab.adapter import Capabilities, Variant
 from deduplab.adapters._layout import LAYOUTS, Layout
-from deduplab.adapters._marker import Settings
+from deduplab.adapters._marker import MARKER, Settings
 from deduplab.adapters._rest_answers import (
     Activity,
     Deleted,
@@ -32,8 +32,6 @@ from deduplab.errors import NamespaceRefused, OperationFailed, ProbeError, Unsup
 from deduplab.model import Identity, Layer, Reading, Ruler
 from deduplab.record import Stored
 from deduplab.server import Endpoint
-
-MARKER: Final = "deduplab namespace, dropped with everything in it"
 
 
 class RestAdapter(ServerAdapter[RestWire, str]):

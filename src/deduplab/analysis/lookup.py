@@ -30,6 +30,11 @@ class Subject:
     layout: str
     placement: str
 
+    @classmethod
+    def of(cls, row: Row) -> Subject:
+        """Return the subject of a row."""
+        return cls(row.system, row.variant, row.payload, row.layout, row.placement)
+
     @property
     def data(self) -> str:
         """The payload, with layout and placement where they are not blob and within."""
@@ -56,7 +61,7 @@ class Lookup:
         self._counting: dict[Subject, set[tuple[str | None, str | None]]] = {}
         self._grades: dict[Subject, dict[str, dict[str | int, None]]] = {}
         for row in rows:
-            subject = Subject(row.system, row.variant, row.payload, row.layout, row.placement)
+            subject = Subject.of(row)
             key = (subject, row.grade_asked, row.distance, row.metric, row.stage, row.moment)
             self._by_key.setdefault(key, []).append(row)
             self._grades.setdefault(subject, {}).setdefault(row.grade_asked, {})[row.distance] = (

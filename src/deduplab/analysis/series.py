@@ -63,7 +63,7 @@ def footprint_bars(rows: Iterable[Row]) -> list[Bars]:
     chosen = {subject: _chosen(lookup, subject) for subject in lookup.subjects()}
     bars: dict[Subject, dict[str, Bar]] = {subject: {} for subject in chosen}
     for row in found:
-        subject = Subject(row.system, row.variant, row.payload, row.layout, row.placement)
+        subject = Subject.of(row)
         name, _, component = row.metric.partition(":")
         if (
             name in ("footprint_bytes", "baseline_bytes")

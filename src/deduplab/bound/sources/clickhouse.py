@@ -6,14 +6,13 @@ its bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from typing import Any, Final
 
+from deduplab.bound.sources.arrow_session import ArrowSession
 from deduplab.bound.sources.base import driver, words_of
 from deduplab.bound.sources.sql import Relation, Session, SqlServerSource
-from deduplab.bound.sources.table import TableOptions
-from deduplab.bound.stream import Block
 from deduplab.errors import SystemUnavailable
 
 OPTIONS: Final = ("table", "query", "tls")
@@ -66,15 +65,13 @@ class ClickhouseSource(SqlServerSource):
             yield _ClickhouseSession(client, errors.ClickHouseError)
 
 
-class _ClickhouseSession(Session):
+class _ClickhouseSession(ArrowSession):
     quotes = "`"
     random = "rand()"
 
     def __init__(self, client: Any, error: type[Exception]) -> None:
-        from deduplab.bound.sources.arrow_table import ARROW_BROKEN
-
+        super().__init__(error)
         self._client = client
-        self.errors = (error, *ARROW_BROKEN)
 
     def tables(self) -> list[Relation]:
         # Others lead to rows of another table, or to endless ones.
@@ -87,26 +84,13 @@ class _ClickhouseSession(Session):
         answer = self._client.query(f"DESCRIBE TABLE (SELECT * FROM {relation.text})")  # noqa: S608
         return [row[0] for row in answer.result_rows]
 
-    def blocks(
-        self, statement: str, columns: list[str], options: TableOptions, prefix: str
-    ) -> Iterator[Block]:
+    def batches(self, statement: str) -> Generator[Any, None, None]:
         import pyarrow as pa
 
-        from deduplab.bound.sources.arrow_table import ArrowBlocks
-
-        packing = ArrowBlocks(options, prefix)
-        try:
-            with closing(
-                self._client.raw_stream(statement, fmt="ArrowStream", settings=_SETTINGS)
-            ) as stream:
-                for batch in pa.ipc.open_stream(stream):
-                    yield from packing.of(batch)
-        except self.errors:
-            yield from packing.last()  # what came before the error counts
-            raise
-        finally:
-            self.rows = packing.rows
-        yield from packing.last()
+        with closing(
+            self._client.raw_stream(statement, fmt="ArrowStream", settings=_SETTINGS)
+        ) as stream:
+            yield from pa.ipc.open_stream(stream)
 
     def _relations(self, which: str) -> list[Relation]:
         answer = self._client.query(

@@ -14,7 +14,8 @@ from typing import BinaryIO, Final, cast
 
 from deduplab.bound.sources.base import ScanSource, words_of
 from deduplab.bound.sources.decompress import BROKEN, EXPANSION, ExpansionLimit, opened
-from deduplab.bound.sources.table import RowPacker, TableOptions
+from deduplab.bound.sources.row_packer import RowPacker
+from deduplab.bound.sources.table import TableOptions
 from deduplab.bound.sources.watched import watched
 from deduplab.bound.sources.windows import in_windows
 from deduplab.bound.stream import Block

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+from deduplab.bound.sources.arrow_session import ArrowSession
 from deduplab.bound.sources.base import driver, words_of
 from deduplab.bound.sources.sql import Relation, Session, SqlFileSource
-from deduplab.bound.sources.table import SEED, TableOptions
+from deduplab.bound.sources.table import SEED
 from deduplab.bound.sources.watched import watched
-from deduplab.bound.stream import Block
 from deduplab.errors import DatasetError
 
 _ROWS_AT_ONCE: Final = 16_384
@@ -50,12 +50,10 @@ class DuckdbSource(SqlFileSource):
                 yield _DuckdbSession(connection, duckdb.Error)
 
 
-class _DuckdbSession(Session):
+class _DuckdbSession(ArrowSession):
     def __init__(self, connection: Any, error: type[Exception]) -> None:
-        from deduplab.bound.sources.arrow_table import ARROW_BROKEN
-
+        super().__init__(error)
         self._connection = connection
-        self.errors = (error, *ARROW_BROKEN)
 
     def tables(self) -> list[Relation]:
         return self._relations("table")
@@ -74,18 +72,5 @@ class _DuckdbSession(Session):
         statement = f"SELECT * FROM {relation.text} LIMIT 0"  # noqa: S608 - quoted
         return [column[0] for column in self._connection.execute(statement).description]
 
-    def blocks(
-        self, statement: str, columns: list[str], options: TableOptions, prefix: str
-    ) -> Iterator[Block]:
-        from deduplab.bound.sources.arrow_table import ArrowBlocks
-
-        packing = ArrowBlocks(options, prefix)
-        try:
-            for batch in self._connection.sql(statement).to_arrow_reader(_ROWS_AT_ONCE):
-                yield from packing.of(batch)
-        except self.errors:
-            yield from packing.last()  # what came before the error counts
-            raise
-        finally:
-            self.rows = packing.rows
-        yield from packing.last()
+    def batches(self, statement: str) -> Generator[Any, None, None]:
+        yield from self._connection.sql(statement).to_arrow_reader(_ROWS_AT_ONCE)

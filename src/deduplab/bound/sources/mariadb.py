@@ -12,8 +12,9 @@ from contextlib import closing, contextmanager
 from typing import Any, Final
 
 from deduplab.bound.sources.base import driver, words_of
+from deduplab.bound.sources.row_packer import RowPacker
 from deduplab.bound.sources.sql import Relation, Session, SqlServerSource
-from deduplab.bound.sources.table import SEED, RowPacker, TableOptions
+from deduplab.bound.sources.table import SEED, TableOptions
 from deduplab.bound.stream import Block
 from deduplab.errors import SystemUnavailable
 

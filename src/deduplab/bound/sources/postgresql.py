@@ -16,8 +16,9 @@ from dataclasses import replace
 from typing import Any, Final
 
 from deduplab.bound.sources.base import driver, words_of
+from deduplab.bound.sources.row_packer import RowPacker
 from deduplab.bound.sources.sql import Relation, Session, SqlServerSource
-from deduplab.bound.sources.table import SEED, SHUFFLED, RowPacker, TableOptions
+from deduplab.bound.sources.table import SEED, SHUFFLED, TableOptions
 from deduplab.bound.stream import Block
 from deduplab.errors import DatasetError, SystemUnavailable
 

@@ -14,8 +14,9 @@ from contextlib import closing, contextmanager
 from urllib.parse import quote
 
 from deduplab.bound.sources.base import words_of
+from deduplab.bound.sources.row_packer import RowPacker
 from deduplab.bound.sources.sql import Relation, Session, SqlFileSource
-from deduplab.bound.sources.table import RowPacker, TableOptions
+from deduplab.bound.sources.table import TableOptions
 from deduplab.bound.sources.watched import watched
 from deduplab.bound.stream import Block
 from deduplab.errors import DatasetError
