@@ -10,14 +10,14 @@ are compressed when the sample is complete, so the work is bounded whatever the 
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from deduplab.bound.grains import GRAINS, WHOLE
-from deduplab.bound.heads import CODECS, Head, Sizes, WaitingHeads
+from deduplab.bound.heads import Head, Sizes, WaitingHeads
 from deduplab.bound.limits import COMPRESSED_BYTES, HEAD_BYTES
+from deduplab.bound.packed_ratios import packed_ratios
 from deduplab.bound.results import Compression
 from deduplab.bound.settings import ScanSettings
 from deduplab.units import MIB
@@ -161,38 +161,7 @@ class CompressionSample:
         """Return the ratios, codec by codec; empty if no chunk is in the sample."""
         if not self.chunks:
             return []
-        chunks = list(self.chunks.values())
-        # Each stands for so many of its kind.
-        weights = [max(1.0, 2.0**self.thinning / one.length_bytes) for one in chunks]
-        complete = all(
-            weight == 1 and one.head_bytes == one.length_bytes
-            for weight, one in zip(weights, chunks, strict=True)
-        )
-        return [
-            self._result(
-                codec, [_whole_compressed(one, index) for one in chunks], weights, complete
-            )
-            for index, codec in enumerate(CODECS)
-        ]
-
-    def _result(
-        self, codec: str, packed: list[float], weights: list[float], complete: bool
-    ) -> Compression:
-        chunks = list(self.chunks.values())
-        rows = list(zip(chunks, packed, weights, strict=True))
-        packed_bytes = math.fsum(weight * size for _, size, weight in rows)
-        ratio = math.fsum(weight * one.length_bytes for one, _, weight in rows) / packed_bytes
-        all_bytes = math.fsum(weight * one.count * one.length_bytes for one, _, weight in rows)
-        all_packed = math.fsum(weight * one.count * size for one, size, weight in rows)
-        return Compression(
-            codec=codec,
-            unique_ratio=ratio,
-            all_ratio=all_bytes / all_packed,
-            relative_standard_error=0.0 if complete else _relative_error(rows, ratio, packed_bytes),
-            sampled_bytes=sum(one.head_bytes for one in chunks),
-            sampled_chunks=len(chunks),
-            complete=complete,
-        )
+        return packed_ratios(list(self.chunks.values()), self.thinning)
 
     def _thin(self, new: dict[int, int]) -> list[int]:
         """Raise the thinning until the limits are kept, and drop what it leaves out.
@@ -247,28 +216,3 @@ def compressed_bytes(grain: str, settings: ScanSettings) -> int:
 def is_kept(mark: int, length_bytes: int, thinning: int) -> bool:
     """Tell whether a sample keeps a chunk: with probability min(1, length / 2^thinning)."""
     return mark >> (64 - thinning) < length_bytes
-
-
-def _whole_compressed(one: Sampled, index: int) -> float:
-    """Return what a codec makes of a chunk, if it makes of all what it makes of the head."""
-    return one.compressed_bytes[index] * one.length_bytes / one.head_bytes
-
-
-def _relative_error(
-    rows: list[tuple[Sampled, float, float]], ratio: float, packed_bytes: float
-) -> float | None:
-    """Return the relative standard error of a ratio; None if too few chunks say nothing of it.
-
-    That of a ratio of two Horvitz-Thompson sums in Poisson sampling, sqrt(sum (1 - p) (e / p)^2),
-    where e is by how much a chunk differs from the ratio, times sqrt(n / (n - 1)). What lies
-    behind a chunk's head is as unknown as a chunk that is not in the sample, so p in 1 - p is
-    taken times the head's share.
-    """
-    if len(rows) < 2:
-        return None
-    squares = math.fsum(
-        (1 - one.head_bytes / one.length_bytes / weight)
-        * (weight * (size - one.length_bytes / ratio)) ** 2
-        for one, size, weight in rows
-    )
-    return math.sqrt(squares * len(rows) / (len(rows) - 1)) / packed_bytes

@@ -10,7 +10,7 @@ from deduplab.bound.figures import Figures
 from deduplab.bound.histogram import LogHistogram
 from deduplab.bound.results import Comparison, GrainResult, ScanResult, SharedGrain, StreamResult
 from deduplab.bound.stream import LeftOut
-from deduplab.bound.summary import relative_standard_error, summarize
+from deduplab.bound.summary import of_grain, relative_standard_error, summarize
 from deduplab.errors import PlanError
 
 if TYPE_CHECKING:
@@ -258,7 +258,12 @@ def compare(first: Sketch, second: Sketch) -> Comparison:
 
 
 def _summaries(stream: StreamSketch) -> list[GrainResult]:
-    return [summarize(name, grain) for name, grain in stream.grains.items()]
+    # Grains that share a sketch share what it says.
+    made: dict[int, GrainResult] = {}
+    for name, grain in stream.grains.items():
+        if id(grain) not in made:
+            made[id(grain)] = summarize(name, grain)
+    return [of_grain(name, made[id(grain)]) for name, grain in stream.grains.items()]
 
 
 def _coarsest(sketches: Sequence[GrainSketch]) -> int | None:

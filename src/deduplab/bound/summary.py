@@ -24,7 +24,7 @@ def summarize(name: str, sketch: GrainSketch) -> GrainResult:
     return GrainResult(
         grain=name,
         kind=kind(name),
-        size_bytes=None if name == WHOLE else GRAINS[name].size_bytes,
+        size_bytes=_size_bytes(name),
         logical_bytes=sketch.logical_bytes,
         unique_bytes=unique_bytes,
         ratio=sketch.logical_bytes / unique_bytes if unique_bytes else None,
@@ -36,6 +36,11 @@ def summarize(name: str, sketch: GrainSketch) -> GrainResult:
         compression=[] if sketch.compression is None else sketch.compression.result(),
         error=None if sketch.halvings is None else _error(figures, sketch, sketch.halvings),
     )
+
+
+def of_grain(name: str, result: GrainResult) -> GrainResult:
+    """Return the same for another grain, which shares its sketch."""
+    return result._replace(grain=name, kind=kind(name), size_bytes=_size_bytes(name))
 
 
 def relative_standard_error(figures: Figures, halvings: int) -> float | None:
@@ -54,6 +59,10 @@ def relative_standard_error(figures: Figures, halvings: int) -> float | None:
         return 0.0
     effective = figures.effective_chunks
     return math.sqrt((1 - 2.0**-halvings) / effective) if effective else None
+
+
+def _size_bytes(name: str) -> int | None:
+    return None if name == WHOLE else GRAINS[name].size_bytes
 
 
 def _error(figures: Figures, sketch: GrainSketch, halvings: int) -> SamplingError:
