@@ -78,6 +78,9 @@ def main() -> None:
     _open_closed_streams()
     signal.signal(signal.SIGTERM, _terminated)
     try:
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            # From here on it can be said what an interrupt leaves.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         code = cli(standalone_mode=False)
     except click.exceptions.Exit as error:
         code = error.exit_code
