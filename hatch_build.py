@@ -1,4 +1,4 @@
-"""Builds the part of deduplab that is written in C, where there is a C compiler.
+"""Puts plans and examples into the wheel, and the part in C, where there is a C compiler.
 
 Without one the package is complete all the same: ``deduplab.bound.native`` says what takes the
 place of that part. ``CC`` names a compiler, ``CFLAGS`` further options; ``DEDUPLAB_NATIVE=0``
@@ -22,17 +22,21 @@ FOLDER = Path("src/deduplab/bound")
 BUILT = FOLDER / "_native.so"
 OPTIONS = ["-std=c11", "-O3", "-fPIC", "-shared", "-fvisibility=hidden"]
 DEADLINE_S = 120
+# What the help and the README name, so that it works from any directory (deduplab.cli.shipped).
+SHIPPED = ("plans", "examples")
 
 
-class CompiledPart(BuildHookInterface[Any]):
+class WheelHook(BuildHookInterface[Any]):
     """Compiles beside the source, for wheels and for editable installations."""
 
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Compile, and tell the wheel what it holds; a wheel without it runs anywhere."""
+        """Compile, and tell the wheel what it holds; one without the part in C runs anywhere."""
         if self.target_name != "wheel":
             return
+        if version != "editable":  # there the checkout has them
+            build_data["force_include"] |= {name: f"deduplab/{name}" for name in SHIPPED}
         reason = compile_in(Path(self.root))
         if reason:
             self.app.display_warning(f"deduplab is built without its part in C: {reason}")

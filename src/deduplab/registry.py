@@ -21,10 +21,23 @@ ENTRY_POINT_GROUP: Final = "deduplab.systems"
 
 @cache
 def systems() -> dict[str, SystemEntry]:
-    """Return all systems by name: built in first, then those of entry points."""
+    """Return all systems by name: built in first, then those of entry points.
+
+    Raises
+    ------
+    PlanError
+        If an entry point can't be loaded, is no system, or takes a name that exists.
+    """
     found = {entry.name: entry for entry in BUILT_IN}
     for point in entry_points(group=ENTRY_POINT_GROUP):
-        entry = point.load()
+        try:
+            entry = point.load()
+        except (ImportError, AttributeError) as error:
+            package = f"the package {point.dist.name!r}" if point.dist else "a package"
+            raise PlanError(
+                f"entry point {point.name!r} in {ENTRY_POINT_GROUP} can't be loaded "
+                f"({point.value}: {error}); mend or remove {package} that declares it"
+            ) from error
         if not isinstance(entry, SystemEntry) or entry.name in found:
             raise PlanError(
                 f"entry point {point.name!r} in {ENTRY_POINT_GROUP} is not a SystemEntry "

@@ -118,6 +118,27 @@ def _one_committed_and_one_up(tmp_path: Path, workspace: Path) -> bool:
     return bool(cells) and bool(list(workspace.glob("instance-*/instance/data")))
 
 
+@pytest.mark.parametrize(("ignored", "code"), [(False, 130), (True, 3)])
+def test_an_interrupt_while_it_is_imported_ends_without_a_word(
+    ignored: bool, code: int, tmp_path: Path
+) -> None:
+    (tmp_path / "click.py").write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nraise SystemExit(3)\n"
+    )
+    done = subprocess.run(
+        command("list", "systems"),
+        env=environment(tmp_path) | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_IGN if ignored else signal.SIG_DFL
+        ),
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+
+
 def test_a_cell_past_its_deadline_is_failed_and_the_others_go_on(tmp_path: Path, cli: Cli) -> None:
     plan = write_plan(tmp_path / "p.toml", ["null", "postgresql"])
     # What stores nothing waits for no rest; the other one can't be done in time.

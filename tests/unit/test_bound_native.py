@@ -336,6 +336,8 @@ def source_tree(tmp_path: Path) -> Path:
     shutil.copy(ROOT / "src" / "deduplab" / "__init__.py", tree / "src" / "deduplab")
     for name in ("pyproject.toml", "README.md", "LICENSE", "hatch_build.py", ".gitignore"):
         shutil.copy(ROOT / name, tree)
+    for name in ("plans", "examples"):
+        shutil.copytree(ROOT / name, tree / name)
     return tree
 
 
@@ -371,6 +373,7 @@ def test_a_wheel_without_a_compiler_runs_anywhere(
     wheel, names, said = built(source_tree, **environment)
     assert wheel.name.endswith("-py3-none-any.whl")
     assert "deduplab/bound/native.py" in names
+    assert {"deduplab/plans/quick.toml", "deduplab/examples/dataset.toml"} < names
     assert not [name for name in names if name.endswith(".so")]
     assert reason in said
     assert not stale.exists()
@@ -385,3 +388,4 @@ def test_a_wheel_with_a_compiler_is_for_its_platform(source_tree: Path) -> None:
     assert "-py3-none-" in wheel.name
     assert not wheel.name.endswith("-any.whl")
     assert f"deduplab/bound/{native.LIBRARY}" in names
+    assert not [name for name in names if name.endswith((".c", ".h"))]

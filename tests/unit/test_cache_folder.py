@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from deduplab.cache_folder import cache_folder
 from deduplab.datasets import origins
+from deduplab.errors import PlanError
 from deduplab.servers import _kafka_binaries, _minio_binaries
 
 
@@ -43,3 +45,14 @@ def test_there_is_one_cache(
     for name, value in {"HOME": str(tmp_path / "home"), **variables}.items():
         monkeypatch.setenv(name, value)
     assert place().parent == tmp_path / expected
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DEDUPLAB_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    # As in a container that runs under a number without an account.
+    monkeypatch.setattr("os.getuid", lambda: 2**31 - 7)
+    with pytest.raises(PlanError, match="Set DEDUPLAB_CACHE"):
+        cache_folder()
+    monkeypatch.setenv("DEDUPLAB_CACHE", "/elsewhere")
+    assert cache_folder() == Path("/elsewhere")

@@ -322,6 +322,21 @@ def test_a_wrong_file_is_not_passed_over(
         fetching.fetch_family("blender_video", tmp_path)
 
 
+def test_a_cache_that_can_not_be_used_is_the_one_reason(
+    two_kinds: tuple[Origin, Origin], tmp_path: Path
+) -> None:
+    target = origins.cache.place(two_kinds[0], tmp_path)
+    with fetching._alone(target), pytest.raises(DatasetError) as caught:
+        fetching.fetch_family("blender_video", tmp_path)
+    # Neither another origin's file, nor advice about the network.
+    assert str(caught.value) == "film.mp4 is being fetched by another process; wait for it"
+    assert not origins.cached("blender_video", tmp_path)
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(DatasetError) as caught:
+        fetching.fetch_family("blender_video", tmp_path / "file")
+    assert str(caught.value).startswith("the cache folder")
+
+
 def test_the_catalogue_is_whole() -> None:
     names = [(origin.family, origin.file_name) for origin in origins.origins()]
     assert len(set(names)) == len(names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -86,6 +87,16 @@ def test_an_unknown_durability_is_refused_before_anything_is_made(tmp_path: Path
     with pytest.raises(Unsupported, match="none"):
         PostgresqlServer(tmp_path, variant="default", durability="none")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_without_the_driver_nothing_is_brought_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)  # as where the extra was not installed
+    server = PostgresqlServer(tmp_path, variant="default", durability="fsync")
+    with pytest.raises(SystemUnavailable, match=r"'deduplab\[postgresql\]'"):
+        server.start()
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

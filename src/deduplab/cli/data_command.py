@@ -14,6 +14,7 @@ from rich.table import Table
 
 from deduplab import dataset_file
 from deduplab.cli.byte_bar import byte_bar
+from deduplab.cli.shipped import here_or_shipped
 from deduplab.dataset_spec import Manifest
 from deduplab.datasets import PAYLOADS, build_dataset, export
 from deduplab.datasets.manifest_file import read_manifest
@@ -117,7 +118,9 @@ def fetch_command(
 @command.command(
     "make", epilog="Example:\n\n\b\n  deduplab data make examples/dataset.toml -o /tmp/dataset"
 )
-@click.argument("spec_path", metavar="SPEC", type=click.Path(path_type=Path))
+@click.argument(
+    "spec_path", metavar="SPEC", type=click.Path(path_type=Path), callback=here_or_shipped
+)
 @click.option(
     "-o", "--output", required=True, type=click.Path(path_type=Path), help="New directory for it."
 )

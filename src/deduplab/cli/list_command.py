@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from deduplab import registry
+from deduplab.cli import shipped
 from deduplab.cli.options import runs_option
 from deduplab.datasets import PAYLOADS
 from deduplab.errors import StoreError
@@ -74,7 +75,8 @@ def _driver(entry: registry.SystemEntry) -> str:
 
 def _plans() -> Rows:
     rows = []
-    for path in sorted(Path("plans").glob("*.toml")):
+    here = sorted(Path(shipped.PLANS).glob("*.toml"))
+    for path in here or sorted(shipped.folder(shipped.PLANS).glob("*.toml")):
         try:
             name = tomllib.loads(path.read_text()).get("name", "?")
         except (OSError, ValueError) as error:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import errno
 import gc
 import importlib
-import os
 import signal
 import sys
-from pathlib import Path
 from types import FrameType
 from typing import Final
 
 import click
 
 import deduplab
+from deduplab.cli import streams
 from deduplab.errors import DeduplabError, DiskSpaceError, Interrupted
 
 CLOSED_PIPE_EXIT_CODE: Final = 141  # what a shell reports of a process that SIGPIPE ended
@@ -75,9 +74,12 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line and exit with the code of the error's kind."""
-    _open_closed_streams()
+    streams.prepare()
     signal.signal(signal.SIGTERM, _terminated)
     try:
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            # From here on it can be said what an interrupt leaves.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         code = cli(standalone_mode=False)
     except click.exceptions.Exit as error:
         code = error.exit_code
@@ -100,21 +102,6 @@ def main() -> None:
         click.echo(f"deduplab: the disk is full: {error}", err=True)
         code = DiskSpaceError.exit_code
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _open_closed_streams() -> None:
-    """Let a standard stream that was closed, as by ``>&-``, be ``/dev/null``.
-
-    Python has None for it, and the next file that is opened would get its number: what a
-    child writes to its output would end in there.
-    """
-    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
-        try:
-            os.fstat(number)
-        except OSError:
-            # The lowest number that is free, so it is this one.
-            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115
-            os.set_inheritable(number, True)
 
 
 def _terminated(signal_number: int, frame: FrameType | None) -> None:

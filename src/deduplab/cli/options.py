@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from deduplab.cli.shipped import here_or_shipped
 from deduplab.errors import PlanError
 from deduplab.executors.workspace import WORKSPACE_VARIABLE, default_workspace
 from deduplab.scale import parse_scale
@@ -66,7 +67,12 @@ def plan_argument(command: _Command) -> _Command:
             show_default=True,
             help="Make every dataset that many times larger; smaller with 0.001 or 1/1000.",
         ),
-        click.argument("plan_path", metavar="PLAN", type=click.Path(path_type=Path)),
+        click.argument(
+            "plan_path",
+            metavar="PLAN",
+            type=click.Path(path_type=Path),
+            callback=here_or_shipped,
+        ),
     ):
         command = decorate(command)
     return command

@@ -112,9 +112,10 @@ def check_space(workspace: Path, needed_bytes: int) -> None:
 def instance_directory(workspace: Path) -> Iterator[Path]:
     """Give an empty directory for one instance, and remove it at the end."""
     directory = workspace / f"{_PREFIX}{uuid.uuid4().hex[:12]}"
-    directory.mkdir(mode=0o711)
     inner = directory / "instance"
-    inner.mkdir(mode=0o711)
+    for made in (directory, inner):
+        made.mkdir()
+        made.chmod(0o711)  # whatever the umask: a server's account has to get in
     # Locked under another name first, so that nobody ever sees an owner file that is not locked.
     aside = directory / f".{_OWNER_FILE}"
     with aside.open("w") as owner:

@@ -97,7 +97,8 @@ class Keeper:
 
     def _start(self) -> None:
         record, workspace = self._record, self._instance.workspace
-        workspace.mkdir(mode=0o711)
+        workspace.mkdir()
+        workspace.chmod(0o711)  # whatever the umask: a server's account has to get in
         self._server = self._entry.server_class()(
             workspace, variant=record.variant, durability=record.durability
         )

@@ -153,17 +153,25 @@ def _runs(directory: Path, account: Account) -> bool:
     return answer.returncode == 0
 
 
+def _open_to_all(tree: Path) -> None:
+    """Let everybody read a tree and run its programs, whatever the umask it was installed by."""
+    for path in (tree, *tree.rglob("*")):
+        if not path.is_symlink():
+            mode = path.stat().st_mode
+            path.chmod(mode | (0o555 if mode & 0o100 else 0o444))
+
+
 def _copy_aside(tree: Path, home: Path) -> None:
     """Copy a tree, and the libraries that its wheel keeps beside it, whole or not at all."""
     aside = home.with_name(f".{home.name}-{os.getpid()}")
     try:
-        home.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+        home.parent.mkdir(parents=True, exist_ok=True)
+        home.parent.chmod(0o755)
         shutil.copytree(tree, aside / tree.parent.name / tree.name, symlinks=True)
         libraries = tree.parent.with_name(f"{tree.parent.name}.libs")
         if libraries.is_dir():
             shutil.copytree(libraries, aside / libraries.name, symlinks=True)
-        for parent in (aside, aside / tree.parent.name):
-            parent.chmod(0o755)
+        _open_to_all(aside)
         with contextlib.suppress(FileExistsError):
             aside.rename(home)
     except OSError as error:

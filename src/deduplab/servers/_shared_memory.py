@@ -34,7 +34,8 @@ def make(workspace: Path, account: Account | None, place: Path = PLACE) -> Path 
     shutil.rmtree(outer, ignore_errors=True)
     inner = outer / "segments"
     try:
-        outer.mkdir(mode=0o711)
+        outer.mkdir()
+        outer.chmod(0o711)  # whatever the umask: a server's account has to get in
         (outer / _NOTE).write_text(str(_lasting(workspace)))
         inner.mkdir(mode=0o700)
     except OSError:

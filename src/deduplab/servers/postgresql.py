@@ -121,9 +121,10 @@ class PostgresqlServer(PrivateServer):
         Raises
         ------
         SystemUnavailable
-            If there are no binaries, the workspace is closed to the account, or
-            the server does not answer by the deadline (with the end of its log).
+            If there are no binaries, the driver is missing, the workspace is closed to the
+            account, or the server does not answer by the deadline (with the end of its log).
         """
+        _psycopg()  # before anything is brought up
         fresh = self._secret is None
         endpoint = super().start()
         if fresh:
@@ -213,11 +214,7 @@ def _environment() -> Mapping[str, str]:
 
 
 def _connect(endpoint: Endpoint) -> psycopg.Connection[tuple[Any, ...]]:
-    try:
-        import psycopg
-    except ImportError as error:
-        raise driver_missing(system("postgresql"), error) from error
-    return psycopg.connect(
+    connection: psycopg.Connection[tuple[Any, ...]] = _psycopg().connect(
         host=endpoint.host,
         port=endpoint.port,
         user=endpoint.user,
@@ -226,16 +223,16 @@ def _connect(endpoint: Endpoint) -> psycopg.Connection[tuple[Any, ...]]:
         connect_timeout=_CONNECT_S,
         autocommit=True,
     )
+    return connection
 
 
 def _answers(endpoint: Endpoint) -> bool:
     """Whether a client can log in and gets an answer."""
-    import psycopg
-
+    unreachable = _psycopg().OperationalError
     try:
         with _connect(endpoint) as connection:
             return connection.execute("SELECT 1").fetchone() == (1,)
-    except psycopg.OperationalError:
+    except unreachable:
         return False
 
 
@@ -244,8 +241,7 @@ def _use_up_spare_segments(endpoint: Endpoint, log: Path) -> None:
 
     Else an empty instance would hold more WAL than a filled one.
     """
-    import psycopg
-
+    error_type = _psycopg().Error
     try:
         with _connect(endpoint) as connection:
             for _ in range(_SPARE_SEGMENTS):
@@ -253,8 +249,16 @@ def _use_up_spare_segments(endpoint: Endpoint, log: Path) -> None:
                 connection.execute("CHECKPOINT")
                 if connection.execute("SELECT count(*) FROM pg_ls_waldir()").fetchone() == (1,):
                     return
-    except psycopg.Error as error:
+    except error_type as error:
         raise SystemUnavailable(
             f"the fresh PostgreSQL failed: {error}; its log {log} ends:\n{log_tail(log)}"
         ) from error
     raise SystemUnavailable("a fresh PostgreSQL keeps more than one WAL segment; see its settings")
+
+
+def _psycopg() -> Any:
+    try:
+        import psycopg
+    except ImportError as error:
+        raise driver_missing(system("postgresql"), error) from error
+    return psycopg

@@ -27,6 +27,10 @@ _PARTIAL: Final = 206
 _RANGE_REFUSED: Final = 416
 
 
+class CacheUnusable(DatasetError):
+    """The cache can't take a file now, whatever origin it is from."""
+
+
 class Unreachable(DatasetError):
     """The address can't be reached, does not answer in time, or has no such file."""
 
@@ -148,7 +152,7 @@ class _Transfer:
             while left:
                 left = left[file.write(left) :]
         except OSError as error:
-            raise DatasetError(f"{self._part} can't be written: {error.strerror}") from error
+            raise CacheUnusable(f"{self._part} can't be written: {error.strerror}") from error
 
     def _next(self, answer: http.client.HTTPResponse) -> bytes:
         try:

@@ -13,7 +13,7 @@ from typing import Final
 
 from deduplab.datasets.origins.cache import place
 from deduplab.datasets.origins.catalogue import origins_of
-from deduplab.datasets.origins.download import Unreachable, download
+from deduplab.datasets.origins.download import CacheUnusable, Unreachable, download
 from deduplab.datasets.origins.origin import Origin, Progress
 from deduplab.datasets.origins.packages import content_of
 from deduplab.errors import DatasetError
@@ -53,6 +53,8 @@ def fetch(
     ------
     WrongContent
         If it is not the file that was pinned; it is set aside as ``FILE.wrong``.
+    CacheUnusable
+        If it can't be kept, or another process is fetching it.
     DatasetError
         If it can't be had; a part stays, and is gone on with next time.
     """
@@ -97,6 +99,8 @@ def fetch_family(
         If no real data belongs to a family of that name.
     WrongContent
         At the first file that is not the one that was pinned.
+    CacheUnusable
+        If a file can't be kept, or another process is fetching it.
     DatasetError
         If no kind gives all files: one sentence with each reason, and what else can be done.
     """
@@ -111,7 +115,7 @@ def fetch_family(
                 fetch(origin, cache, progress, stall_s=stall_s, deadline_s=deadline_s)
                 for origin in members
             ]
-        except WrongContent:
+        except (WrongContent, CacheUnusable):
             raise
         except Unreachable as error:
             reasons.append(str(error))
@@ -192,7 +196,7 @@ def _write(part: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise DatasetError(f"{part} can't be written: {error.strerror}") from error
+        raise CacheUnusable(f"{part} can't be written: {error.strerror}") from error
 
 
 @contextlib.contextmanager
@@ -202,7 +206,7 @@ def _alone(target: Path) -> Iterator[None]:
         target.parent.mkdir(parents=True, exist_ok=True)
         lock = target.with_name(f".{target.name}.lock").open("w")
     except OSError as error:
-        raise DatasetError(
+        raise CacheUnusable(
             f"the cache folder {target.parent} can't be written: {error.strerror}; "
             "set DEDUPLAB_CACHE to another folder"
         ) from error
@@ -210,7 +214,7 @@ def _alone(target: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise DatasetError(
+            raise CacheUnusable(
                 f"{target.name} is being fetched by another process; wait for it"
             ) from error
         yield
