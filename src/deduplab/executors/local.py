@@ -4,17 +4,14 @@ A process of its own gives every cell fresh engine state, survives an engine
 that crashes, and lets a deadline be kept. It comes from a fork server that has
 the drivers imported already, so it starts within milliseconds.
 
-A run that is killed leaves nothing: the fork server ends when its pipe to the
-run closes, the kernel ends the cell's process with the fork server
-(PR_SET_PDEATHSIG), and a server product with the cell's process.
+A run that is killed leaves nothing: the kernel ends the fork server with the run,
+the cell's process with the fork server (PR_SET_PDEATHSIG), and a server product
+with the cell's process.
 """
 
 from __future__ import annotations
 
-import ctypes
 import dataclasses
-import multiprocessing
-import os
 import signal
 import time
 import traceback
@@ -37,11 +34,11 @@ from deduplab.errors import (
     SystemUnavailable,
     Unsupported,
 )
+from deduplab.executors import fork_server
 from deduplab.executors.workspace import instance_directory, sweep
 from deduplab.model import Outcome, OutcomeKind, Stage
 from deduplab.store import Run
 
-_PR_SET_PDEATHSIG: Final = 1  # <linux/prctl.h>
 _TEARDOWN_DEADLINE_S: Final = 20.0
 
 _MEANINGS: Final[dict[int, str]] = {
@@ -75,13 +72,12 @@ class LocalExecutor:
     def __init__(self, run: Run, workspace: Path, systems: tuple[str, ...]) -> None:
         self._run = run
         self._workspace = workspace
-        self._context = multiprocessing.get_context("forkserver")
         pool_directory.claim()
         modules = [__name__]
         for name in systems:
             entry = registry.system(name)
             modules += [entry.adapter.partition(":")[0], *entry.preload]
-        self._context.set_forkserver_preload(modules)
+        self._context = fork_server.context(modules)
 
     def execute(self, cell: Cell, attempt: int, progress: Progress) -> Outcome:
         """Run one cell in a fresh process; commit it here if that process could not.
@@ -96,6 +92,7 @@ class LocalExecutor:
         When the run is interrupted, the cell's process is ended and nothing committed.
         """
         started = time.time_ns()
+        fork_server.ensure_running()
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
             target=_work, args=(cell, attempt, self._run.root, self._workspace, theirs)
@@ -175,7 +172,7 @@ def _work(
     cell: Cell, attempt: int, run_root: Path, workspace: Path, connection: Connection
 ) -> None:
     """Be the cell's process: run, commit, and say how it ended."""
-    die_with_parent()
+    fork_server.die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run decides; it sends SIGTERM
     signal.signal(signal.SIGTERM, _interrupted)
     with suppress(_StoppedError):
@@ -219,15 +216,6 @@ def _work_and_tell(
         words = " ".join(str(error).split())
         place = f"{Path(where.filename).name}:{where.lineno}"
         tell("failed", f"{type(error).__name__} in {place}: {words}")
-
-
-def die_with_parent(signal_number: int = signal.SIGKILL) -> None:
-    """Have the kernel end this process when its parent dies, however that happens (prctl(2))."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_PDEATHSIG, signal_number) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
-    if os.getppid() == 1:
-        os._exit(1)
 
 
 def _interrupted(signal_number: int, frame: FrameType | None) -> None:
