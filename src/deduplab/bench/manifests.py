@@ -11,7 +11,6 @@ import msgspec
 from deduplab.cell import hash_of
 from deduplab.dataset_spec import Manifest
 from deduplab.datasets import Dataset, prove
-from deduplab.errors import StoreError
 
 
 class ManifestCache:
@@ -29,10 +28,9 @@ class ManifestCache:
         path = self._directory / f"{hash_of(dataclasses.asdict(dataset.spec))[:20]}.json"
         try:
             kept: Manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
-        except FileNotFoundError:
+        except (FileNotFoundError, msgspec.MsgspecError):
+            # Not there, or damaged as by a power failure: the data tell all of it again.
             return self._prove(dataset, path)
-        except msgspec.MsgspecError as error:
-            raise StoreError(f"the manifest {path} can't be read: {error}; delete it") from error
         return kept if kept.spec == dataset.spec else self._prove(dataset, path)
 
     def _prove(self, dataset: Dataset, path: Path) -> Manifest:
