@@ -22,6 +22,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+import psutil
+
 from deduplab import pool_directory, registry, volumes
 from deduplab.bench.lifecycle import run_cell
 from deduplab.bench.manifests import ManifestCache
@@ -40,6 +42,8 @@ from deduplab.model import Outcome, OutcomeKind, Stage
 from deduplab.store import Run
 
 _TEARDOWN_DEADLINE_S: Final = 20.0
+_EXIT_CODE_LOST: Final = 255  # what multiprocessing says where the fork server told none
+_NO_FORK_SERVER: Final = "the run's fork server was killed"
 
 _MEANINGS: Final[dict[int, str]] = {
     signal.SIGKILL: ": by somebody, or by the kernel for want of memory (then dmesg says so)",
@@ -97,7 +101,10 @@ class LocalExecutor:
         process = self._context.Process(
             target=_work, args=(cell, attempt, self._run.root, self._workspace, theirs)
         )
-        process.start()
+        try:
+            process.start()
+        except (EOFError, ConnectionError) as error:
+            raise SystemUnavailable(f"{_NO_FORK_SERVER} before the cell began") from error
         theirs.close()
         try:
             kind, detail = self._follow(process, ours, cell, progress)
@@ -107,7 +114,7 @@ class LocalExecutor:
         finally:
             ours.close()
         process.join()
-        if kind in ("died", "late"):
+        if kind in ("died", "late", "unavailable"):
             sweep(self._workspace)  # what that process could not take down
         if kind == "committed":
             assert isinstance(detail, Outcome)
@@ -154,6 +161,11 @@ class LocalExecutor:
 def _died(process: ForkServerProcess, doing: str) -> tuple[str, str]:
     process.join()
     code = process.exitcode or 0
+    if code == _EXIT_CODE_LOST:
+        # The kernel ends the cell with the fork server, but a moment later.
+        with suppress(psutil.Error):
+            psutil.Process(process.pid).wait(_TEARDOWN_DEADLINE_S)
+        return "unavailable", f"{_NO_FORK_SERVER} and the cell with it, {doing}"
     how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
     return "died", f"the cell's process died {doing} ({how}){_MEANINGS.get(-code, '')}"
 
