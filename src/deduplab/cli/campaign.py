@@ -74,7 +74,7 @@ def new_run(runs: Path, plan: Plan, workspace: Path, only: tuple[str, ...] = ())
         If the workspace is too small for the plan; nothing was made.
     """
     cells = matrix.cells(plan)
-    check_space(workspace, estimate(plan, cells).disk_bytes)
+    check_space(workspace, estimate(cells).disk_bytes)
     now = time.time_ns()
     stamp = datetime.fromtimestamp(now / 1e9, UTC).strftime("%Y%m%dT%H%M%S")
     run_id = f"{plan.name}-{stamp}-{plan.digest[:6]}"
@@ -127,7 +127,7 @@ def perform(
         If another process runs it.
     """
     cells = matrix.cells(plan)
-    expected = estimate(plan, cells)
+    expected = estimate(cells)
     check_space(workspace, expected.disk_bytes)
     with run.locked():
         ended, removed = sweep(workspace)

@@ -49,7 +49,7 @@ def command(
     plan = config.load(plan_path, scale=scale, only=split_only(only))
     found = preflight.check(plan)
     cells = found.cells
-    expected = estimate(plan, cells)
+    expected = estimate(cells)
     if as_json:
         rows = [{"cell_id": cell.cell_id, **dataclasses.asdict(cell)} for cell in cells]
         click.echo(

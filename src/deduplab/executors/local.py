@@ -31,13 +31,14 @@ from deduplab.bench.runner import Progress, without_measurements
 from deduplab.cell import Cell
 from deduplab.errors import (
     DeduplabError,
+    DiskSpaceError,
     StoreError,
     SystemRefused,
     SystemUnavailable,
     Unsupported,
 )
 from deduplab.executors import fork_server
-from deduplab.executors.workspace import instance_directory, sweep
+from deduplab.executors.workspace import instance_directory, require_room, sweep
 from deduplab.model import Outcome, OutcomeKind, Stage
 from deduplab.store import Run
 
@@ -92,9 +93,13 @@ class LocalExecutor:
             If the system could not be reached.
         StoreError
             If the cell could not be written.
+        DiskSpaceError
+            If the workspace's disk has no room for the cell, before it or, where it did
+            not go well, after it: then that is no outcome, and nothing was committed.
 
         When the run is interrupted, the cell's process is ended and nothing committed.
         """
+        require_room(self._workspace, cell)
         started = time.time_ns()
         fork_server.ensure_running()
         ours, theirs = self._context.Pipe()
@@ -125,8 +130,11 @@ class LocalExecutor:
             raise SystemUnavailable(str(detail))
         if kind == "store":
             raise StoreError(str(detail))
+        if kind == "full":
+            raise DiskSpaceError(str(detail))
         if cell.cell_id in self._run.committed_ids():
             return self._run.cell(cell.cell_id).outcome  # it died or was late just after that
+        require_room(self._workspace, cell)
         outcome = Outcome(OutcomeKind.FAILED, str(detail))
         self._run.commit(without_measurements(cell, outcome, started, attempt), {})
         return outcome
@@ -214,6 +222,8 @@ def _work_and_tell(
                 ManifestCache(run_root / "manifests"),
                 lambda position, stage: tell("stage", position, stage.value),
             )
+        if result.outcome.kind in (OutcomeKind.FAILED, OutcomeKind.INVALID):
+            require_room(workspace, cell)  # what the instance took is free again by now
         run.commit(dataclasses.replace(result, attempts=attempt), latencies_ns)
         tell("committed", result.outcome)
     except SystemUnavailable as error:
@@ -221,6 +231,8 @@ def _work_and_tell(
         tell(kind, str(error))
     except StoreError as error:
         tell("store", str(error))
+    except DiskSpaceError as error:
+        tell("full", str(error))
     except DeduplabError as error:
         tell("failed", f"{type(error).__name__}: {error}")
     except Exception as error:  # an engine's own error must cost one cell, not the campaign
