@@ -36,8 +36,8 @@ def print_ran(found: Census, console: Console) -> None:
         mark = Text(f"{one.kind:11} ", style=_STYLES[one.kind])
         words = f"{', '.join(one.systems)}, {one.stages} stages in {one.cells} cells: {one.reason}"
         if others:
-            cells = sum(other.cells for other in others)
-            words += f" (and {len(others)} other reasons, {cells} cells: report --coverage --json)"
+            more = f"{len(others)} other reason{'s' if len(others) > 1 else ''}"
+            words += f" (and {more}: report --coverage --json)"
         console.print(mark + Text(words), soft_wrap=True)
 
 
