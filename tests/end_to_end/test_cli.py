@@ -171,6 +171,46 @@ def test_a_run_is_not_gone_on_with_in_another_environment(tmp_path: Path, cli: C
     assert "kernel: another then" in refused.stderr
 
 
+def test_the_run_of_this_environment_is_gone_on_with_though_a_newer_one_is_not(
+    tmp_path: Path, cli: Cli
+) -> None:
+    plan = write_plan(tmp_path / "p.toml", ["null"])
+    first, second = (json.loads(cli("run", plan, "--json").stdout) for _ in range(2))
+    for told in (first, second):
+        shutil.rmtree(next((tmp_path / told["directory"] / "cells").iterdir()))
+    header = tmp_path / second["directory"] / "run.json"
+    elsewhere = json.loads(header.read_text())
+    elsewhere["environment"]["kernel"] = "another"
+    header.write_text(json.dumps(elsewhere))
+    gone_on = cli("run", plan)
+    assert f"{second['run']} was begun in another environment" in gone_on.stdout
+    assert f"going on with {first['run']}: 2 of 3 cells" in gone_on.stdout
+    assert len(list((tmp_path / "runs").iterdir())) == 2
+
+
+def test_a_run_that_was_killed_at_its_report_is_gone_on_with(tmp_path: Path, cli: Cli) -> None:
+    plan = write_plan(tmp_path / "p.toml", ["null"])
+    told = json.loads(cli("run", plan, "--json").stdout)
+    (tmp_path / told["report"]).unlink()
+    again = json.loads(cli("run", plan, "--json").stdout)
+    assert (again["run"], again["resumed_cells"]) == (told["run"], 3)
+    assert "What ran" in (tmp_path / told["report"]).read_text()
+    assert not list((tmp_path / told["directory"]).glob(".report*"))
+
+
+def test_a_plan_that_was_changed_says_what_becomes_of_its_unfinished_run(
+    tmp_path: Path, cli: Cli
+) -> None:
+    plan = write_plan(tmp_path / "p.toml", ["null"])
+    told = json.loads(cli("run", plan, "--json").stdout)
+    shutil.rmtree(next((tmp_path / told["directory"] / "cells").iterdir()))
+    plan.write_text(plan.read_text().replace('["random_binary"]', '["random_binary", "uuid_keys"]'))
+    changed = cli("run", plan)
+    assert f"{told['run']} is not finished (2 of 3 cells)" in changed.stdout
+    kept = tmp_path / told["directory"] / "plan.toml"
+    assert f"going on with {told['run']}: 2 of 3 cells" in cli("run", kept).stdout
+
+
 def test_damaged_results_are_a_sentence_and_not_a_traceback(tmp_path: Path, cli: Cli) -> None:
     plan = write_plan(tmp_path / "p.toml", ["null"])
     directory = tmp_path / json.loads(cli("run", plan, "--json").stdout)["directory"]

@@ -14,8 +14,10 @@ from deduplab import volumes
 from deduplab.adapters import _mariadb_connector, _pgwire, _resp
 from deduplab.adapters._rest_refusal import Refused
 from deduplab.analysis import rows
-from deduplab.bench.runner import run_campaign
+from deduplab.bench.runner import Silent, run_campaign
 from deduplab.errors import DeduplabError, DiskSpaceError, SystemUnavailable, Unsupported
+from deduplab.executors.local import LocalExecutor
+from deduplab.executors.workspace import sweep
 from deduplab.model import OutcomeKind, Stage
 from deduplab.units import MIB
 from tests.faults.campaigns import SILENT, Here, new_run, no_fault
@@ -76,6 +78,35 @@ def test_a_disk_that_runs_full_is_told_as_that(
 
     ballast.path.unlink()
     assert run_campaign(run, cells, Here(run, disk), SILENT).ended == {OutcomeKind.OK: 1}
+
+
+class Filler(Silent):
+    """Progress that fills the disk up when the first stage begins."""
+
+    def __init__(self, disk: Path) -> None:
+        self.ballast = Ballast(disk)
+
+    def stage_began(self, position: int, stage: Stage) -> None:
+        self.ballast.notify(position, stage)
+
+
+@pytest.mark.parametrize("system", ["sqlite", "lmdb"])
+def test_a_disk_that_stays_full_ends_the_run_and_fails_no_cell(
+    system: str, disk: Path, tmp_path: Path
+) -> None:
+    """Else every cell that is left would be committed as failed, and none measured again."""
+    cells = (cell_of(system, size="16 MiB", batch="512 KiB"), cell_of(system))
+    run = new_run(tmp_path / "run", cells, plan_of(system))
+    filler = Filler(disk)
+    for _ in range(2):  # in the middle of a cell, and before one
+        with pytest.raises(DiskSpaceError, match="the same command goes on"):
+            run_campaign(run, cells, LocalExecutor(run, disk, (system,)), filler)
+        assert not run.committed_ids()
+        sweep(disk)
+        assert not list(disk.glob("instance-*"))
+    filler.ballast.path.unlink()
+    executor = LocalExecutor(run, disk, (system,))
+    assert run_campaign(run, cells, executor, SILENT).ended == {OutcomeKind.OK: 2}
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+import psutil
 import pytest
 
 from deduplab.bench.runner import Silent, run_campaign
-from deduplab.cell import RestSettings
+from deduplab.cell import Cell, RestSettings
 from deduplab.errors import SystemUnavailable
 from deduplab.executors.local import LocalExecutor
 from deduplab.executors.workspace import sweep
@@ -70,3 +71,40 @@ def test_a_killed_engine_costs_its_cell_and_the_run_goes_on(
     tally = run_campaign(again, (*cells, whole), LocalExecutor(again, workspace, (system,)), SILENT)
     assert tally.resumed == len(cells)
     assert tally.ended == {OutcomeKind.OK: 1}
+
+
+@dataclasses.dataclass(slots=True)
+class KillerOfForkServers(Silent):
+    """Progress that kills the fork server once, when a stage begins or as soon as it is there."""
+
+    at_once: bool
+    struck: int = 0
+
+    def cell_began(self, cell: Cell, attempt: int) -> None:
+        if self.at_once:
+            self._strike()
+
+    def stage_began(self, position: int, stage: Stage) -> None:
+        self._strike()
+
+    def _strike(self) -> None:
+        for process in psutil.Process().children():
+            if not self.struck and "multiprocessing.forkserver" in " ".join(process.cmdline()):
+                process.kill()
+                self.struck += 1
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_killed_fork_server_costs_an_attempt_and_no_cell(
+    at_once: bool, workspace: Path, tmp_path: Path
+) -> None:
+    cell = dataclasses.replace(
+        cell_of("sqlite"), stages=(Stage.BULK, Stage.READ, Stage.DELETE), repetition=7
+    )
+    run = new_run(tmp_path / "run", (cell,), plan_of("sqlite"))
+    killer = KillerOfForkServers(at_once)
+    tally = run_campaign(run, (cell,), LocalExecutor(run, workspace, ("sqlite",)), killer)
+    assert tally.ended == {OutcomeKind.OK: 1}
+    # One that was gone before it was asked for the cell is brought up anew, and costs nothing.
+    assert run.cell(cell.cell_id).attempts in ((1, 2) if at_once else (2,))
+    assert not list(workspace.glob("instance-*"))

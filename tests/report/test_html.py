@@ -146,6 +146,34 @@ def test_the_first_table_has_costs_with_intervals_at_every_moment(full: str) -> 
     assert "–" not in single.text, "one repetition has no interval, and everything has a value"
 
 
+def test_a_matrix_of_systems_and_payloads_leads_to_each_answer(tmp_path: Path) -> None:
+    cells = matrix([SQLITE, DUCKDB], ["random_binary", "uuid_keys"], distances=["shuffled"])
+    # of one payload nothing counts, and one system was not run with the other
+    cells = [
+        failed(cell, OutcomeKind.FAILED, "no luck")
+        if (cell.cell.system, cell.cell.bulk.payload) == ("sqlite", "uuid_keys")
+        else cell
+        for cell in cells
+        if (cell.cell.system, cell.cell.bulk.payload) != ("duckdb", "random_binary")
+    ]
+    page = html.render(run_of(tmp_path, cells))
+    found = checked(page)
+    overview = page.split("Eta at rest of copies")[1].split("</table>")[0]
+    marks = re.findall(r'<a href="#(answer-\d+)">([^<]+)</a>', overview)
+    assert len(marks) == 3
+    assert {place for place, _ in marks} <= set(found.ids)
+    assert [text for _, text in marks].count("–") == 1
+    assert overview.count("<td></td>") == 1
+    assert "no luck" in overview
+    assert 'colspan="1" class="mid"' in page, "a column of adjacent copies, of which there are none"
+
+
+def test_one_system_or_one_payload_needs_no_matrix(tmp_path: Path) -> None:
+    page = html.render(run_of(tmp_path, matrix([SQLITE, DUCKDB])))
+    assert "Eta at rest of copies" not in page
+    checked(page)
+
+
 def test_rows_that_the_caller_has_are_not_derived_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

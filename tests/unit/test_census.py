@@ -57,6 +57,21 @@ def test_stages_behind_one_that_failed_were_not_run(tmp_path: Path) -> None:
     assert "an earlier stage" in found.reasons[1].reason
 
 
+def test_reasons_that_differ_in_a_name_are_told_together_and_hide_no_others(
+    tmp_path: Path,
+) -> None:
+    results = matrix([SQLITE], ["random_binary", "uuid_keys", "time_series"], grades=(0,))
+    ended = [
+        failed(one, OutcomeKind.FAILED, f"no space in instance-{number}")
+        for number, one in enumerate(results)
+    ]
+    other = failed(cells(POSTGRES)[0], OutcomeKind.FAILED, "no luck")
+    found = census_of(run_of(tmp_path, [*ended, other]))
+    assert len(found.reasons) == 4
+    told = [(alike[0].systems, len(alike)) for alike in found.reasons_by_kind]
+    assert told == [(("postgresql",), 1), (("sqlite",), 3)]
+
+
 def test_a_cell_that_ended_outside_its_stages_takes_them_all_along(tmp_path: Path) -> None:
     (result,) = cells(SQLITE)
     other = failed(result, OutcomeKind.INVALID, "another instance answers at the end")

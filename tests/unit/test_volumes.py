@@ -173,7 +173,7 @@ def test_the_size_follows_from_the_data_or_is_given() -> None:
     found = plan('volume = "xfs"\nvolume_size = "400 MiB"')
     (cell, _) = matrix.cells(found)
     assert cell.volume_bytes == 400 * MIB
-    assert estimate(found, matrix.cells(found)).disk_bytes == 400 * MIB + 2 * 64 * KIB
+    assert estimate(matrix.cells(found)).disk_bytes == 400 * MIB + 2 * 64 * KIB
 
 
 def test_dedupe_may_be_named_as_the_last_reclaim_mode() -> None:

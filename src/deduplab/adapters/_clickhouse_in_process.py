@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,24 @@ from deduplab.batch import Batch
 from deduplab.errors import SystemUnavailable
 from deduplab.record import Record
 from deduplab.registry import driver_missing, system
+
+
+@contextmanager
+def _temporary_files_in(directory: Path) -> Iterator[None]:
+    """Have the library put there what it makes while it is loaded, and leaves if it is killed.
+
+    What lies beside the data goes with the instance, whatever ends it; there is no other
+    way than ``TMPDIR`` to say so (chdb 4.4).
+    """
+    before = os.environ.get("TMPDIR")
+    os.environ["TMPDIR"] = str(directory)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["TMPDIR"]
+        else:
+            os.environ["TMPDIR"] = before
 
 
 class InProcessEngine(Engine):
@@ -34,7 +53,8 @@ class InProcessEngine(Engine):
 
     def __init__(self, directory: str) -> None:
         try:
-            import chdb
+            with _temporary_files_in(Path(directory).parent):
+                import chdb
             import pyarrow  # noqa: F401  (loads need it; say so now, not under the clock)
         except ImportError as error:
             raise driver_missing(system("clickhouse"), error) from error

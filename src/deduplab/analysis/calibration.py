@@ -3,8 +3,9 @@
 Judged is the component ``data``, so that what a store needs beside the data
 (directories, an index) is accounted for; what all files together give is
 reported beside it. Where the known answer is a number of bytes (compressed,
-chunked) the ruler is ``apparent``: ``allocated`` rounds every file up to
-blocks, and that rounding is no property of the data.
+chunked), and where objects have lengths of their own, the ruler is ``apparent``:
+``allocated`` rounds every file up to blocks, and that rounding is no property of
+the data. Of objects of one length it takes the same from each, and cancels.
 """
 
 from __future__ import annotations
@@ -149,7 +150,8 @@ def _checks(store: str, groups: Sequence[Group]) -> Iterator[Check]:
 def _store_checks(store: str, payload: str, part: Sequence[Group]) -> Iterator[Check]:
     """Check eta (and u where it is known) of plain, single_instance and compressed."""
     expected = 1.0 if store == "single_instance" else 0.0
-    data = _DATA_APPARENT if store == "compressed" else _DATA_ALLOCATED
+    rounded_alike = store != "compressed" and _of_one_length(part)
+    data = _DATA_ALLOCATED if rounded_alike else _DATA_APPARENT
     cases = list(_cases(part, dedup_efficiency, data))
     yield _near(store, "eta, data", payload, cases, expected)
     whole = list(_cases(part, dedup_efficiency, FILES_ALLOCATED))
@@ -160,6 +162,18 @@ def _store_checks(store: str, payload: str, part: Sequence[Group]) -> Iterator[C
         yield _near(store, "u, data", payload, costs, 1.0)
     elif store == "compressed" and payload == "text_document":
         yield _judged(store, "u < 1, data", payload, costs, 1.0, None, lambda value: value < 1)
+
+
+def _of_one_length(part: Sequence[Group]) -> bool:
+    """Whether all objects of these groups are equally long, by what their manifests counted."""
+    lengths = {
+        divmod(manifest.logical_bytes, manifest.objects)
+        for group in part
+        for cell in group.cells
+        for manifest in (cell.bulk_manifest, cell.insert_manifest)
+        if manifest is not None and manifest.objects
+    }
+    return len(lengths) == 1 and not next(iter(lengths))[1]
 
 
 def _chunked_check(payload: str, part: Sequence[Group]) -> Check:

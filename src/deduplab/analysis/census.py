@@ -72,6 +72,18 @@ class Census:
     boxes: dict[tuple[str, str], Count]
     reasons: tuple[Reason, ...]
 
+    @property
+    def reasons_by_kind(self) -> tuple[tuple[Reason, ...], ...]:
+        """The reasons, together where they are of one kind and of the same systems.
+
+        The one of most cells comes first. Reasons name instances and keys, so hundreds of
+        them may tell the same thing, and would hide those of other systems.
+        """
+        found: dict[tuple[str, tuple[str, ...]], list[Reason]] = {}
+        for one in self.reasons:
+            found.setdefault((one.kind, one.systems), []).append(one)
+        return tuple(tuple(sorted(alike, key=lambda one: -one.cells)) for alike in found.values())
+
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON, with the matrix as one entry a payload and system."""
         return {

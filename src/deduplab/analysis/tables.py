@@ -112,6 +112,13 @@ class Finding:
             return f"no distance effect{where}"
         return f"distance effect{where}: {two_digits(self.distance_effect)} of eta"
 
+    @property
+    def at_rest(self) -> Costs | None:
+        """The costs of far copies at rest: shuffled ones, or else the last distance there is."""
+        named = {cost.distance for cost in self.costs}
+        last = self.costs[-1].distance if self.costs else ""
+        return self.at(DISTANCES[1] if DISTANCES[1] in named else last, "rest")
+
     def time_of(self, step: Row) -> Row | None:
         """Return the row of the seconds that a step of ``reclaim_steps`` took."""
         return self.reclaim_times[self.reclaim_steps.index(step)]

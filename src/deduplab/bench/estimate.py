@@ -7,7 +7,6 @@ from typing import Final
 
 from deduplab import registry
 from deduplab.cell import Cell
-from deduplab.config import Plan
 from deduplab.model import Stage
 from deduplab.units import MIB
 
@@ -36,16 +35,19 @@ class Estimate:
     duration_s: float
 
 
-def estimate(plan: Plan, cells: tuple[Cell, ...]) -> Estimate:
+def instance_bytes(cell: Cell) -> int:
+    """Return what the instance of a cell may need on the workspace's disk; coarse."""
+    return max(_DISK_FACTOR * cell.bulk.logical_bytes + _DISK_FLOOR_BYTES, cell.volume_bytes)
+
+
+def estimate(cells: tuple[Cell, ...]) -> Estimate:
     """Return what these cells of a plan will take."""
-    largest_bytes = plan.dataset_bytes
-    instance_bytes = _DISK_FACTOR * largest_bytes + _DISK_FLOOR_BYTES
-    volume_bytes = max((cell.volume_bytes for cell in cells), default=0)
+    most_bytes = max(map(instance_bytes, cells), default=_DISK_FLOOR_BYTES)
     return Estimate(
         cells=len(cells),
         stages=sum(len(cell.stages) for cell in cells),
         logical_bytes=sum(_handed_over_bytes(cell) for cell in cells),
-        disk_bytes=max(instance_bytes, volume_bytes) + _RESULT_BYTES_PER_CELL * len(cells),
+        disk_bytes=most_bytes + _RESULT_BYTES_PER_CELL * len(cells),
         duration_s=sum(duration_s(cell) for cell in cells),
     )
 

@@ -24,7 +24,7 @@ from deduplab.bench.stages import Stages
 from deduplab.cell import Cell, CellResult
 from deduplab.dataset_spec import DatasetSpec
 from deduplab.datasets import build_dataset
-from deduplab.errors import DeduplabError, SystemUnavailable, Unsupported
+from deduplab.errors import DeduplabError, StoreError, SystemUnavailable, Unsupported
 from deduplab.model import OK, Identity, Measurement, Moment, Outcome, OutcomeKind, Stage
 from deduplab.record import RecordType
 
@@ -84,7 +84,9 @@ def _outcome_of(error: Exception) -> Outcome:
     """Return the outcome of a cell that an error ended; raise what is none."""
     if isinstance(error, Unsupported):
         return Outcome(OutcomeKind.UNSUPPORTED, str(error))
-    if isinstance(error, SystemUnavailable) or not isinstance(error, DeduplabError):
+    # Results that can't be read or written are no fault of the system either.
+    none = isinstance(error, SystemUnavailable | StoreError)
+    if none or not isinstance(error, DeduplabError):
         raise error
     return Outcome(OutcomeKind.FAILED, f"{type(error).__name__}: {error}")
 

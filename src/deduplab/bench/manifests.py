@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -29,16 +30,23 @@ class ManifestCache:
         path = self._directory / f"{hash_of(dataclasses.asdict(dataset.spec))[:20]}.json"
         try:
             kept: Manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
-        except FileNotFoundError:
+        except (OSError, msgspec.MsgspecError):
+            # Not there, or damaged as by a power failure: the data tell all of it again.
             return self._prove(dataset, path)
-        except msgspec.MsgspecError as error:
-            raise StoreError(f"the manifest {path} can't be read: {error}; delete it") from error
         return kept if kept.spec == dataset.spec else self._prove(dataset, path)
 
     def _prove(self, dataset: Dataset, path: Path) -> Manifest:
         manifest = prove(dataset)
-        path.parent.mkdir(exist_ok=True)
         aside = path.with_suffix(f".{os.getpid()}.tmp")
-        aside.write_bytes(msgspec.json.encode(manifest))
-        aside.replace(path)
+        try:
+            path.parent.mkdir(exist_ok=True)
+            aside.write_bytes(msgspec.json.encode(manifest))
+            aside.replace(path)
+        except OSError as error:
+            with suppress(OSError):
+                aside.unlink()
+            raise StoreError(
+                f"the manifest {path} can't be written: {error}; what was committed stays, and "
+                "the same command goes on with it"
+            ) from error
         return manifest

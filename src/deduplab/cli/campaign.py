@@ -14,6 +14,7 @@ from deduplab.bench import environment, matrix
 from deduplab.bench.estimate import duration_s, estimate
 from deduplab.bench.runner import Tally, run_campaign
 from deduplab.cell import Cell
+from deduplab.cli.findings import report_path
 from deduplab.cli.progress import ConsoleProgress, TimeLeft
 from deduplab.config import Plan
 from deduplab.errors import StoreError
@@ -24,22 +25,45 @@ from deduplab.scale import told
 from deduplab.store import PlannedCell, Run, RunHeader
 
 
-def unfinished_run(runs: Path, plan: Plan) -> Run | None:
-    """Return the newest run of exactly this plan and scale that has cells left, or None."""
+def unfinished_runs(runs: Path, plan: Plan) -> list[Run]:
+    """Return the runs of exactly this plan and scale that are not finished, the newest first."""
     found = []
     for directory in run_directories(runs):
         try:
             run = Run.open(directory)
-            if run.header.plan_digest == plan.digest and not is_complete(run):
+            if run.header.plan_digest == plan.digest and not is_finished(run):
                 found.append(run)
         except StoreError:
             continue  # written by another version, or damaged: not ours to go on with
+    return sorted(found, key=lambda run: run.header.created_unix_ns, reverse=True)
+
+
+def of_changed_plan(runs: Path, plan: Plan, only: tuple[str, ...]) -> Run | None:
+    """Return the newest unfinished run whose plan has been changed since, or None.
+
+    That is one of a plan of this name, with the same scale and the same systems asked for.
+    """
+    asked = (plan.name, told(plan.scale), only)
+    found = []
+    for directory in run_directories(runs):
+        try:
+            run = Run.open(directory)
+            header = run.header
+            same = asked == (header.plan_name, header.scale, header.only)
+            if same and header.plan_digest != plan.digest and not is_finished(run):
+                found.append(run)
+        except StoreError:
+            continue
     return max(found, key=lambda run: run.header.created_unix_ns, default=None)
 
 
-def is_complete(run: Run) -> bool:
-    """Return whether every planned cell is committed."""
-    return set(run.header.cell_ids) <= run.committed_ids()
+def is_finished(run: Run) -> bool:
+    """Return whether every planned cell is committed and the report is there.
+
+    A run that was killed while its report was made has no cells left, and is still gone
+    on with: else the same command would measure everything once more.
+    """
+    return set(run.header.cell_ids) <= run.committed_ids() and report_path(run).exists()
 
 
 def new_run(runs: Path, plan: Plan, workspace: Path, only: tuple[str, ...] = ()) -> Run:
@@ -51,7 +75,7 @@ def new_run(runs: Path, plan: Plan, workspace: Path, only: tuple[str, ...] = ())
         If the workspace is too small for the plan; nothing was made.
     """
     cells = matrix.cells(plan)
-    check_space(workspace, estimate(plan, cells).disk_bytes)
+    check_space(workspace, estimate(cells).disk_bytes)
     now = time.time_ns()
     stamp = datetime.fromtimestamp(now / 1e9, UTC).strftime("%Y%m%dT%H%M%S")
     run_id = f"{plan.name}-{stamp}-{plan.digest[:6]}"
@@ -104,7 +128,7 @@ def perform(
         If another process runs it.
     """
     cells = matrix.cells(plan)
-    expected = estimate(plan, cells)
+    expected = estimate(cells)
     check_space(workspace, expected.disk_bytes)
     with run.locked():
         ended, removed = sweep(workspace)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,35 @@ from rich.table import Table
 from deduplab.analysis import Calibration, Row, calibrate, findings, tables
 from deduplab.analysis.storage_layer import volume_findings
 from deduplab.analysis.tables import volumes_table
+from deduplab.errors import StoreError
 from deduplab.store import Run
 
 _STYLES = {"passed": "green", "failed": "bold red", "incomplete": "yellow", "reported": "dim"}
 
 
+def report_path(run: Run) -> Path:
+    """Return where the report of a run lies once it was written, which is the end of a run."""
+    return run.root / "report.html"
+
+
 def write_report(run: Run, found: list[Row], page: Path | None = None) -> Path:
-    """Write the report, beside the run's results unless a page is named; return its path."""
+    """Write the report, beside the run's results unless a page is named; return its path.
+
+    Beside the results it is written aside and renamed: a half one would look like the end
+    of the run.
+    """
     from deduplab.report import html  # drawing takes long to import, and a run should start at once
 
-    return html.write(run, page or run.root / "report.html", found)
+    if page is not None:
+        return html.write(run, page, found)
+    aside = run.root / f".report-{os.getpid()}.html"
+    try:
+        html.write(run, aside, found)
+        return aside.rename(report_path(run))
+    except OSError as error:
+        raise StoreError(f"the report can't be written to {run.root}: {error}") from error
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def print_findings(run: Run, rows: list[Row], console: Console) -> None:

@@ -17,7 +17,7 @@ from deduplab import config
 from deduplab.bench import preflight
 from deduplab.bench.estimate import Estimate, duration_s, estimate
 from deduplab.cell import Cell
-from deduplab.cli.campaign import measured_s, unfinished_run
+from deduplab.cli.campaign import measured_s, unfinished_runs
 from deduplab.cli.options import plan_argument, runs_option, split_only
 from deduplab.cli.progress import TimeLeft
 from deduplab.units import format_bytes, format_seconds
@@ -49,7 +49,7 @@ def command(
     plan = config.load(plan_path, scale=scale, only=split_only(only))
     found = preflight.check(plan)
     cells = found.cells
-    expected = estimate(plan, cells)
+    expected = estimate(cells)
     if as_json:
         rows = [{"cell_id": cell.cell_id, **dataclasses.asdict(cell)} for cell in cells]
         click.echo(
@@ -79,9 +79,10 @@ def command(
 
 def _measured(runs: Path, plan: config.Plan, cells: tuple[Cell, ...]) -> Iterator[str]:
     """Word how far the unfinished run of this plan is, and what is left by what its cells took."""
-    run = unfinished_run(runs, plan)
-    if run is None:
+    unfinished = unfinished_runs(runs, plan)
+    if not unfinished:
         return
+    run = unfinished[0]
     committed = run.committed_ids()
     waiting = [cell for cell in cells if cell.cell_id not in committed]
     left_s = TimeLeft(waiting, duration_s, measured_s(run)).left_s()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 from rich.console import Console
 from rich.live import Live
@@ -18,6 +20,7 @@ from deduplab.units import format_seconds
 
 _MARKS = {"OK": "green", "UNSUPPORTED": "cyan", "INVALID": "yellow", "FAILED": "red"}
 _PLAIN_EVERY_S = 5.0
+_TRUSTED_S: Final = 10.0  # so much of what was guessed counts as if it had come out
 
 
 class TimeLeft:
@@ -39,38 +42,64 @@ class TimeLeft:
         guess_s: Callable[[Cell], float],
         taken_s: Mapping[tuple[str, str], Sequence[float]] | None = None,
     ) -> None:
-        self._waiting = {cell.cell_id: cell for cell in cells}
-        self._guesses_s = {cell_id: guess_s(cell) for cell_id, cell in self._waiting.items()}
-        self._taken_s: dict[tuple[str, str], list[float]] = defaultdict(list)
+        # Kept as sums, for it is asked at every stage, and a campaign may have thousands of cells.
+        self._guesses_s: dict[str, float] = {}
+        self._waiting: dict[tuple[str, str], _Sum] = defaultdict(_Sum)
+        self._taken: dict[tuple[str, str], _Sum] = defaultdict(_Sum)
+        for cell in cells:
+            self._guesses_s[cell.cell_id] = guess_s(cell)
+            self._waiting[_kind(cell)].add(self._guesses_s[cell.cell_id])
         for kind, durations_s in (taken_s or {}).items():
-            self._taken_s[kind] += durations_s
+            for duration_s in durations_s:
+                self._taken[kind].add(duration_s)
         self._guessed_s = self._needed_s = 0.0
 
     def ended(self, cell: Cell, duration_s: float) -> None:
         """Count a cell that ended."""
-        if self._waiting.pop(cell.cell_id, None) is None:
+        guess_s = self._no_longer_waiting(cell)
+        if guess_s is None:
             return
-        self._taken_s[_kind(cell)].append(duration_s)
-        self._guessed_s += self._guesses_s[cell.cell_id]
+        self._taken[_kind(cell)].add(duration_s)
+        self._guessed_s += guess_s
         self._needed_s += duration_s
 
     def dropped(self, cells: Iterable[Cell]) -> None:
         """Leave cells out that are not run."""
         for cell in cells:
-            self._waiting.pop(cell.cell_id, None)
+            self._no_longer_waiting(cell)
 
     def left_s(self) -> float:
         """Return the seconds left.
 
         For each waiting cell that is the mean of what cells of its system and variant
-        took; before one has ended, the guess, corrected by how far guesses were off.
+        took; before one has ended, the guess, corrected by how far guesses were off. A
+        first cell, with which drivers are imported, says little about that.
         """
-        off = self._needed_s / self._guessed_s if self._guessed_s else 1.0
+        off = (self._needed_s + _TRUSTED_S) / (self._guessed_s + _TRUSTED_S)
         left_s = 0.0
-        for cell_id, cell in self._waiting.items():
-            taken_s = self._taken_s.get(_kind(cell))
-            left_s += sum(taken_s) / len(taken_s) if taken_s else off * self._guesses_s[cell_id]
-        return left_s
+        for kind, waiting in self._waiting.items():
+            taken = self._taken.get(kind)
+            left_s += waiting.n * taken.total_s / taken.n if taken else off * waiting.total_s
+        return max(0.0, left_s)
+
+    def _no_longer_waiting(self, cell: Cell) -> float | None:
+        """Take a cell out; return what was guessed of it, None if it was out already."""
+        guess_s = self._guesses_s.pop(cell.cell_id, None)
+        if guess_s is not None:
+            self._waiting[_kind(cell)].add(-guess_s, n=-1)
+        return guess_s
+
+
+@dataclass(slots=True)
+class _Sum:
+    """How many durations there are, and what they come to in seconds."""
+
+    n: int = 0
+    total_s: float = 0.0
+
+    def add(self, duration_s: float, n: int = 1) -> None:
+        self.n += n
+        self.total_s += duration_s
 
 
 class ConsoleProgress:

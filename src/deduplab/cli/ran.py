@@ -32,9 +32,12 @@ def print_ran(found: Census, console: Console) -> None:
     console.print(matrix if fits else _matrix(found, ()))
     if not fits:
         console.print("by payload: on the page, or report --coverage --json", style="dim")
-    for one in found.reasons:
+    for one, *others in found.reasons_by_kind:
         mark = Text(f"{one.kind:11} ", style=_STYLES[one.kind])
         words = f"{', '.join(one.systems)}, {one.stages} stages in {one.cells} cells: {one.reason}"
+        if others:
+            more = f"{len(others)} other reason{'s' if len(others) > 1 else ''}"
+            words += f" (and {more}: report --coverage --json)"
         console.print(mark + Text(words), soft_wrap=True)
 
 

@@ -110,32 +110,65 @@ def _chosen_run(
     console: Console,
 ) -> Run:
     """Return the run to go on with, or a new one; never one that was begun on an unlike host."""
-    run = None if fresh or resume else campaign.unfinished_run(runs, plan)
-    if resume:
-        run = find_run(runs, resume)
-        if run.header.plan_digest != plan.digest:
-            raise PlanError(
-                f"run {run.header.run_id} was made from another plan, scale or --only; "
-                "its cells would not be comparable; name the plan it was made from, or drop "
-                "--resume"
-            )
-    if run is not None and (differing := campaign.unlike(run, plan, workspace)):
-        words = f"{run.header.run_id} was begun in another environment ({'; '.join(differing)})"
-        if resume:
-            raise PlanError(f"{words}: its cells would not be comparable; drop --resume")
-        console.print(f"{words}: not going on with it", highlight=False, soft_wrap=True)
-        run = None
+    run = _resumed(plan, runs, workspace, resume) if resume else None
+    if resume is None and not fresh:
+        run = _unfinished(plan, runs, workspace, console)
     if run is None:
+        other = None if fresh else campaign.of_changed_plan(runs, plan, only)
+        if other is not None:
+            console.print(
+                f"{other.header.run_id} is not finished ({len(other.committed_ids())} of "
+                f"{len(other.header.cell_ids)} cells), but the plan was changed since: not going "
+                f"on with it. It keeps its plan: deduplab run {other.root / 'plan.toml'}",
+                highlight=False,
+                soft_wrap=True,
+            )
         run = campaign.new_run(runs, plan, workspace, only)
         console.print(f"run {run.header.run_id}: {len(run.header.cell_ids)} cells", highlight=False)
-    elif not resume:
+    return run
+
+
+def _resumed(plan: config.Plan, runs: Path, workspace: Path, name: str) -> Run:
+    """Return the run that was named.
+
+    Raises
+    ------
+    PlanError
+        If it was made from another plan or in another environment.
+    """
+    run = find_run(runs, name)
+    if run.header.plan_digest != plan.digest:
+        raise PlanError(
+            f"run {run.header.run_id} was made from another plan, scale or --only; "
+            "its cells would not be comparable; name the plan it was made from, or drop "
+            "--resume"
+        )
+    if differing := campaign.unlike(run, plan, workspace):
+        raise PlanError(
+            f"{_begun_elsewhere(run, differing)}: its cells would not be comparable; drop --resume"
+        )
+    return run
+
+
+def _unfinished(plan: config.Plan, runs: Path, workspace: Path, console: Console) -> Run | None:
+    """Return the newest unfinished run of this plan that was begun on a host like this, or None."""
+    for run in campaign.unfinished_runs(runs, plan):
+        if differing := campaign.unlike(run, plan, workspace):
+            words = f"{_begun_elsewhere(run, differing)}: not going on with it"
+            console.print(words, highlight=False, soft_wrap=True)
+            continue
         console.print(
             f"going on with {run.header.run_id}: {len(run.committed_ids())} of "
             f"{len(run.header.cell_ids)} cells are committed (--fresh starts anew)",
             highlight=False,
             soft_wrap=True,
         )
-    return run
+        return run
+    return None
+
+
+def _begun_elsewhere(run: Run, differing: list[str]) -> str:
+    return f"{run.header.run_id} was begun in another environment ({'; '.join(differing)})"
 
 
 def _refuse_if_nothing_counts(run: Run) -> None:

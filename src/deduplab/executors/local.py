@@ -4,17 +4,14 @@ A process of its own gives every cell fresh engine state, survives an engine
 that crashes, and lets a deadline be kept. It comes from a fork server that has
 the drivers imported already, so it starts within milliseconds.
 
-A run that is killed leaves nothing: the fork server ends when its pipe to the
-run closes, the kernel ends the cell's process with the fork server
-(PR_SET_PDEATHSIG), and a server product with the cell's process.
+A run that is killed leaves nothing: the kernel ends the fork server with the run,
+the cell's process with the fork server (PR_SET_PDEATHSIG), and a server product
+with the cell's process.
 """
 
 from __future__ import annotations
 
-import ctypes
 import dataclasses
-import multiprocessing
-import os
 import signal
 import time
 import traceback
@@ -25,6 +22,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+import psutil
+
 from deduplab import pool_directory, registry, volumes
 from deduplab.bench.lifecycle import run_cell
 from deduplab.bench.manifests import ManifestCache
@@ -32,17 +31,20 @@ from deduplab.bench.runner import Progress, without_measurements
 from deduplab.cell import Cell
 from deduplab.errors import (
     DeduplabError,
+    DiskSpaceError,
     StoreError,
     SystemRefused,
     SystemUnavailable,
     Unsupported,
 )
-from deduplab.executors.workspace import instance_directory, sweep
+from deduplab.executors import fork_server
+from deduplab.executors.workspace import instance_directory, require_room, sweep
 from deduplab.model import Outcome, OutcomeKind, Stage
 from deduplab.store import Run
 
-_PR_SET_PDEATHSIG: Final = 1  # <linux/prctl.h>
 _TEARDOWN_DEADLINE_S: Final = 20.0
+_EXIT_CODE_LOST: Final = 255  # what multiprocessing says where the fork server told none
+_NO_FORK_SERVER: Final = "the run's fork server was killed"
 
 _MEANINGS: Final[dict[int, str]] = {
     signal.SIGKILL: ": by somebody, or by the kernel for want of memory (then dmesg says so)",
@@ -75,13 +77,12 @@ class LocalExecutor:
     def __init__(self, run: Run, workspace: Path, systems: tuple[str, ...]) -> None:
         self._run = run
         self._workspace = workspace
-        self._context = multiprocessing.get_context("forkserver")
         pool_directory.claim()
         modules = [__name__]
         for name in systems:
             entry = registry.system(name)
             modules += [entry.adapter.partition(":")[0], *entry.preload]
-        self._context.set_forkserver_preload(modules)
+        self._context = fork_server.context(modules)
 
     def execute(self, cell: Cell, attempt: int, progress: Progress) -> Outcome:
         """Run one cell in a fresh process; commit it here if that process could not.
@@ -92,15 +93,23 @@ class LocalExecutor:
             If the system could not be reached.
         StoreError
             If the cell could not be written.
+        DiskSpaceError
+            If the workspace's disk has no room for the cell, before it or, where it did
+            not go well, after it: then that is no outcome, and nothing was committed.
 
         When the run is interrupted, the cell's process is ended and nothing committed.
         """
+        require_room(self._workspace, cell)
         started = time.time_ns()
+        fork_server.ensure_running()
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
             target=_work, args=(cell, attempt, self._run.root, self._workspace, theirs)
         )
-        process.start()
+        try:
+            process.start()
+        except (EOFError, ConnectionError) as error:
+            raise SystemUnavailable(f"{_NO_FORK_SERVER} before the cell began") from error
         theirs.close()
         try:
             kind, detail = self._follow(process, ours, cell, progress)
@@ -110,7 +119,7 @@ class LocalExecutor:
         finally:
             ours.close()
         process.join()
-        if kind in ("died", "late"):
+        if kind in ("died", "late", "unavailable"):
             sweep(self._workspace)  # what that process could not take down
         if kind == "committed":
             assert isinstance(detail, Outcome)
@@ -121,8 +130,11 @@ class LocalExecutor:
             raise SystemUnavailable(str(detail))
         if kind == "store":
             raise StoreError(str(detail))
+        if kind == "full":
+            raise DiskSpaceError(str(detail))
         if cell.cell_id in self._run.committed_ids():
             return self._run.cell(cell.cell_id).outcome  # it died or was late just after that
+        require_room(self._workspace, cell)
         outcome = Outcome(OutcomeKind.FAILED, str(detail))
         self._run.commit(without_measurements(cell, outcome, started, attempt), {})
         return outcome
@@ -157,6 +169,11 @@ class LocalExecutor:
 def _died(process: ForkServerProcess, doing: str) -> tuple[str, str]:
     process.join()
     code = process.exitcode or 0
+    if code == _EXIT_CODE_LOST:
+        # The kernel ends the cell with the fork server, but a moment later.
+        with suppress(psutil.Error):
+            psutil.Process(process.pid).wait(_TEARDOWN_DEADLINE_S)
+        return "unavailable", f"{_NO_FORK_SERVER} and the cell with it, {doing}"
     how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
     return "died", f"the cell's process died {doing} ({how}){_MEANINGS.get(-code, '')}"
 
@@ -175,7 +192,7 @@ def _work(
     cell: Cell, attempt: int, run_root: Path, workspace: Path, connection: Connection
 ) -> None:
     """Be the cell's process: run, commit, and say how it ended."""
-    die_with_parent()
+    fork_server.die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run decides; it sends SIGTERM
     signal.signal(signal.SIGTERM, _interrupted)
     with suppress(_StoppedError):
@@ -205,6 +222,8 @@ def _work_and_tell(
                 ManifestCache(run_root / "manifests"),
                 lambda position, stage: tell("stage", position, stage.value),
             )
+        if result.outcome.kind in (OutcomeKind.FAILED, OutcomeKind.INVALID):
+            require_room(workspace, cell)  # what the instance took is free again by now
         run.commit(dataclasses.replace(result, attempts=attempt), latencies_ns)
         tell("committed", result.outcome)
     except SystemUnavailable as error:
@@ -212,6 +231,8 @@ def _work_and_tell(
         tell(kind, str(error))
     except StoreError as error:
         tell("store", str(error))
+    except DiskSpaceError as error:
+        tell("full", str(error))
     except DeduplabError as error:
         tell("failed", f"{type(error).__name__}: {error}")
     except Exception as error:  # an engine's own error must cost one cell, not the campaign
@@ -219,15 +240,6 @@ def _work_and_tell(
         words = " ".join(str(error).split())
         place = f"{Path(where.filename).name}:{where.lineno}"
         tell("failed", f"{type(error).__name__} in {place}: {words}")
-
-
-def die_with_parent(signal_number: int = signal.SIGKILL) -> None:
-    """Have the kernel end this process when its parent dies, however that happens (prctl(2))."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_PDEATHSIG, signal_number) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
-    if os.getppid() == 1:
-        os._exit(1)
 
 
 def _interrupted(signal_number: int, frame: FrameType | None) -> None:

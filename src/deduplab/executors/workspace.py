@@ -22,6 +22,8 @@ from typing import Final
 
 import psutil
 
+from deduplab.bench.estimate import instance_bytes
+from deduplab.cell import Cell
 from deduplab.errors import DiskSpaceError, PlanError
 from deduplab.servers import _shared_memory
 from deduplab.units import format_bytes
@@ -105,6 +107,27 @@ def check_space(workspace: Path, needed_bytes: int) -> None:
             f"the plan needs about {format_bytes(needed_bytes)} in {workspace}, "
             f"{format_bytes(free_bytes)} are free; free some, lower --scale, "
             f"or name another disk with --workspace"
+        )
+
+
+def require_room(workspace: Path, cell: Cell) -> None:
+    """Refuse a cell whose instance may not find the room that the plan was told it needs.
+
+    A disk that was filled up meanwhile, by whomever, would fail every cell from here on.
+
+    Raises
+    ------
+    DiskSpaceError
+        With what is needed, what is free, and what to do.
+    """
+    if cell.remote is not None:
+        return  # its files are not here
+    free_bytes, needed_bytes = shutil.disk_usage(workspace).free, instance_bytes(cell)
+    if free_bytes < needed_bytes:
+        raise DiskSpaceError(
+            f"the disk has become too small: a cell may need {format_bytes(needed_bytes)} in "
+            f"{workspace}, {format_bytes(free_bytes)} are free; free some, and the same command "
+            f"goes on with {cell.label} and the others that are left"
         )
 
 

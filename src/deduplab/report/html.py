@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,15 @@ from deduplab.report.page import Drawing, page_environment
 from deduplab.store import Run, RunHeader
 
 _KNOWN = frozenset((*REFERENCES, HARNESS))
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Which answer, by its number, stands at which system (row) and data (column)."""
+
+    systems: tuple[str, ...]
+    data: tuple[str, ...]
+    places: dict[tuple[str, str], int]
 
 
 def write(run: Run, target: Path, rows: list[Row] | None = None) -> Path:
@@ -92,8 +102,9 @@ def _content(run: Run, rows: list[Row] | None) -> dict[str, Any]:
         "environment": _flat(header.environment),
         "reference_overview": findings_table(known),
         "answers": tested,
+        "overview": _overview(tested),
         "moments": MOMENTS,
-        "distances": DISTANCES,
+        "distances": _distances(tested),
         "etas": _efficiencies(answers),
         "footprints": [
             Drawing(
@@ -117,6 +128,24 @@ def _content(run: Run, rows: list[Row] | None) -> dict[str, Any]:
         "resamples": RESAMPLES,
         "least_repetitions": LEAST_REPETITIONS,
     }
+
+
+def _overview(answers: Sequence[Finding]) -> Overview | None:
+    """Return answers by system and data; None where there is but one of either to choose from."""
+    systems = tuple(dict.fromkeys(entry.subject.name for entry in answers))
+    data = tuple(dict.fromkeys(entry.subject.data for entry in answers))
+    if len(systems) < 2 or len(data) < 2:
+        return None
+    places = {
+        (entry.subject.name, entry.subject.data): number for number, entry in enumerate(answers)
+    }
+    return Overview(systems, tuple(sorted(data)), places)
+
+
+def _distances(answers: Iterable[Finding]) -> tuple[str, ...]:
+    """Return those of adjacent and shuffled that the plan has, both if it has neither."""
+    found = {cost.distance for entry in answers for cost in entry.costs}
+    return tuple(name for name in DISTANCES if name in found) or DISTANCES
 
 
 def _of_systems(rows: Iterable[Row], *, known: bool) -> list[Row]:

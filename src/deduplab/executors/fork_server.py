@@ -1,0 +1,53 @@
+"""The fork server of a run: started so that it ends with the run, and before anything it imports.
+
+The pipe by which ``multiprocessing`` would have it end is held open by the cell's process,
+too, so a cell whose run was killed would go on to the end of its stage, beside the cells of
+whoever goes on with the run. So the kernel ends the fork server with the run.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Sequence
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext
+from typing import Final
+
+_PR_SET_PDEATHSIG: Final = 1  # <linux/prctl.h>
+_PRELOADED_FIRST: Final = "deduplab.executors._ends_with_run"
+
+
+def context(modules: Sequence[str]) -> ForkServerContext:
+    """Return the context whose fork server will have these modules imported."""
+    found = multiprocessing.get_context("forkserver")
+    found.set_forkserver_preload([_PRELOADED_FIRST, *modules])
+    return found
+
+
+def ensure_running() -> None:
+    """Start the fork server if it does not run, deaf to Ctrl-C: the run decides what that ends.
+
+    It would be interrupted in its imports otherwise, with a traceback, since a terminal
+    tells all processes of the run.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        forkserver.ensure_running()
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
+
+
+def die_with_parent(signal_number: int = signal.SIGKILL) -> None:
+    """Have the kernel end this process when its parent dies, however that happens (prctl(2))."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_PDEATHSIG, signal_number) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
+    if os.getppid() == 1:
+        os._exit(1)
