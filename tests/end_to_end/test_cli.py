@@ -243,6 +243,17 @@ def test_the_doctor_finds_what_needs_no_server_ready(cli: Cli) -> None:
     }
 
 
+@pytest.mark.parametrize("words", [("report", "latest"), ("list", "runs"), ("clean",)])
+def test_runs_that_can_not_be_reached_are_refused(
+    words: tuple[str, ...], tmp_path: Path, cli: Cli
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    refused = cli(*words, "--runs", tmp_path / "file" / "runs")
+    assert refused.returncode == 2
+    assert "Not a directory" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
 def test_an_unknown_run_is_a_clear_error(cli: Cli) -> None:
     refused = cli("report", "latest")
     assert refused.returncode == 5

