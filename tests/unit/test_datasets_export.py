@@ -140,6 +140,35 @@ def test_a_full_disk_is_told_from_another_that_can_not_be_written(
     monkeypatch.setattr(Path, "write_bytes", fail)
     with pytest.raises(kind, match=rf"made' can't be written: {os.strerror(number)}"):
         export.write(build_dataset(SPEC), tmp_path / "made", no_progress)
+    monkeypatch.undo()
+    # Nothing of it is left, so the same can be said again.
+    export.write(build_dataset(SPEC), tmp_path / "made", no_progress)
+
+
+@pytest.mark.parametrize("reason", [KeyboardInterrupt, DatasetError])
+def test_a_part_of_a_dataset_is_not_left(tmp_path: Path, reason: type[BaseException]) -> None:
+    def stop(_: int) -> None:
+        raise reason
+
+    with pytest.raises(reason):
+        export.write(build_dataset(SPEC), tmp_path / "made", stop)
+    assert not list((tmp_path / "made").iterdir())
+
+
+def test_two_that_write_at_once_leave_each_other_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = tmp_path / "made"
+    with monkeypatch.context() as patched:
+        # As both see it before the first one begins.
+        patched.setattr(Path, "iterdir", lambda _: iter(()))
+
+        def second(_: int) -> None:
+            with pytest.raises(DatasetError, match="another process writes"):
+                export.write(build_dataset(SPEC), directory, no_progress)
+
+        export.write(build_dataset(SPEC), directory, second)
+    assert export.verify(directory, no_progress) == []
 
 
 def test_other_spacing_of_the_manifest_changes_nothing(made: Path) -> None:

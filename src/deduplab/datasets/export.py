@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import mimetypes
+import shutil
 from pathlib import Path
 from typing import Final
 
@@ -43,34 +44,58 @@ def write(dataset: Dataset, directory: Path, progress: Progress) -> Manifest:
     Raises
     ------
     DatasetError
-        If the directory holds something already, lies in the source, or can't be written.
+        If the directory holds something already, lies in the source, or can't be written;
+        what was written until then is removed.
     """
     source = dataset.spec.source
     if source is not None and directory.resolve().is_relative_to(Path(source).resolve()):
         # The next dataset of this source would hold this one.
         raise DatasetError(f"{str(directory)!r} lies in the source; name a directory outside")
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        if any(directory.iterdir()):
-            raise DatasetError(f"{str(directory)!r} is not empty; name a new directory")
-        manifest = prove(dataset)
-        extension = _extension(dataset)
-        digest, seal = StreamDigest(), Seal(extension, msgspec.json.encode(manifest))
-        start = 0
-        for batch in dataset.batches(_BATCH_BYTES):
-            digest.update(batch)
-            seal.update(batch.keys)
-            write_batch(batch, directory / OBJECTS_NAME, start, extension)
-            start += len(batch)
-            progress(batch.logical_bytes)
-        if digest.hexdigest() != manifest.digest:
-            raise DatasetError("the source changed between counting and writing; start again")
-        write_document(directory, extension, seal)
+        objects = _new_objects(directory)
+        try:
+            return _write(dataset, directory, objects, progress)
+        except BaseException:
+            # Nothing was there before, and a part is of no use: the same command can be said again.
+            shutil.rmtree(objects, ignore_errors=True)
+            (directory / MANIFEST_NAME).unlink(missing_ok=True)
+            raise
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise (DiskSpaceError if full else DatasetError)(
             f"{str(directory)!r} can't be written: {error.strerror or error}"
         ) from error
+
+
+def _new_objects(directory: Path) -> Path:
+    """Make the folder of objects in a directory that holds nothing yet."""
+    directory.mkdir(parents=True, exist_ok=True)
+    if any(directory.iterdir()):
+        raise DatasetError(f"{str(directory)!r} is not empty; name a new directory")
+    objects = directory / OBJECTS_NAME
+    try:
+        objects.mkdir()
+    except FileExistsError as error:
+        raise DatasetError(
+            f"another process writes a dataset to {str(directory)!r}; name another directory"
+        ) from error
+    return objects
+
+
+def _write(dataset: Dataset, directory: Path, objects: Path, progress: Progress) -> Manifest:
+    manifest = prove(dataset)
+    extension = _extension(dataset)
+    digest, seal = StreamDigest(), Seal(extension, msgspec.json.encode(manifest))
+    start = 0
+    for batch in dataset.batches(_BATCH_BYTES):
+        digest.update(batch)
+        seal.update(batch.keys)
+        write_batch(batch, objects, start, extension)
+        start += len(batch)
+        progress(batch.logical_bytes)
+    if digest.hexdigest() != manifest.digest:
+        raise DatasetError("the source changed between counting and writing; start again")
+    write_document(directory, extension, seal)
     return manifest
 
 

@@ -34,7 +34,7 @@ def write_batch(batch: Batch, objects: Path, start: int, extension: str) -> None
     for number, (key, payload) in enumerate(zip(batch.keys, batch.payloads, strict=True), start):
         folder = objects / _folder(number)
         if number % FILES_A_FOLDER == 0:
-            folder.mkdir(parents=True)
+            folder.mkdir()
         (folder / (key + extension)).write_bytes(payload)
 
 
