@@ -71,9 +71,10 @@ def test_a_cell_that_is_stopped_inside_an_engine_is_not_committed_as_failed(
 ) -> None:
     cell = cell_of("plain")
     run = new_run(tmp_path / "run", (cell,), plan_of("plain"))
-    words = [sys.executable, "-c", _BE_A_CELL_THAT_IS_STOPPED, msgspec.json.encode(cell)]
+    program = [sys.executable, "-c", _BE_A_CELL_THAT_IS_STOPPED]
+    told = [msgspec.json.encode(cell).decode(), str(run.root), str(workspace)]
     ended = subprocess.run(
-        [*words, run.root, workspace], capture_output=True, text=True, timeout=60, check=False
+        [*program, *told], capture_output=True, text=True, timeout=60, check=False
     )
     assert (ended.returncode, ended.stdout.strip(), ended.stderr) == (0, "False", "")
     assert not Run.open(run.root).committed_ids()
