@@ -39,6 +39,47 @@ local._work(cell, 1, Path(sys.argv[2]), Path(sys.argv[3]), theirs)
 """
 
 
+# The same with an engine that calls Python, and takes whatever is raised there for its own failure.
+_BE_A_CELL_THAT_IS_STOPPED = (
+    _BE_THE_CELL.replace("ours.close()\n", "")
+    + """
+print(ours.poll())
+"""
+)
+_BE_A_CELL_THAT_IS_STOPPED = _BE_A_CELL_THAT_IS_STOPPED.replace(
+    "local._work",
+    """
+import os, signal, time
+from deduplab.bench.runner import without_measurements
+from deduplab.model import Outcome, OutcomeKind
+
+def swallowing(cell, *rest):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+    except BaseException as error:
+        return without_measurements(cell, Outcome(OutcomeKind.FAILED, repr(error)), 1, 1), {}
+
+local.run_cell = swallowing
+local._work""",
+    1,
+)
+
+
+def test_a_cell_that_is_stopped_inside_an_engine_is_not_committed_as_failed(
+    workspace: Path, tmp_path: Path
+) -> None:
+    cell = cell_of("plain")
+    run = new_run(tmp_path / "run", (cell,), plan_of("plain"))
+    program = [sys.executable, "-c", _BE_A_CELL_THAT_IS_STOPPED]
+    told = [msgspec.json.encode(cell).decode(), str(run.root), str(workspace)]
+    ended = subprocess.run(
+        [*program, *told], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stdout.strip(), ended.stderr) == (0, "False", "")
+    assert not Run.open(run.root).committed_ids()
+
+
 def test_the_cell_of_a_killed_run_ends_in_silence(workspace: Path, tmp_path: Path) -> None:
     cell = cell_of("plain")
     run = new_run(tmp_path / "run", (cell,), plan_of("plain"))

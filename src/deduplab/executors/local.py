@@ -28,7 +28,7 @@ from deduplab import pool_directory, registry, volumes
 from deduplab.bench.lifecycle import run_cell
 from deduplab.bench.manifests import ManifestCache
 from deduplab.bench.runner import Progress, without_measurements
-from deduplab.cell import Cell
+from deduplab.cell import Cell, CellResult
 from deduplab.errors import (
     DeduplabError,
     DiskSpaceError,
@@ -222,8 +222,7 @@ def _work_and_tell(
                 ManifestCache(run_root / "manifests"),
                 lambda position, stage: tell("stage", position, stage.value),
             )
-        if result.outcome.kind in (OutcomeKind.FAILED, OutcomeKind.INVALID):
-            require_room(workspace, cell)  # what the instance took is free again by now
+        _require_final(result, workspace)
         run.commit(dataclasses.replace(result, attempts=attempt), latencies_ns)
         tell("committed", result.outcome)
     except SystemUnavailable as error:
@@ -240,6 +239,24 @@ def _work_and_tell(
         words = " ".join(str(error).split())
         place = f"{Path(where.filename).name}:{where.lineno}"
         tell("failed", f"{type(error).__name__} in {place}: {words}")
+
+
+def _require_final(result: CellResult, workspace: Path) -> None:
+    """Refuse a result that says nothing of the system; it must not be committed.
+
+    Raises
+    ------
+    _StoppedError
+        If the run asked to stop while an engine had called Python, which made a failure of
+        its own of that.
+    DiskSpaceError
+        If the cell did not go well, and the disk has no room for it now that what its
+        instance took is free again.
+    """
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
+        raise _StoppedError
+    if result.outcome.kind in (OutcomeKind.FAILED, OutcomeKind.INVALID):
+        require_room(workspace, result.cell)
 
 
 def _interrupted(signal_number: int, frame: FrameType | None) -> None:
