@@ -249,6 +249,16 @@ def test_what_a_sample_passes_over_does_not_thin_it(monkeypatch: pytest.MonkeyPa
     assert [one.count for one in sample.chunks.values()] == [1, 2]
 
 
+def test_marks_that_were_made_so_end_in_a_sample_that_takes_no_more() -> None:
+    sample = CompressionSample()
+    marks = range(3000)
+    for part in (marks[:1000], marks[1000:2000], marks[2000:]):
+        lengths = [4000] * len(part)
+        sample.add(lambda _, length: memoryview(bytes(length)), Picked(lengths, lengths, part))
+    assert (sample.thinning, len(sample.chunks)) == (64, 1000)
+    assert sample.merged(sample).result()[0].sampled_chunks == 1000
+
+
 def test_what_compressors_make_of_few_long_objects_is_found_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

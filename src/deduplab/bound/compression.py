@@ -23,6 +23,7 @@ from deduplab.bound.settings import ScanSettings
 from deduplab.units import MIB
 
 MOST_CHUNKS: Final = 1024
+MOST_THINNING: Final = 64
 _LARGE_CHUNKS: Final = 128
 _LEAST_COMPRESSED_BYTES: Final = 2 * MIB
 
@@ -186,6 +187,8 @@ class CompressionSample:
             head_bytes = self._head_bytes + sum(min(one, HEAD_BYTES) for one in kept.values())
             if len(self.chunks) + len(kept) <= MOST_CHUNKS and head_bytes <= self.most_bytes:
                 return list(kept)
+            if self.thinning == MOST_THINNING:
+                return []  # no data has so many marks next to 0, unless it was made so
             self.thinning += 1
             self._drop()
 

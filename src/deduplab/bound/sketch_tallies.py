@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import msgspec
 import numpy as np
 
-from deduplab.bound.compression import CompressionSample, Sampled
+from deduplab.bound.compression import MOST_THINNING, CompressionSample, Sampled
 from deduplab.bound.heads import CODECS
 from deduplab.bound.histogram import BINS, LogHistogram
 from deduplab.bound.sketch import GrainSketch
@@ -22,7 +22,7 @@ _GREATEST: Final = 2**53
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=_GREATEST)]
 _Halvings = Annotated[int, msgspec.Meta(ge=0, le=63)]
-_Thinning = Annotated[int, msgspec.Meta(ge=0, le=64)]
+_Thinning = Annotated[int, msgspec.Meta(ge=0, le=MOST_THINNING)]
 _Weight = Annotated[int, msgspec.Meta(ge=1, le=2**62)]
 _Bin = Annotated[int, msgspec.Meta(ge=0, lt=BINS)]
 
