@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from deduplab.adapter import Adapter
-from deduplab.errors import Unsupported
-from deduplab.server import Server
+from deduplab.adapters._kafka_client import KafkaClient
+from deduplab.errors import NamespaceRefused, Unsupported
+from deduplab.server import Endpoint, Server
 from deduplab.testing import (
     SAMPLE_RECORDS,
     AdapterContract,
@@ -113,6 +114,24 @@ class TestDeletePolicy(Counted, AdapterContract):
         assert storing.engine_reading().components["data"] == 0
         assert storing.put_many(batch_of(objects)) == 40
         assert_holds(storing, objects)
+
+
+    def test_a_marker_that_is_gone_when_it_is_read_is_none(
+        self,
+        sut: SystemUnderTest,
+        endpoint: Endpoint,
+        entered: Adapter,
+        namespace: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Brokers list a topic for a moment longer than it is there."""
+        before = KafkaClient.topics
+        sut.raw.remove_marker(endpoint, namespace)
+        asked = iter([{f"deduplab.{namespace}.marker": True}])
+        monkeypatch.setattr(KafkaClient, "topics", lambda self: next(asked, None) or before(self))
+        with pytest.raises(NamespaceRefused):
+            entered.destroy()
+        entered.close()
 
 
 class TestCompacted(Counted, AdapterContract):

@@ -98,13 +98,8 @@ class KafkaNamespace:
         NamespaceRefused
             If there is no marker, or a foreign one.
         """
-        if self.marker_topic in client.topics():
-            reader = KafkaReader(client, self.marker_topic)
-            try:
-                if any(self._is_marker(value) for _, _, value in reader.scan()):
-                    return
-            finally:
-                reader.close()
+        if self.marker_topic in client.topics() and self._has_marker(client):
+            return
         raise NamespaceRefused(
             f"topics {topic_name(self.name, '*')} are without our marker, or gone; nothing is used "
             "or deleted: choose another namespace or look at them yourself"
@@ -214,6 +209,16 @@ class KafkaNamespace:
             log.put(MARKER_KEY, json.dumps(content).encode())
         finally:
             log.close()
+
+    def _has_marker(self, client: KafkaClient) -> bool:
+        """Tell whether our marker is in its topic, which somebody may be deleting."""
+        try:
+            with contextlib.closing(KafkaReader(client, self.marker_topic)) as reader:
+                return any(self._is_marker(value) for _, _, value in reader.scan())
+        except OperationFailed:
+            if self.marker_topic in client.topics():
+                raise
+            return False
 
     def _is_marker(self, value: bytes | None) -> bool:
         try:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from deduplab.adapters._kafka_client import REQUEST_S, KafkaClient
 from deduplab.adapters._kafka_errors import translated
-from deduplab.errors import SystemUnavailable
+from deduplab.errors import OperationFailed, SystemUnavailable
 
 WITNESS: Final = "\x00deduplab"
 """Key of the tombstones by which a segment is closed and the cleaner's work is seen."""
@@ -48,7 +48,20 @@ class KafkaReader:
         self._single = Consumer(client.settings(**consuming, **reading))
         self._scanner = Consumer(client.settings(**consuming, **scanning))
         # After a start of the broker, its logs get their leaders one after another.
-        client.wait_until(self._has_leader, f"{topic}, election of its leader", REQUEST_S)
+        led = False
+
+        def is_led_or_gone() -> bool:
+            nonlocal led
+            led = self._has_leader()
+            return led or topic not in client.topics()
+
+        try:
+            client.wait_until(is_led_or_gone, f"{topic}, election of its leader", REQUEST_S)
+            if not led:
+                raise OperationFailed(f"kafka, {topic}: it was deleted meanwhile")
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Disconnect."""

@@ -10,8 +10,8 @@ from weakref import WeakSet
 from deduplab.units import MIB
 
 CODECS: Final = ("zstd-1", "zstd-3", "lz4")
-MOST_WAITING_BYTES: Final = 32 * MIB
-"""What waits in all streams of a scan: all that one of them can have in its samples."""
+MOST_WAITING_BYTES: Final = 48 * MIB
+"""What waits in all streams of a scan; one of them has up to 28 MiB in its samples."""
 
 Sizes = tuple[int, ...]
 """What each codec makes of a head, in bytes."""
@@ -60,8 +60,8 @@ class WaitingHeads:
         self._bytes += len(data)
         if self._bytes > self._most_bytes:
             self._bytes = sum(one.waiting_bytes for one in self._heads)
-            # Not where it is nearly as much, or every further head would come here.
-            if self._bytes > self._most_bytes // 2:
+            # Were it done only where it is as much, nearly every further head would come here.
+            if self._bytes > self._most_bytes * 2 // 3:
                 for one in self._heads:
                     _ = one.compressed_bytes
                 self._heads.clear()
