@@ -115,7 +115,6 @@ class TestDeletePolicy(Counted, AdapterContract):
         assert storing.put_many(batch_of(objects)) == 40
         assert_holds(storing, objects)
 
-
     def test_a_marker_that_is_gone_when_it_is_read_is_none(
         self,
         sut: SystemUnderTest,
