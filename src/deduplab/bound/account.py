@@ -15,13 +15,13 @@ from deduplab.bound.sketch import GrainSketch, Sketch
 from deduplab.bound.sources.tree import FURTHER_LINK, SPECIAL_FILE, SYMBOLIC_LINK
 from deduplab.bound.stream import LeftOut
 from deduplab.bound.stream_scan import cutter_name
+from deduplab.bound.summary import QUANTILE_95
 
 if TYPE_CHECKING:
     from deduplab.bound.planted import PlantedCopies
 
 FORMAT: Final = "deduplab scan 1"
 _FEW_CHUNKS: Final = 30
-_QUANTILE_95: Final = 1.959964
 _BY_DESIGN: Final = (FURTHER_LINK, SPECIAL_FILE, SYMBOLIC_LINK)
 
 
@@ -115,26 +115,20 @@ def compression_error(grains: Sequence[GrainResult]) -> str:
         The half width of 95 % intervals at the grain where it is least, and where it is
         greatest; nothing if all chunks were compressed.
     """
-    errors = {
-        grain.grain: [one.relative_standard_error for one in grain.compression]
-        for grain in grains
-        if any(not one.complete for one in grain.compression)
-    }
-    known = sorted(
-        (_QUANTILE_95 * max(each), name)
-        for name, each in (
-            (name, [e for e in one if e is not None]) for name, one in errors.items()
-        )
-        if each
-    )
-    words = [f"±{off:.1%} ({name})" for off, name in (known[:1] + known[1:][-1:])]
-    single = [name for name, each in errors.items() if None in each]
-    return "; ".join(
-        [
-            *(["from samples, " + " to ".join(words) + ", 95 %"] if words else []),
-            *([f"one chunk is in the sample at {', '.join(single)}"] if single else []),
-        ]
-    )
+    known: list[tuple[float, str]] = []
+    single: list[str] = []
+    for grain in grains:
+        errors = [one.relative_standard_error for one in grain.compression if not one.complete]
+        if None in errors:
+            single.append(grain.grain)
+        elif errors:
+            known.append((QUANTILE_95 * max(error or 0 for error in errors), grain.grain))
+    ends = dict.fromkeys([min(known), max(known)]) if known else ()
+    words = " to ".join(f"±{off:.1%} ({name})" for off, name in ends)
+    said = [f"from samples, {words}, 95 %"] if known else []
+    if single:
+        said.append(f"one chunk is in the sample at {', '.join(single)}")
+    return "; ".join(said)
 
 
 def found_within(distances: Distances) -> list[tuple[int, float]]:

@@ -14,6 +14,7 @@ from xxhash import xxh3_128_digest
 from deduplab.bound.compression import Picked
 from deduplab.bound.fingerprints import Fingerprints
 from deduplab.bound.grains import Grain
+from deduplab.bound.table import Column
 
 DIGEST_BYTES: Final = 16
 
@@ -75,11 +76,7 @@ class Chunks:
     def picked(self, thinning: int) -> Picked:
         """Return the chunks that a sample for compression keeps."""
         marks = self.marks[:, 0]
-        if thinning:
-            kept = marks >> np.uint64(64 - thinning) < self.lengths.astype(np.uint64)
-            rows = np.flatnonzero(kept)
-        else:
-            rows = np.arange(len(marks))
+        rows = np.flatnonzero(are_kept(marks, self.lengths.astype(np.uint64), thinning))
         columns = (self.starts(), self.lengths, marks)
         return Picked(*(column[rows].tolist() for column in columns))
 
@@ -153,3 +150,11 @@ class Objects:
 def marks_of(digests: bytes | bytearray) -> Fingerprints:
     """Return 128-bit digests that follow each other as fingerprints, shape (digests, 2)."""
     return np.frombuffer(digests, dtype="<u8").reshape(-1, 2).astype(np.uint64, copy=False)
+
+
+def are_kept(marks: Column, lengths: Column, thinning: int) -> npt.NDArray[np.bool_]:
+    """Tell which chunks a sample for compression keeps: `compression.is_kept` of each."""
+    if not thinning:
+        return np.ones(len(marks), dtype=np.bool_)
+    kept: npt.NDArray[np.bool_] = marks >> np.uint64(64 - thinning) < lengths
+    return kept

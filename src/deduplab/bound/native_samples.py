@@ -1,6 +1,6 @@
 """Samples for compression of chunks that the part in C has cut: one for each grain.
 
-It picks the chunks that lie below a sample's threshold, which are few where the data is long.
+It picks the chunks that a sample keeps, which are few where the data is long.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from typing import Annotated, Final
 import msgspec
 import numpy as np
 
+from deduplab.bound.chunks import are_kept
 from deduplab.bound.compression import MOST_THINNING, CompressionSample, Sampled
 from deduplab.bound.heads import CODECS
 from deduplab.bound.histogram import BINS, LogHistogram
@@ -131,8 +132,7 @@ def _sample_fits(sample: _Sample, cells: Column) -> bool:
     marks, lengths, counts = cells[:3]
     within = np.all((cells[1:] >= 1) & (cells[1:] <= _GREATEST)) and np.all(cells[3:] <= lengths)
     ordered = np.all(marks[1:] > marks[:-1])
-    kept = not sample.thinning or np.all(marks >> np.uint64(64 - sample.thinning) < lengths)
-    fits = within and ordered and kept
+    fits = within and ordered and np.all(are_kept(marks, lengths, sample.thinning))
     return bool(fits and (lengths.astype(np.float64) * counts).sum() <= _GREATEST)
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from deduplab.bound.histogram import LogHistogram
     from deduplab.bound.sketch import GrainSketch
 
-_QUANTILE_95: Final = 1.959964
+QUANTILE_95: Final = 1.959964
 
 
 def summarize(name: str, sketch: GrainSketch) -> GrainResult:
@@ -92,7 +92,7 @@ def _interval_bytes(figures: Figures, halvings: int, logical_bytes: int) -> tupl
     effective = figures.effective_chunks
     if not effective:
         return 0, logical_bytes
-    quantile = _QUANTILE_95 * math.sqrt(1 - 2.0**-halvings)
+    quantile = QUANTILE_95 * math.sqrt(1 - 2.0**-halvings)
     above = effective + 1
     low = 1 - 1 / (9 * effective) - quantile / (3 * math.sqrt(effective))
     high = 1 - 1 / (9 * above) + quantile / (3 * math.sqrt(above))

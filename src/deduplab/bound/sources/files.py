@@ -13,6 +13,7 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from ctypes import byref, c_char_p, c_int64, c_void_p, cast
+from functools import cached_property
 from typing import Final
 
 from deduplab.bound.native import Native, address_of, native
@@ -48,18 +49,14 @@ class FileSource(ScanSource):
     def __init__(self, path: str | bytes) -> None:
         self.path = os.fsencode(path)
         self.links = HardLinks()
-        self._walked = False
-        self._total_bytes: int | None = None
         super().__init__(shown(self.path))
 
     def total_bytes(self) -> int | None:
         """Return the bytes of all files when first asked, None above 10,000: a walk takes long."""
-        if not self._walked:
-            self._walked = True
-            self._total_bytes = self._count_bytes()
-        return self._total_bytes
+        return self._counted_bytes
 
-    def _count_bytes(self) -> int | None:
+    @cached_property
+    def _counted_bytes(self) -> int | None:
         if not os.path.isdir(self.path):  # noqa: PTH112 - a name in bytes
             try:
                 return os.stat(self.path).st_size  # noqa: PTH116
