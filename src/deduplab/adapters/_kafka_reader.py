@@ -48,17 +48,8 @@ class KafkaReader:
         self._single = Consumer(client.settings(**consuming, **reading))
         self._scanner = Consumer(client.settings(**consuming, **scanning))
         # After a start of the broker, its logs get their leaders one after another.
-        led = False
-
-        def is_led_or_gone() -> bool:
-            nonlocal led
-            led = self._has_leader()
-            return led or topic not in client.topics()
-
         try:
-            client.wait_until(is_led_or_gone, f"{topic}, election of its leader", REQUEST_S)
-            if not led:
-                raise OperationFailed(f"kafka, {topic}: it was deleted meanwhile")
+            client.wait_until(self._has_leader, f"{topic}, election of its leader", REQUEST_S)
         except BaseException:
             self.close()
             raise
@@ -114,9 +105,11 @@ class KafkaReader:
             place = self._client.place(self.topic)
             self._single.get_watermark_offsets(place, timeout=REQUEST_S, cached=False)
         except KafkaException as error:
-            if error.args[0].name() in _NO_LEADER_YET:
-                return False
-            raise translated(error.args[0], f"{self.topic}, offsets") from error
+            if error.args[0].name() not in _NO_LEADER_YET:
+                raise translated(error.args[0], f"{self.topic}, offsets") from error
+            if self.topic not in self._client.topics():
+                raise OperationFailed(f"kafka, {self.topic}: it was deleted meanwhile") from error
+            return False
         return True
 
     def _next(self) -> Any:

@@ -27,15 +27,7 @@ from deduplab.store import PlannedCell, Run, RunHeader
 
 def unfinished_runs(runs: Path, plan: Plan) -> list[Run]:
     """Return the runs of exactly this plan and scale that are not finished, the newest first."""
-    found = []
-    for directory in run_directories(runs):
-        try:
-            run = Run.open(directory)
-            if run.header.plan_digest == plan.digest and not is_finished(run):
-                found.append(run)
-        except StoreError:
-            continue  # written by another version, or damaged: not ours to go on with
-    return sorted(found, key=lambda run: run.header.created_unix_ns, reverse=True)
+    return [run for run in _unfinished(runs) if run.header.plan_digest == plan.digest]
 
 
 def of_changed_plan(runs: Path, plan: Plan, only: tuple[str, ...]) -> Run | None:
@@ -44,17 +36,25 @@ def of_changed_plan(runs: Path, plan: Plan, only: tuple[str, ...]) -> Run | None
     That is one of a plan of this name, with the same scale and the same systems asked for.
     """
     asked = (plan.name, told(plan.scale), only)
+    for run in _unfinished(runs):
+        header = run.header
+        same = asked == (header.plan_name, header.scale, header.only)
+        if same and header.plan_digest != plan.digest:
+            return run
+    return None
+
+
+def _unfinished(runs: Path) -> list[Run]:
+    """Return all runs that are not finished, the newest first."""
     found = []
     for directory in run_directories(runs):
         try:
             run = Run.open(directory)
-            header = run.header
-            same = asked == (header.plan_name, header.scale, header.only)
-            if same and header.plan_digest != plan.digest and not is_finished(run):
+            if not is_finished(run):
                 found.append(run)
         except StoreError:
-            continue
-    return max(found, key=lambda run: run.header.created_unix_ns, default=None)
+            continue  # written by another version, or damaged: not ours to go on with
+    return sorted(found, key=lambda run: run.header.created_unix_ns, reverse=True)
 
 
 def is_finished(run: Run) -> bool:
