@@ -26,6 +26,7 @@ from deduplab.bench.estimate import instance_bytes
 from deduplab.cell import Cell
 from deduplab.errors import DiskSpaceError, PlanError
 from deduplab.servers import _shared_memory
+from deduplab.servers._account import make_passable
 from deduplab.units import format_bytes
 from deduplab.volumes import unmount_below
 
@@ -137,8 +138,7 @@ def instance_directory(workspace: Path) -> Iterator[Path]:
     directory = workspace / f"{_PREFIX}{uuid.uuid4().hex[:12]}"
     inner = directory / "instance"
     for made in (directory, inner):
-        made.mkdir()
-        made.chmod(0o711)  # whatever the umask: a server's account has to get in
+        make_passable(made)
     # Locked under another name first, so that nobody ever sees an owner file that is not locked.
     aside = directory / f".{_OWNER_FILE}"
     with aside.open("w") as owner:

@@ -28,6 +28,7 @@ from deduplab.errors import DeduplabError
 from deduplab.lab.instance import Instance, Record, Status
 from deduplab.lab.process_id import ProcessId
 from deduplab.server import Endpoint, Server
+from deduplab.servers._account import make_passable
 from deduplab.servers._private_server import write_private
 
 _ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -97,8 +98,7 @@ class Keeper:
 
     def _start(self) -> None:
         record, workspace = self._record, self._instance.workspace
-        workspace.mkdir()
-        workspace.chmod(0o711)  # whatever the umask: a server's account has to get in
+        make_passable(workspace)
         self._server = self._entry.server_class()(
             workspace, variant=record.variant, durability=record.durability
         )

@@ -31,6 +31,12 @@ class Account:
         os.chown(path, self.uid, self.gid)
 
 
+def make_passable(directory: Path) -> None:
+    """Make a directory that every account gets through, whatever the umask, and none sees."""
+    directory.mkdir()
+    directory.chmod(0o711)
+
+
 def unprivileged_account() -> Account | None:
     """Return the account for products that refuse root; None where we are not root.
 

@@ -13,7 +13,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from deduplab.servers._account import Account
+from deduplab.servers._account import Account, make_passable
 
 PLACE: Final = Path("/dev/shm")  # noqa: S108 - the system's file system in memory
 _PREFIX: Final = "deduplab-"
@@ -34,8 +34,7 @@ def make(workspace: Path, account: Account | None, place: Path = PLACE) -> Path 
     shutil.rmtree(outer, ignore_errors=True)
     inner = outer / "segments"
     try:
-        outer.mkdir()
-        outer.chmod(0o711)  # whatever the umask: a server's account has to get in
+        make_passable(outer)
         (outer / _NOTE).write_text(str(_lasting(workspace)))
         inner.mkdir(mode=0o700)
     except OSError:
