@@ -342,30 +342,21 @@ def compare_mixed(root: Path, total_bytes: int, rounds: int, cores: list[int]) -
             }
         ),
     }
-    two = {
-        "two scans at once": (
-            ["sh", "-c", '"$@" & first=$!; "$@" && wait $first', "sh", *ours(mixed, "all")],
-            set(cores[:2]),
-        ),
-        "two processes": (ours(mixed, "all", processes=2), set(cores[:2])),
-        "two processes, cdc-8192": (ours(mixed, "cdc-8192", processes=2), set(cores[:2])),
-        "two processes, compressed": (
-            ours(mixed, "all", compress=True, processes=2),
-            set(cores[:2]),
-        ),
-        "two processes, without copies": (
-            ours(mixed / "first", "all", processes=2),
-            set(cores[:2]),
-        ),
-    }
-    cores_of = {name: {cores[-1]} for name in commands}
+    on_one = set(commands)
     if len(cores) > 1:
-        commands |= {name: command for name, (command, _) in two.items()}
-        cores_of |= {name: on_cores for name, (_, on_cores) in two.items()}
+        at_once = ["sh", "-c", '"$@" & first=$!; "$@" && wait $first', "sh"]
+        commands |= {
+            "two scans at once": [*at_once, *ours(mixed, "all")],
+            "two processes": ours(mixed, "all", processes=2),
+            "two processes, cdc-8192": ours(mixed, "cdc-8192", processes=2),
+            "two processes, compressed": ours(mixed, "all", compress=True, processes=2),
+            "two processes, without copies": ours(mixed / "first", "all", processes=2),
+        }
 
     def timed(name: str) -> Took:
         prepare(name, store)
-        took = run(commands[name], cores_of[name], root, **secrets_for(store))
+        on_cores = {cores[-1]} if name in on_one else set(cores[:2])
+        took = run(commands[name], on_cores, root, **secrets_for(store))
         shutil.rmtree(store)
         return took
 
