@@ -11,7 +11,7 @@ are compressed when the sample is complete, so the work is bounded whatever the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from deduplab.bound.grains import GRAINS, WHOLE
@@ -69,8 +69,8 @@ class Sampled:
         return self.head.compressed_bytes
 
     def values(self) -> tuple[int, int, Sizes]:
-        """Return its length, its count and what codecs make of it."""
-        return self.length_bytes, self.count, self.compressed_bytes
+        """Return its length, its count and what codecs make of it, as far as that is known."""
+        return self.length_bytes, self.count, self.head.known_bytes
 
     @classmethod
     def of(cls, length_bytes: int, count: int, sizes: Sizes) -> Sampled:
@@ -142,15 +142,17 @@ class CompressionSample:
         """Return the sample of both, within the limits of this one."""
         chunks = {mark: one.copy() for mark, one in self.chunks.items()}
         for mark, one in other.chunks.items():
-            known = chunks.setdefault(mark, one)
-            if known is one:
+            known = chunks.get(mark)
+            if known is None:
                 chunks[mark] = one.copy()
-            else:
-                known.count += one.count
-        thinning = max(self.thinning, other.thinning)
+                continue
+            known.count += one.count
+            if not known.head.known_bytes:
+                known.head = one.head
+        lengths = {mark: one.length_bytes for mark, one in chunks.items()}
+        thinning = least_thinning(lengths, max(self.thinning, other.thinning), self.most_bytes)
         merged = CompressionSample(self.most_bytes, thinning, chunks, self._heads)
         merged._drop()
-        merged._thin({})
         return merged
 
     def compress(self) -> None:
@@ -214,6 +216,21 @@ def compressed_bytes(grain: str, settings: ScanSettings) -> int:
     size_bytes = HEAD_BYTES if grain == WHOLE else GRAINS[grain].size_bytes
     most = min(COMPRESSED_BYTES, max(_LEAST_COMPRESSED_BYTES, _LARGE_CHUNKS * size_bytes))
     return most if settings.sample is None else most // 2
+
+
+def least_thinning(lengths: Mapping[int, int], thinning: int, most_bytes: int) -> int:
+    """Return the least thinning, this one or a greater, at which a sample keeps its limits.
+
+    ``lengths`` are those of chunks, by their marks.
+    """
+    kept = lengths
+    while thinning < MOST_THINNING:
+        kept = {mark: length for mark, length in kept.items() if is_kept(mark, length, thinning)}
+        head_bytes = sum(min(length, HEAD_BYTES) for length in kept.values())
+        if len(kept) <= MOST_CHUNKS and head_bytes <= most_bytes:
+            break
+        thinning += 1
+    return thinning
 
 
 def is_kept(mark: int, length_bytes: int, thinning: int) -> bool:

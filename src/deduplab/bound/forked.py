@@ -15,17 +15,23 @@ import threading
 import warnings
 from collections.abc import Sequence
 from ctypes import addressof, c_char
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from deduplab.bound import handover
+from deduplab.bound.grains import WHOLE
 from deduplab.bound.limits import SHARDS_PER_PROCESS
 from deduplab.bound.native import Native, native
+from deduplab.bound.native_scan import NativeScan
 from deduplab.bound.scan import Progress
 from deduplab.bound.settings import ScanSettings
 from deduplab.bound.share import ENDED_EARLY, Share, preferred
 from deduplab.bound.sketch import Sketch
 from deduplab.bound.stream import Source, split
 from deduplab.errors import OperationFailed
+
+if TYPE_CHECKING:
+    from deduplab.bound.agreed_samples import AgreedSamples
+    from deduplab.bound.native_samples import NativeSamples
 
 _POLL_MS: Final = 100
 _DONE, _FAILED, _STOPPED = b"done", b"failed", b"stopped"
@@ -66,7 +72,7 @@ def scan_forked(
     shards = split(sources, SHARDS_PER_PROCESS * processes)
     processes = min(processes, len(shards))
     share = Share(shards, settings)
-    board = _Board(library, len(shards), processes, progress)
+    board = _Board(library, len(shards), processes, progress, _agreed(library, processes, settings))
     children: list[_Child] = []
     try:
         for number in range(1, processes):
@@ -88,15 +94,54 @@ def scan_forked(
 
 
 def _scan(share: Share, board: _Board, number: int) -> None:
+    """Do the work of one of the processes, up to what it hands over."""
     share.scan(lambda: board.take(number), lambda scanned: board.count(number, scanned))
+    if board.agreed is None:
+        share.compress()
+    elif share.scanner.streams:
+        board.agreed.compress(number, _samples(share))
+
+
+def _samples(share: Share) -> NativeSamples:
+    """Return the samples for compression of the one stream that there is."""
+    (stream,) = share.scanner.streams.values()
+    assert isinstance(stream, NativeScan)
+    assert stream.samples is not None
+    return stream.samples
+
+
+def _agreed(library: Native, processes: int, settings: ScanSettings) -> AgreedSamples | None:
+    """Return what processes agree on, where an exact scan compresses.
+
+    A sampled one begins anew with each shard.
+    """
+    if not settings.compress or settings.sample is not None:
+        return None
+    from deduplab.bound.agreed_samples import AgreedSamples  # late: not every scan compresses
+    from deduplab.bound.compression import compressed_bytes
+
+    grains = [WHOLE, *(name for name in settings.grains if name != WHOLE)]
+    return AgreedSamples(library, processes, [compressed_bytes(name, settings) for name in grains])
 
 
 class _Board:
-    """Memory that all processes see: which shards are taken, who has scanned how much, the end."""
+    """Memory that all processes see: which shards are taken, who has scanned how much, the end.
+
+    Attributes
+    ----------
+    agreed
+        Their samples for compression, where there are any.
+    """
 
     def __init__(
-        self, library: Native, shards: int, processes: int, progress: Progress | None
+        self,
+        library: Native,
+        shards: int,
+        processes: int,
+        progress: Progress | None,
+        agreed: AgreedSamples | None,
     ) -> None:
+        self.agreed = agreed
         self._library = library
         self._processes = processes
         self._progress = progress

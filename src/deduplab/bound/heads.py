@@ -20,7 +20,10 @@ _COMPRESSORS: list[Callable[[memoryview], int]] = []
 
 
 class Head:
-    """The head of a chunk, and what each codec makes of it, once it was asked for."""
+    """The head of a chunk, and what each codec makes of it, once it was asked for.
+
+    Without data and sizes it is one that another process compresses.
+    """
 
     __slots__ = ("__weakref__", "_data", "_sizes")
 
@@ -32,6 +35,11 @@ class Head:
     def waiting_bytes(self) -> int:
         """What it takes as long as it is not compressed."""
         return 0 if self._data is None else len(self._data)
+
+    @property
+    def known_bytes(self) -> Sizes:
+        """The sizes, one a codec; none if it was not compressed yet."""
+        return self._sizes
 
     @property
     def compressed_bytes(self) -> Sizes:

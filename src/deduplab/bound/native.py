@@ -117,6 +117,7 @@ class Native:
         self.tally_rows = function("tally_rows", place, place, result=None)
         self.tally_absorb = function("tally_absorb", place, place, place)
         self.claim = function("claim", place)
+        self.is_claimed = function("is_claimed", place)
         self.tally_figures = function("tally_figures", place, POINTER(FiguresNumbers))
         self.files_lengths = function("files_lengths", number, place, number, place, result=None)
         self.files_read = function(

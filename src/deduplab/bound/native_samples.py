@@ -73,11 +73,14 @@ class NativeSamples:
         """Add an object that came in parts and has ended."""
         self._add_whole(memoryview(head), length_bytes, digest)
 
+    def each(self) -> list[CompressionSample]:
+        """Return those of whole objects and of each grain; the first stands for who shares it."""
+        return [self._whole, *(own or self._whole for own in self._own)]
+
     def compress(self) -> None:
         """Compress what is not compressed yet."""
-        for sample in (self._whole, *self._own):
-            if sample is not None:
-                sample.compress()
+        for sample in self.each():
+            sample.compress()
 
     def absorb(self, samples: Mapping[int, CompressionSample | None]) -> None:
         """Add the samples of another scan, as :meth:`of` numbers them."""

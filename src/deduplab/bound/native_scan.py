@@ -159,6 +159,11 @@ class NativeScan(StreamScan):
         if self._samples is not None:
             self._samples.add_whole(length_bytes, bytes(opened.head), digest)
 
+    @property
+    def samples(self) -> NativeSamples | None:
+        """Samples for compression, where that was asked for."""
+        return self._samples
+
     def compress(self) -> None:
         """Compress samples; see :meth:`StreamScan.compress`."""
         if self._samples is not None:

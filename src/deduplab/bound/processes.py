@@ -177,6 +177,7 @@ def _own_share(work: _Work, tell: Callable[[int], None]) -> dict[int, Sketch]:
     number = work.begin()
     share = Share(work.shards, work.settings)
     share.scan(lambda: work.take(number), tell)
+    share.compress()
     return share.sketches()
 
 

@@ -86,7 +86,6 @@ class Share:
                 self.met_at.setdefault(name, place)
             if self.sampled:
                 self._add_sampled()
-        self._compress()
 
     def sketches(self) -> dict[int, Sketch]:
         """Return a sketch of each shard by its place; no more may be scanned."""
@@ -104,7 +103,7 @@ class Share:
             known = self._sampled.get(name)
             self._sampled[name] = stream if known is None else StreamSketch.merge([known, stream])
 
-    def _compress(self) -> None:
+    def compress(self) -> None:
         """Compress what is in samples, as long as other processes have something to do too."""
         if self.sampled:
             for sketch in self._sampled.values():

@@ -70,8 +70,9 @@ class Source(ABC):
         What could not be read so far, with the reasons; complete when
         :meth:`blocks` has ended.
     forks
-        Whether a process that was forked can read it: no more is used for it than Python and
-        the system, as libraries with threads of their own stand still after a fork.
+        Whether a process that was forked can read it, as one stream: no more is used for it
+        than Python and the system, as libraries with threads of their own stand still after a
+        fork.
     """
 
     name: str
