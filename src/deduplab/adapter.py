@@ -136,6 +136,26 @@ class Adapter(ABC):
     def close(self) -> None:
         """Disconnect; safe to call twice, and after a failed ``open``."""
 
+    def entered(self) -> object | None:
+        """Return what :meth:`watch` has to know of the namespace that was entered.
+
+        It can be pickled. None where no second process can look: at an embedded engine,
+        which keeps its files to one.
+        """
+        return None
+
+    def watch(self, entered: object) -> None:
+        """Look at a namespace that an adapter of another process has entered.
+
+        Called once, after ``open``; nothing but :meth:`counters` may be asked for then.
+
+        Parameters
+        ----------
+        entered
+            What that adapter's :meth:`entered` returned.
+        """
+        raise Unsupported(f"{type(self).__name__} can't look at what another process has entered")
+
     @abstractmethod
     def create(
         self,

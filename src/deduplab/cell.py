@@ -61,7 +61,8 @@ class Cell:
     volume's, comes last. ``remote`` is None for a private instance. ``on_disk``
     tells whether the files are scanned after bulk. ``volume`` is the kind of
     file system of its own that the instance lies on (``none``: the workspace's),
-    ``volume_bytes`` the length of its image (0 without one).
+    ``volume_bytes`` the length of its image (0 without one). ``trace_hz`` is how many
+    samples a second a tracer takes; 0 for none.
     """
 
     system: str
@@ -83,6 +84,7 @@ class Cell:
     on_disk: bool = False
     volume: str = "none"
     volume_bytes: int = 0
+    trace_hz: float = 0.0
 
     @property
     def own_reclaim_modes(self) -> tuple[str, ...]:
@@ -111,7 +113,10 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class CellResult:
-    """Everything that one cell gave; raw latencies lie beside it in the store."""
+    """Everything that one cell gave; raw latencies and the trace lie beside it in the store.
+
+    ``no_trace`` says why a trace that was asked for is missing.
+    """
 
     cell: Cell
     outcome: Outcome
@@ -123,6 +128,7 @@ class CellResult:
     started_unix_ns: int
     finished_unix_ns: int
     attempts: int = 1
+    no_trace: str = ""
 
 
 def canonical_json(value: Any) -> str:

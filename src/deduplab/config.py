@@ -28,6 +28,9 @@ from deduplab.units import parse_bytes, parse_percent
 GRADES: Final = {"U0": 0, "U50": 50, "U90": 90, "U95": 95, "U99": 99}
 CACHES: Final = ("warm",)
 IF_MISSING: Final = ("refuse", "leave-out")
+TRACE_HZ: Final = 10.0
+_LEAST_TRACE_HZ: Final = 0.1
+_MOST_TRACE_HZ: Final = 100.0
 DEFAULT_STAGES: Final = ("bulk", "read", "reclaim", "insert", "delete", "reclaim", "refill")
 
 
@@ -67,6 +70,7 @@ class Plan:
     sources: tuple[tuple[str, str], ...]
     rest: RestSettings
     on_disk: bool
+    trace_hz: float
     systems: tuple[SystemPlan, ...]
     volumes: tuple[str, ...] = ("none",)
     volume_bytes: int | None = None
@@ -164,6 +168,7 @@ def parse(text: str, *, origin: str, scale: Fraction | int = 1, only: tuple[str,
             deadline_s=rest.take("deadline_s", seconds, default=60.0),
         ),
         on_disk=root.take("on_disk", boolean, default=False),
+        trace_hz=root.take("trace_hz", _trace_hz, default=TRACE_HZ),
         systems=systems_table.systems(systems, repetitions, volumes, dedupe),
         volumes=volumes,
         volume_bytes=volume_table.volume_bytes(root, volumes),
@@ -262,3 +267,13 @@ def _grade(value: Any) -> int:
     if not isinstance(value, str) or value not in GRADES:
         raise PlanError(unknown_name("grade", str(value), tuple(GRADES)))
     return GRADES[value]
+
+
+def _trace_hz(value: Any) -> float:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not (value == 0 or _LEAST_TRACE_HZ <= value <= _MOST_TRACE_HZ):
+        raise PlanError(
+            f"must be {_LEAST_TRACE_HZ} to {_MOST_TRACE_HZ} samples a second, or 0 for no trace, "
+            f"not {value!r}"
+        )
+    return float(value)

@@ -9,6 +9,7 @@
       not_run.json                  reasons of cells that were not run; a resumed run tries them
       cells/<cell_id>/cell.json     a CellResult
       cells/<cell_id>/latency-<position>.npy   raw nanoseconds, int64, one per timed operation
+      cells/<cell_id>/trace.npz     what a tracer saw, where there was one
 
 A cell is written aside, synced, and renamed into place: what is there is
 whole, and a committed cell is the checkpoint that a resumed run skips.
@@ -33,9 +34,11 @@ from deduplab.errors import StoreError
 from deduplab.run_header import FORMAT_VERSION as FORMAT_VERSION
 from deduplab.run_header import PlannedCell as PlannedCell
 from deduplab.run_header import RunHeader as RunHeader
+from deduplab.trace import Trace
 
 _T = TypeVar("_T")
 _STAGING_PREFIX: Final = ".staging-"
+_TRACE: Final = "trace.npz"
 
 
 class Run:
@@ -167,7 +170,29 @@ class Run:
             raise StoreError(f"{path} can't be read: {error}") from error
         return loaded
 
-    def commit(self, result: CellResult, latencies_ns: Mapping[int, npt.NDArray[np.int64]]) -> None:
+    def trace(self, cell_id: str) -> Trace | None:
+        """Return what a tracer saw of a cell; None where there is nothing.
+
+        Raises
+        ------
+        StoreError
+            If it can't be read.
+        """
+        path = self._cells / cell_id / _TRACE
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StoreError(f"{path} can't be read: {error}") from error
+        return Trace.from_bytes(content, str(path))
+
+    def commit(
+        self,
+        result: CellResult,
+        latencies_ns: Mapping[int, npt.NDArray[np.int64]],
+        trace: Trace | None = None,
+    ) -> None:
         """Write a cell aside, sync it, and rename it into place; a committed one is never replaced.
 
         Raises
@@ -187,6 +212,8 @@ class Run:
                     np.save(file, np.asarray(values, dtype=np.int64), allow_pickle=False)
                     file.flush()
                     os.fsync(file.fileno())
+            if trace is not None:
+                _write_synced(aside / _TRACE, trace.to_bytes())
             _write_synced(aside / "cell.json", msgspec.json.encode(result))
             _sync_directory(aside)
             aside.rename(target)

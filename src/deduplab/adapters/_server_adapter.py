@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, cast
 
 from deduplab.adapters._checked_adapter import CheckedAdapter
 from deduplab.errors import OperationFailed
@@ -36,6 +36,14 @@ class ServerAdapter(CheckedAdapter, Generic[ConnectionT, NamespaceT]):
         if self._connection is not None:
             self._connection.close()
         self._connection = None
+
+    def entered(self) -> object | None:
+        """Return the namespace."""
+        return self._namespace
+
+    def watch(self, entered: object) -> None:
+        """Look at a namespace over this connection; only counters may be asked for."""
+        self._namespace = cast(NamespaceT, entered)
 
     @property
     def _wire(self) -> ConnectionT:

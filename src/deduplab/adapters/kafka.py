@@ -8,6 +8,7 @@ include, is told in docs/systems/kafka.md.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import ClassVar, Final
 
@@ -18,7 +19,7 @@ from deduplab.adapters._kafka_log import Headers
 from deduplab.adapters._kafka_namespace import MARKER_PART, KafkaNamespace
 from deduplab.adapters._kafka_objects import Objects
 from deduplab.adapters._kafka_topics import DURABILITIES, SCHEMES
-from deduplab.adapters._layout import LAYOUTS
+from deduplab.adapters._layout import LAYOUTS, Layout
 from deduplab.adapters._marker import Settings
 from deduplab.adapters._server_adapter import ServerAdapter
 from deduplab.batch import Batch
@@ -91,6 +92,10 @@ class KafkaAdapter(ServerAdapter[KafkaClient, KafkaNamespace]):
         """Disconnect; what is there stays."""
         self._leave()
         super().close()
+
+    def entered(self) -> object | None:
+        """Return the namespace without its layout, which only objects have."""
+        return None if self._namespace is None else replace(self._namespace, layout=Layout())
 
     def destroy(self) -> None:
         """Delete the namespace's topics, that of the marker last."""

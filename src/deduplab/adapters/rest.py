@@ -85,6 +85,11 @@ class RestAdapter(ServerAdapter[RestWire, str]):
         if self._namespace is not None and self._settings_of(self._namespace) != self._settings:
             self._namespace = None
 
+    def watch(self, entered: object) -> None:
+        """Look at a database over this connection; only counters may be asked for."""
+        assert isinstance(entered, str)
+        self._enter(entered)
+
     def destroy(self) -> None:
         """Drop the database; the server refuses if the marker is gone."""
         self._drop(self._entered)
@@ -213,7 +218,11 @@ class RestAdapter(ServerAdapter[RestWire, str]):
                 )
             self._drop(namespace)
         self._make(namespace, asked)
-        self._namespace, self._settings, self._layout = namespace, asked, stored
+        self._settings, self._layout = asked, stored
+        self._enter(namespace)
+
+    def _enter(self, namespace: str) -> None:
+        self._namespace = namespace
         self._database = database_path(namespace)
         self._object = self._database + b"/object?key="
 

@@ -31,6 +31,11 @@ class Containers(Adapter):
         self.file_components = first.file_components  # type: ignore[misc]
         self.instance_components = first.instance_components  # type: ignore[misc]
 
+    @property
+    def kind(self) -> type[Adapter]:
+        """The class of both."""
+        return type(self._both[0])
+
     def open(self, endpoint: Endpoint) -> None:
         """Open both."""
         for adapter in self._both:
@@ -43,6 +48,10 @@ class Containers(Adapter):
             second.close()
         finally:
             first.close()
+
+    def entered(self) -> object | None:
+        """Return what the first says: most of what counters tell is the whole instance's."""
+        return self._both[0].entered()
 
     def create(
         self,

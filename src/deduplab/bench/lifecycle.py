@@ -21,6 +21,7 @@ from deduplab.bench.proof import InvalidError, Part
 from deduplab.bench.rig import Rig, bring_up
 from deduplab.bench.stage_record import StageRecord
 from deduplab.bench.stages import Stages
+from deduplab.bench.tracer import Tracer
 from deduplab.cell import Cell, CellResult
 from deduplab.dataset_spec import DatasetSpec
 from deduplab.datasets import build_dataset
@@ -39,6 +40,7 @@ def run_cell(
     manifests: ManifestCache,
     notify: Notify = lambda position, stage: None,
     bring_up: BringUp = bring_up,
+    tracer: Tracer | None = None,
 ) -> tuple[CellResult, Latencies]:
     """Run one cell on a fresh instance and return its result with raw latencies.
 
@@ -50,6 +52,8 @@ def run_cell(
         Called when a stage begins, with its position in the chain.
     bring_up
         How the instance comes up; replaced in tests to inject faults.
+    tracer
+        What looks at the instance meanwhile; it has the trace afterwards.
 
     Raises
     ------
@@ -57,7 +61,7 @@ def run_cell(
         If the system can't be reached; the cell may be tried again.
     """
     started = time.time_ns()
-    chain = _Chain(cell, notify)
+    chain = _Chain(cell, notify, tracer)
     outcome = OK
     try:
         chain.prepare(manifests)
@@ -76,6 +80,7 @@ def run_cell(
         measurements=tuple(chain.measurements),
         started_unix_ns=started,
         finished_unix_ns=time.time_ns(),
+        no_trace=tracer.missing if tracer else "",
     )
     return result, chain.latencies_ns
 
@@ -94,8 +99,9 @@ def _outcome_of(error: Exception) -> Outcome:
 class _Chain:
     """The chain of stages of one cell, and what has come of it so far."""
 
-    def __init__(self, cell: Cell, notify: Notify) -> None:
+    def __init__(self, cell: Cell, notify: Notify, tracer: Tracer | None) -> None:
         self.cell = cell
+        self._tracer = tracer
         self.bulk: Part | None = None
         self.insert: Part | None = None
         self.identity: Identity | None = None
@@ -121,6 +127,16 @@ class _Chain:
 
     def run(self, rig: Rig) -> Outcome:
         """Run all stages on an empty instance; the first one that does not count ends the chain."""
+        if self._tracer is None:
+            return self._run(rig)
+        self._tracer.watch(rig.watched())
+        try:
+            return self._run(rig)
+        finally:
+            self._tracer.finish()
+
+    def _run(self, rig: Rig) -> Outcome:
+        self._mark(-1, "baseline")
         with causes_told(rig.server, "the baseline"):
             self.identity = rig.adapter.identity()
             rig.adapter.flush()
@@ -133,10 +149,17 @@ class _Chain:
         if left:
             return Outcome(OutcomeKind.INVALID, "the fresh container is not empty")
         assert self.bulk is not None
-        stages = Stages(self.cell, rig, self.bulk, self.insert)
+        stages = Stages(
+            self.cell,
+            rig,
+            self.bulk,
+            self.insert,
+            lambda record, name: self._mark(record.position, name),
+        )
         for stage in self.cell.stages:
             for record in self._records(stage, stages):
                 self._notify(record.position, stage)
+                self._mark(record.position, stage.value)
                 outcome = self._measure(stages, record)
                 if outcome.kind in (OutcomeKind.INVALID, OutcomeKind.FAILED):
                     return Outcome(outcome.kind, f"{stage}: {outcome.reason}")
@@ -148,6 +171,10 @@ class _Chain:
                 "another instance or configuration answers at the end than at the start",
             )
         return OK
+
+    def _mark(self, position: int, name: str) -> None:
+        if self._tracer is not None:
+            self._tracer.mark(position, name)
 
     def _records(self, stage: Stage, stages: Stages) -> Iterator[StageRecord]:
         """Yield a fresh record per measurement: one a stage, one a mode of reclaim after delete."""

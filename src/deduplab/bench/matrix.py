@@ -123,6 +123,7 @@ def _cell(
         deadline_s=plan.cell_deadline_s,
         remote=system.remote,
         on_disk=plan.on_disk,
+        trace_hz=plan.trace_hz,
         volume=volume,
         volume_bytes=volume_table.size_of(volume, plan.volume_bytes, bulk, insert),
     )

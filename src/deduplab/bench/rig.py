@@ -16,6 +16,7 @@ from deduplab.bench.cause import causes_told
 from deduplab.bench.containers import Containers
 from deduplab.bench.rest import wait_for_rest
 from deduplab.bench.storage_io import storage_write_bytes
+from deduplab.bench.tracer import Watched
 from deduplab.cell import Cell, RestSettings
 from deduplab.errors import ProbeError, Unsupported
 from deduplab.model import Footprint, Layer, Missing, Moment, Reading, Rest, Ruler
@@ -54,7 +55,20 @@ class Rig:
     capabilities: Capabilities
     probes: tuple[Probe, ...]
     files: FilesProbe | None
+    endpoint: Endpoint
     volume: VolumeProbe | None = None
+
+    def watched(self) -> Watched:
+        """Return what a tracer can see of it."""
+        embedded = self.endpoint.port is None
+        adapter = self.adapter
+        return Watched(
+            adapter_class=adapter.kind if isinstance(adapter, Containers) else type(adapter),
+            entered=None if embedded else self.adapter.entered(),
+            endpoint=self.endpoint,
+            volume=self.volume.directory if self.volume else None,
+            embedded=embedded,
+        )
 
     def footprint(self, live_logical_bytes: int) -> Footprint:
         """Read every layer now; what can't be read is missing, with the reason."""
@@ -221,7 +235,7 @@ def watched(
     probes.append(EngineProbe(adapter.engine_reading))
     if volume:
         probes.append(volume)
-    return Rig(adapter, server, adapter.capabilities, tuple(probes), files, volume)
+    return Rig(adapter, server, adapter.capabilities, tuple(probes), files, endpoint, volume)
 
 
 def _check_offered(cell: Cell, offers: Capabilities) -> None:

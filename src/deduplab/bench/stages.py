@@ -33,10 +33,21 @@ class Stages:
         What bulk and refill store.
     insert
         What insert stores; None for a chain without it.
+    mark
+        Called when something begins within a stage, with its record and a name: ``flush``,
+        ``rest`` or ``proof``. Never under the clock.
     """
 
-    def __init__(self, cell: Cell, rig: Rig, bulk: Part, insert: Part | None) -> None:
+    def __init__(
+        self,
+        cell: Cell,
+        rig: Rig,
+        bulk: Part,
+        insert: Part | None,
+        mark: Callable[[StageRecord, str], None] = lambda record, name: None,
+    ) -> None:
         self.rig = rig
+        self._mark = mark
         self._cell = cell
         self._bulk_part = bulk
         self._insert_part = insert
@@ -109,6 +120,7 @@ class Stages:
             raise InvalidError(
                 f"{record.timing.acknowledged} of {part.manifest.objects} objects acknowledged"
             )
+        self._mark(record, "proof")
         self._proof.content(self.rig, self._live)
 
     def _read(self, record: StageRecord) -> None:
@@ -150,6 +162,7 @@ class Stages:
             record.timing.batch(emptied)
         deleted, self._live = self._live, []
         self._settle(record, written_before)
+        self._mark(record, "proof")
         self._proof.nothing_left(self.rig, deleted)
         if record.timing.acknowledged != record.objects:
             raise InvalidError(
@@ -172,30 +185,34 @@ class Stages:
             return 0
 
         record.timing.batch(reclaimed)
-        record.flush_ns = _timed(self.rig.adapter.flush)
-        name = DEDUPE if volumes_own else "reclaim"
-        record.moments.append(self.rig.settled(name, self._cell.rest, self._live_bytes()))
+        self._flush(record)
+        self._rest(record, DEDUPE if volumes_own else "reclaim")
         record.storage_write_bytes = _difference(written_before, self.rig.storage_write_bytes())
+        self._mark(record, "proof")
         self._proof.content(self.rig, self._live)
 
     # What the stages share
 
     def _settle(self, record: StageRecord, written_before: int | None) -> None:
         """Flush, read, come to rest, read again: the moments of a stage that changed the store."""
-        record.flush_ns = _timed(self.rig.adapter.flush)
-        live_bytes = self._live_bytes()
-        record.moments.append(Moment("flush", self.rig.footprint(live_bytes)))
-        record.moments.append(self.rig.settled("rest", self._cell.rest, live_bytes))
+        self._flush(record)
+        record.moments.append(Moment("flush", self.rig.footprint(self._live_bytes())))
+        self._rest(record, "rest")
         record.storage_write_bytes = _difference(written_before, self.rig.storage_write_bytes())
+
+    def _flush(self, record: StageRecord) -> None:
+        self._mark(record, "flush")
+        begin = time.perf_counter_ns()
+        self.rig.adapter.flush()
+        record.flush_ns = time.perf_counter_ns() - begin
+
+    def _rest(self, record: StageRecord, moment: str) -> None:
+        """Come to rest, and enter the footprint under the name of that moment."""
+        self._mark(record, "rest")
+        record.moments.append(self.rig.settled(moment, self._cell.rest, self._live_bytes()))
 
     def _live_bytes(self) -> int:
         return sum(part.manifest.logical_bytes for part in self._live)
-
-
-def _timed(action: Callable[[], None]) -> int:
-    begin = time.perf_counter_ns()
-    action()
-    return time.perf_counter_ns() - begin
 
 
 def _difference(before: int | None, after: int | None) -> int | None:

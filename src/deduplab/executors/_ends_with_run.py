@@ -3,6 +3,6 @@
 Being imported is all that a fork server can be asked for.
 """
 
-from deduplab.executors.fork_server import die_with_parent
+from deduplab.parent_death import die_with_parent
 
 die_with_parent()

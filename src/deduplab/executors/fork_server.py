@@ -7,9 +7,7 @@ whoever goes on with the run. So the kernel ends the fork server with the run.
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
-import os
 import signal
 import threading
 from collections.abc import Sequence
@@ -17,7 +15,6 @@ from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 from typing import Final
 
-_PR_SET_PDEATHSIG: Final = 1  # <linux/prctl.h>
 _PRELOADED_FIRST: Final = "deduplab.executors._ends_with_run"
 
 
@@ -42,12 +39,3 @@ def ensure_running() -> None:
         forkserver.ensure_running()
     finally:
         signal.signal(signal.SIGINT, before or signal.SIG_DFL)
-
-
-def die_with_parent(signal_number: int = signal.SIGKILL) -> None:
-    """Have the kernel end this process when its parent dies, however that happens (prctl(2))."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_PDEATHSIG, signal_number) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
-    if os.getppid() == 1:
-        os._exit(1)

@@ -15,7 +15,7 @@ import dataclasses
 import signal
 import time
 import traceback
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -28,6 +28,7 @@ from deduplab import pool_directory, registry, volumes
 from deduplab.bench.lifecycle import run_cell
 from deduplab.bench.manifests import ManifestCache
 from deduplab.bench.runner import Progress, without_measurements
+from deduplab.bench.tracer import Tracer
 from deduplab.cell import Cell, CellResult
 from deduplab.errors import (
     DeduplabError,
@@ -40,6 +41,7 @@ from deduplab.errors import (
 from deduplab.executors import fork_server
 from deduplab.executors.workspace import instance_directory, require_room, sweep
 from deduplab.model import Outcome, OutcomeKind, Stage
+from deduplab.parent_death import die_with_parent
 from deduplab.store import Run
 
 _TEARDOWN_DEADLINE_S: Final = 20.0
@@ -192,7 +194,7 @@ def _work(
     cell: Cell, attempt: int, run_root: Path, workspace: Path, connection: Connection
 ) -> None:
     """Be the cell's process: run, commit, and say how it ended."""
-    fork_server.die_with_parent()
+    die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run decides; it sends SIGTERM
     signal.signal(signal.SIGTERM, _interrupted)
     with suppress(_StoppedError):
@@ -215,15 +217,19 @@ def _work_and_tell(
             # refused again, with the reason, where the volume is made.
             with suppress(Unsupported):
                 volumes.private_mounts()
-        with instance_directory(workspace) as directory:
+        with ExitStack() as stack:
+            tracer = stack.enter_context(closing(Tracer(cell.trace_hz))) if cell.trace_hz else None
+            directory = stack.enter_context(instance_directory(workspace))
             result, latencies_ns = run_cell(
                 cell,
                 directory,
                 ManifestCache(run_root / "manifests"),
                 lambda position, stage: tell("stage", position, stage.value),
+                tracer=tracer,
             )
         _require_final(result, workspace)
-        run.commit(dataclasses.replace(result, attempts=attempt), latencies_ns)
+        trace = tracer.trace if tracer else None
+        run.commit(dataclasses.replace(result, attempts=attempt), latencies_ns, trace)
         tell("committed", result.outcome)
     except SystemUnavailable as error:
         kind = "refused" if isinstance(error, SystemRefused) else "unavailable"

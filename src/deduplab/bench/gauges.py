@@ -1,0 +1,203 @@
+"""What a tracer looks at: each gauge reads some numbers of a system now."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Protocol
+
+import psutil
+
+from deduplab.adapter import Adapter
+from deduplab.errors import DeduplabError
+from deduplab.probes.files import FilesProbe
+from deduplab.trace import (
+    CLIENT_PREFIX,
+    ENGINE_PREFIX,
+    FILES_COLUMN,
+    SYSTEM_PREFIX,
+    VOLUME_COLUMN,
+)
+
+_LISTED_EVERY_NS: Final = 1_000_000_000
+"""How often it is looked which processes there are, which takes longer than reading them."""
+_TICK_NS: Final = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+_PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
+_COST_SHARE: Final = 0.02
+"""The share of a core that one gauge may take: a dear one is read less often than asked."""
+
+
+class Gauge(Protocol):
+    """Reads numbers; its name says where they come from."""
+
+    name: str
+
+    def read(self) -> Mapping[str, float]:
+        """Return what can be read now, by column; what can't be read now is left out.
+
+        Raises
+        ------
+        DeduplabError
+            If nothing can be read.
+        """
+        ...
+
+
+class EngineGauge:
+    """The counters that the system tells, over a connection of its own."""
+
+    name = "engine"
+
+    def __init__(self, adapter: Adapter) -> None:
+        self._adapter = adapter
+
+    def read(self) -> Mapping[str, float]:
+        """Return the adapter's counters."""
+        return {f"{ENGINE_PREFIX}{name}": value for name, value in self._adapter.counters().items()}
+
+
+class FilesGauge:
+    """The allocated bytes of the system's files."""
+
+    name = "files"
+
+    def __init__(self, directory: Path) -> None:
+        self._probe = FilesProbe(directory)
+
+    def read(self) -> Mapping[str, float]:
+        """Walk through the files."""
+        return {FILES_COLUMN: self._probe.allocated_bytes()}
+
+
+class VolumeGauge:
+    """The used bytes of a file system of the instance's own, by one call and without a sync.
+
+    On btrfs statvfs(3) counts a reserve besides, which the layer VOLUME leaves out.
+    """
+
+    name = "volume"
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def read(self) -> Mapping[str, float]:
+        """Ask the file system."""
+        status = os.statvfs(self._directory)
+        return {VOLUME_COLUMN: (status.f_blocks - status.f_bfree) * status.f_frsize}
+
+
+class ProcessGauge:
+    """CPU time, memory and storage traffic of processes (proc(5)).
+
+    CPU time counts in ticks of the kernel, mostly 10 ms. A child that ended and was waited for
+    is contained in its parent's.
+
+    Parameters
+    ----------
+    prefix
+        What the columns' names begin with.
+    root
+        A process.
+    alone
+        Whether it is read itself; else all its descendants, without this process and its own.
+    """
+
+    def __init__(self, prefix: str, root: int, *, alone: bool) -> None:
+        self.name = prefix.rstrip("_")
+        self._prefix = prefix
+        self._root = root
+        self._alone = alone
+        self._listed: list[int] = [root] if alone else []
+        self._listed_ns: int | None = None
+
+    @classmethod
+    def client(cls, process: int) -> ProcessGauge:
+        """Return that of the process that drives a system."""
+        return cls(CLIENT_PREFIX, process, alone=True)
+
+    @classmethod
+    def system(cls, client: int, *, embedded: bool) -> ProcessGauge:
+        """Return that of a system: of the client if it is embedded there, else of its children."""
+        return cls(SYSTEM_PREFIX, client, alone=embedded)
+
+    def read(self) -> Mapping[str, float]:
+        """Sum over the processes; nothing where there is none."""
+        if not self._alone:
+            self._list()
+        read = [one for one in map(_of_process, self._listed) if one is not None]
+        if not read:
+            return {}
+        return {
+            f"{self._prefix}{name}": sum(values)
+            for name, values in zip(_NAMES, zip(*read, strict=True), strict=True)
+            if not math.isnan(sum(values))
+        }
+
+    def _list(self) -> None:
+        now = time.perf_counter_ns()
+        if self._listed_ns is not None and now - self._listed_ns < _LISTED_EVERY_NS:
+            return
+        self._listed_ns = now
+        try:
+            found = psutil.Process(self._root).children(recursive=True)
+        except psutil.Error:
+            return
+        ours = os.getpid()
+        self._listed = [one.pid for one in found if one.pid != ours]
+
+
+_NAMES: Final = ("cpu_ns", "rss_bytes", "read_bytes", "write_bytes")
+
+
+def _of_process(process: int) -> tuple[float, ...] | None:
+    """Return the numbers of one process, None if it has ended; NaN is not told."""
+    try:
+        # The name, in parentheses, may hold anything; behind it field 3 comes first.
+        fields = Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    cpu_ns = sum(map(int, fields[11:15])) * _TICK_NS  # its own and of children waited for
+    rss_bytes = int(fields[21]) * _PAGE_BYTES
+    try:
+        text = Path(f"/proc/{process}/io").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    except PermissionError:
+        return cpu_ns, rss_bytes, math.nan, math.nan
+    told = dict(line.split(": ") for line in text.splitlines())
+    # What was written to a file that was deleted before it reached storage is no traffic.
+    written_bytes = int(told["write_bytes"]) - int(told["cancelled_write_bytes"])
+    return cpu_ns, rss_bytes, int(told["read_bytes"]), written_bytes
+
+
+class PacedGauge:
+    """A gauge that is read at each tick, or less often where that would take too much of a core.
+
+    Attributes
+    ----------
+    reason
+        Why it could not be read the last time that it could not; empty if it always could.
+    """
+
+    def __init__(self, gauge: Gauge) -> None:
+        self.name = gauge.name
+        self.reason = ""
+        self._gauge = gauge
+        self._due_ns = 0
+
+    def read(self) -> Mapping[str, float]:
+        """Return what the gauge reads if it is due, else nothing."""
+        begun = time.perf_counter_ns()
+        if begun < self._due_ns:
+            return {}
+        try:
+            return self._gauge.read()
+        except (DeduplabError, OSError) as error:
+            self.reason = str(error)
+            return {}
+        finally:
+            now = time.perf_counter_ns()
+            self._due_ns = now + int((now - begun) * (1 / _COST_SHARE - 1))

@@ -1,0 +1,212 @@
+"""The tracer of one cell: a process of its own, which looks at the system ten times a second.
+
+A thread would share the interpreter's lock with the clock. The process is forked before the
+cell's own has any thread, told later what there is to see, and has one connection of its own for
+as long as the cell takes. An embedded engine, whose files are locked by its process, is seen by
+its files and by what the kernel tells.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import warnings
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Final
+
+from deduplab.adapter import Adapter
+from deduplab.bench.gauges import (
+    EngineGauge,
+    FilesGauge,
+    Gauge,
+    PacedGauge,
+    ProcessGauge,
+    VolumeGauge,
+)
+from deduplab.bench.samples import Samples
+from deduplab.errors import DeduplabError
+from deduplab.parent_death import die_with_parent
+from deduplab.server import Endpoint
+from deduplab.trace import Mark, Trace
+
+_DEADLINE_S: Final = 20.0
+"""How long the tracer may take to begin, and to end."""
+_NS_PER_S: Final = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What there is to see of a system.
+
+    Attributes
+    ----------
+    adapter_class
+        What asks for the counters.
+    entered
+        What it has to know of the namespace; None where another process can't ask.
+    endpoint
+        Where the instance is.
+    volume
+        The file system of the instance's own, None without one.
+    embedded
+        Whether the engine runs in the process that drives it.
+    """
+
+    adapter_class: type[Adapter]
+    entered: object | None
+    endpoint: Endpoint
+    volume: Path | None
+    embedded: bool
+
+
+class Tracer:
+    """A tracer's process, as the cell's process sees it.
+
+    Parameters
+    ----------
+    hz
+        Samples a second.
+
+    Attributes
+    ----------
+    trace
+        What it saw, once it has finished; None where that is missing.
+    missing
+        Why it is missing; empty as long as nothing speaks against it.
+    """
+
+    def __init__(self, hz: float) -> None:
+        self._began_unix_ns = time.time_ns()
+        self._began_ns = time.perf_counter_ns()
+        self._marks: list[Mark] = []
+        self.missing = "the cell ended before there was something to trace"
+        self.trace: Trace | None = None
+        self._period_ns = round(_NS_PER_S / hz)
+        self._connection, theirs = Pipe()
+        with warnings.catch_warnings():
+            # Newer Pythons warn of threads that are no Python's: those of numpy wait for work.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self._process: int | None = os.fork()
+        if not self._process:
+            _be_tracer(theirs, self._period_ns)
+        theirs.close()
+
+    def watch(self, watched: Watched) -> None:
+        """Let it see a system, and return when it does: then P(0) contains its connection."""
+        self.missing = self._answer(watched)
+
+    def mark(self, position: int, name: str) -> None:
+        """Note that something begins now; see :class:`Mark`."""
+        self._marks.append(Mark(time.perf_counter_ns() - self._began_ns, position, name))
+
+    def finish(self) -> None:
+        """Have it end its look at the system, and take what it saw, or why there is nothing."""
+        if self.missing:
+            return
+        self.mark(-1, "end")
+        told = self._answer("end")
+        if isinstance(told, str):
+            self.missing = told
+            return
+        samples, reasons, cpu_ns = told
+        self.trace = samples.trace(
+            self._began_ns, self._began_unix_ns, tuple(self._marks), reasons, cpu_ns
+        )
+
+    def close(self) -> None:
+        """End the process, whatever it does."""
+        if self._process is None:
+            return
+        self._connection.close()
+        os.kill(self._process, signal.SIGKILL)
+        os.waitpid(self._process, 0)
+        self._process = None
+
+    def _answer(self, said: Any) -> Any:
+        """Say something to the tracer, and return its answer; a text is why there is none."""
+        try:
+            self._connection.send(said)
+            if not self._connection.poll(_DEADLINE_S):
+                return f"the tracer did not answer within {_DEADLINE_S:.0f} s"
+            return self._connection.recv()
+        except (OSError, EOFError) as error:
+            return f"the tracer's process has ended: {error or type(error).__name__}"
+
+
+def _be_tracer(connection: Connection, period_ns: int) -> None:
+    """Do the work of the forked process, which ends here."""
+    status = 1
+    try:
+        die_with_parent()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)  # the cell's process decides
+        # What was inherited would seem open to whoever waits for the cell's process to end.
+        os.closerange(3, connection.fileno())
+        os.closerange(connection.fileno() + 1, os.sysconf("SC_OPEN_MAX"))
+        _trace(connection, period_ns)
+        status = 0
+    except (EOFError, BrokenPipeError):
+        status = 0  # the cell has ended
+    except Exception as error:
+        words = " ".join(str(error).split())
+        with suppress(OSError):
+            connection.send(f"the tracer failed: {type(error).__name__}: {words}")
+    finally:
+        # Nothing of the parent's is flushed, closed or removed a second time.
+        os._exit(status)
+
+
+def _trace(connection: Connection, period_ns: int) -> None:
+    """Look at what the cell's process tells, until it tells that it was enough."""
+    watched: Watched = connection.recv()
+    client = os.getppid()
+    reasons = {}
+    gauges: list[Gauge] = []
+    adapter = watched.adapter_class()
+    if watched.entered is not None:
+        try:
+            adapter.open(watched.endpoint)
+            adapter.watch(watched.entered)
+            gauges.append(EngineGauge(adapter))
+        except DeduplabError as error:
+            reasons["engine"] = str(error)
+    if watched.endpoint.directory is not None:
+        gauges.append(FilesGauge(watched.endpoint.directory))
+        gauges.append(ProcessGauge.system(client, embedded=watched.embedded))
+    if watched.volume is not None:
+        gauges.append(VolumeGauge(watched.volume))
+    if not watched.embedded:
+        gauges.append(ProcessGauge.client(client))
+    paced = [PacedGauge(gauge) for gauge in gauges]
+    samples = Samples(period_ns)
+    tick_ns = time.perf_counter_ns()
+    samples.add(tick_ns, _read(paced))
+    connection.send("")
+    while True:
+        tick_ns += period_ns
+        late_ns = time.perf_counter_ns() - tick_ns
+        if late_ns > 0:
+            missed = -(-late_ns // period_ns)
+            samples.missed_ticks += missed
+            tick_ns += missed * period_ns
+        if connection.poll((tick_ns - time.perf_counter_ns()) / _NS_PER_S):
+            break
+        samples.add(time.perf_counter_ns(), _read(paced))
+    connection.recv()
+    samples.add(time.perf_counter_ns(), _read(paced))
+    adapter.close()
+    reasons.update({gauge.name: gauge.reason for gauge in paced if gauge.reason})
+    connection.send((samples, reasons, time.process_time_ns()))
+
+
+def _read(gauges: list[PacedGauge]) -> Mapping[str, float]:
+    values: dict[str, float] = {}
+    for gauge in gauges:
+        values |= gauge.read()
+    return values
