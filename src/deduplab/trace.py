@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -19,6 +20,12 @@ import numpy.typing as npt
 from deduplab.errors import StoreError
 
 FORMAT_VERSION: Final = 1
+
+_DAMAGED: Final = (
+    *(OSError, ValueError, KeyError, TypeError, EOFError),
+    # What zipfile raises of a broken header that asks for what it does not offer.
+    *(zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError),
+)
 
 FILES_COLUMN: Final = "files_allocated_bytes"
 VOLUME_COLUMN: Final = "volume_used_bytes"
@@ -140,5 +147,5 @@ class Trace:
                 reasons=told["reasons"],
                 tracer_cpu_ns=told["tracer_cpu_ns"],
             )
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except _DAMAGED as error:
             raise StoreError(f"{name} is no trace, or is damaged: {error}") from error

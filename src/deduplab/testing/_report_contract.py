@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import time
 from typing import Final
 
@@ -55,6 +56,26 @@ class ReportContract(AdapterFixtures):
         for name, value in entered.counters().items():
             assert name
             assert isinstance(value, int)
+
+    def test_another_process_can_ask_for_the_counters(
+        self, sut: SystemUnderTest, entered: Adapter, endpoint: Endpoint
+    ) -> None:
+        """What was entered can be sent, and watched over a connection that changes nothing."""
+        told = entered.entered()
+        if told is None:
+            assert endpoint.port is None, "a server can be asked over a second connection"
+            return
+        entered.put_many(batch_of(distinct_objects(4)))
+        count, identity = entered.count(), entered.identity()
+        watching = sut.adapter()
+        watching.open(endpoint)
+        try:
+            watching.watch(pickle.loads(pickle.dumps(told)))  # noqa: S301
+            assert watching.counters().keys() == entered.counters().keys()
+        finally:
+            watching.close()
+        assert entered.count() == count
+        assert entered.identity() == identity
 
     def test_identity_is_stable(self, entered: Adapter) -> None:
         """No operation makes an instance look like another one."""
