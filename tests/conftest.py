@@ -1,7 +1,8 @@
 """The whole suite leaves nothing: what it started or made and did not take away fails it, by name.
 
 Processes are found by a variable that they inherit, temporary files by a
-directory of the suite's own. Names that products choose in places that all
+directory of the suite's own; servers and their keepers, which get few variables,
+by that directory too. Names that products choose in places that all
 share are looked at only where nobody else works (continuous integration sets
 ``CI``), since they tell nobody whose they are.
 """
@@ -84,7 +85,8 @@ def _processes_left() -> list[str]:
     found = []
     for process in psutil.process_iter():
         try:
-            ours = process.environ().get(MARK) == os.environ[MARK]
+            told = process.environ()
+            ours = any(told.get(name) == os.environ[name] for name in (MARK, "TMPDIR"))
         except (psutil.Error, OSError):
             continue
         if ours and process.pid not in _above():

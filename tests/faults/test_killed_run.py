@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 import psutil
+import pytest
 
 from deduplab.executors.workspace import sweep
 from deduplab.store import Run
@@ -53,7 +54,7 @@ import os, signal, time
 from deduplab.bench.runner import without_measurements
 from deduplab.model import Outcome, OutcomeKind
 
-def swallowing(cell, *rest):
+def swallowing(cell, *rest, **more):
     try:
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(60)
@@ -66,12 +67,31 @@ local._work""",
 )
 
 
+# The same in a finalizer, where Python swallows whatever is raised.
+_BE_A_CELL_THAT_IS_STOPPED_IN_A_FINALIZER = _BE_A_CELL_THAT_IS_STOPPED.replace(
+    """    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+""",
+    """    class Ending:
+        def __del__(self):
+            os.kill(os.getpid(), signal.SIGTERM)
+    try:
+        Ending()
+        time.sleep(60)
+""",
+)
+
+
+@pytest.mark.parametrize(
+    "text", [_BE_A_CELL_THAT_IS_STOPPED, _BE_A_CELL_THAT_IS_STOPPED_IN_A_FINALIZER]
+)
 def test_a_cell_that_is_stopped_inside_an_engine_is_not_committed_as_failed(
-    workspace: Path, tmp_path: Path
+    text: str, workspace: Path, tmp_path: Path
 ) -> None:
     cell = cell_of("plain")
     run = new_run(tmp_path / "run", (cell,), plan_of("plain"))
-    program = [sys.executable, "-c", _BE_A_CELL_THAT_IS_STOPPED]
+    program = [sys.executable, "-c", text]
     told = [msgspec.json.encode(cell).decode(), str(run.root), str(workspace)]
     ended = subprocess.run(
         [*program, *told], capture_output=True, text=True, timeout=60, check=False

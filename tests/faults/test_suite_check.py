@@ -17,9 +17,12 @@ LEAVING = {
     "nothing": "pass",
     "a directory": "tempfile.mkdtemp(prefix='forgotten-')",
     "a process": "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])",
+    # Servers and their keepers get few variables; that of this test is how it ends it.
+    "a server": "subprocess.Popen(['sleep', '61'], env={name: os.environ[name] "
+    "for name in ('PATH', 'TMPDIR', 'DEDUPLAB_SUITE_TEST')})",
 }
 A_TEST = """
-import subprocess, sys, tempfile, warnings
+import os, subprocess, sys, tempfile, warnings
 
 def test_it():
     warnings.simplefilter("ignore")
@@ -30,7 +33,10 @@ def test_it():
 @pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["no worker", "a worker"])
 @pytest.mark.parametrize(
     ("what", "said"),
-    [("nothing", None), ("a directory", "forgotten-"), ("a process", "time.sleep(60)")],
+    [
+        *(("nothing", None), ("a directory", "forgotten-")),
+        *(("a process", "time.sleep(60)"), ("a server", "sleep 61")),
+    ],
 )
 def test_what_is_left_fails_the_suite_by_name(
     what: str, said: str | None, workers: tuple[str, ...], tmp_path: Path

@@ -15,6 +15,7 @@ import click
 import deduplab
 from deduplab.cli import streams
 from deduplab.errors import DeduplabError, DiskSpaceError, Interrupted
+from deduplab.interrupts import raised_again
 
 CLOSED_PIPE_EXIT_CODE: Final = 141  # what a shell reports of a process that SIGPIPE ended
 
@@ -37,6 +38,13 @@ COMMANDS: Final = {
     "calibrate": "Measure the reference stores, whose answers are known.",
     "clean": "Remove what killed runs left behind, and old runs on demand.",
 }
+
+
+class _TerminatedError(BaseException):
+    """We were told to end.
+
+    No ``Exception``, so that nothing on the way takes it for a failure of its own.
+    """
 
 
 class _LazyGroup(click.Group):
@@ -80,7 +88,8 @@ def main() -> None:
         if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
             # From here on it can be said what an interrupt leaves.
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        code = cli(standalone_mode=False)
+        with raised_again(_TerminatedError, KeyboardInterrupt):
+            code = cli(standalone_mode=False)
     except click.exceptions.Exit as error:
         code = error.exit_code
     except click.ClickException as error:
@@ -88,6 +97,9 @@ def main() -> None:
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo(f"deduplab: {_ended('interrupted')}", err=True)
+        code = Interrupted.exit_code
+    except _TerminatedError:
+        click.echo(f"deduplab: {_ended('terminated')}", err=True)
         code = Interrupted.exit_code
     except DeduplabError as error:
         click.echo(f"deduplab: {error}", err=True)
@@ -106,7 +118,7 @@ def main() -> None:
 
 def _terminated(signal_number: int, frame: FrameType | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise Interrupted(_ended("terminated"))
+    raise _TerminatedError
 
 
 def _ended(how: str) -> str:

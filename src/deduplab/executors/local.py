@@ -40,6 +40,7 @@ from deduplab.errors import (
 )
 from deduplab.executors import fork_server
 from deduplab.executors.workspace import instance_directory, require_room, sweep
+from deduplab.interrupts import raised_again
 from deduplab.model import Outcome, OutcomeKind, Stage
 from deduplab.parent_death import die_with_parent
 from deduplab.store import Run
@@ -197,7 +198,7 @@ def _work(
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run decides; it sends SIGTERM
     signal.signal(signal.SIGTERM, _interrupted)
-    with suppress(_StoppedError):
+    with suppress(_StoppedError), raised_again(_StoppedError):
         _work_and_tell(cell, attempt, run_root, workspace, connection)
 
 

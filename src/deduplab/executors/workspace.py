@@ -160,6 +160,7 @@ def sweep(workspace: Path) -> tuple[int, int]:
     orphaned = [path for path in workspace.glob(f"{_PREFIX}*") if not _is_held(path)]
     ended = end_processes(_processes_inside(orphaned)) if orphaned else 0
     for directory in orphaned:
+        _shared_memory.release(directory)
         unmount_below(directory.resolve())
         shutil.rmtree(directory, ignore_errors=True)
     _shared_memory.sweep()

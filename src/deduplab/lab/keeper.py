@@ -25,6 +25,7 @@ from typing import Final, Literal
 
 from deduplab import registry
 from deduplab.errors import DeduplabError
+from deduplab.interrupts import raised_again
 from deduplab.lab.instance import Instance, Record, Status
 from deduplab.lab.process_id import ProcessId
 from deduplab.server import Endpoint, Server
@@ -72,9 +73,10 @@ class Keeper:
         failure = ""
         try:
             self._enter(Status.STARTING)
-            self._start()
-            say("up")
-            reason = self._wait_for_its_end()
+            with raised_again(_StoppedError):
+                self._start()
+                say("up")
+                reason = self._wait_for_its_end()
             self._enter(Status.ENDED, reason=reason)
             self._stop()
         except _StoppedError:

@@ -22,6 +22,7 @@ from deduplab import registry
 from deduplab.errors import PlanError, StoreError, SystemUnavailable
 from deduplab.executors.workspace import end_processes
 from deduplab.lab.instance import ASIDE, MARKER, Instance, Record, aside_name
+from deduplab.servers import _shared_memory
 
 _DIRECTORY: Final = "lab"
 _LOCK_DEADLINE_S: Final = 60.0
@@ -143,6 +144,7 @@ class Lab:
         """
         record = instance.record()
         ended = end_processes(_left_of(record, instance.directory)) if record else 0
+        _shared_memory.release(instance.directory)
         instance.remove()
         with suppress(PlanError):  # a system of somebody else's that is not installed any more
             registry.system(instance.system).server_class().sweep()

@@ -2,7 +2,8 @@
 
 A server gets a few variables by name and no others: those of our environment hold secrets of other
 systems (``secret = "env:LAB_PASSWORD"`` in a plan), and settings that would change what it does.
-The keeper of a server gets these and our own settings, by which recipes find programs.
+The keeper of a server gets these and our own settings, by which recipes find programs; by name
+too, since what begins like a setting (``secret = "env:DEDUPLAB_MY_SECRET"``) may be a secret.
 A client that somebody uses by hand gets the environment that he works in.
 """
 
@@ -12,24 +13,42 @@ import os
 from collections.abc import Mapping
 from typing import Final
 
+OUR_SETTINGS: Final = (
+    *("DEDUPLAB_CACHE", "DEDUPLAB_RUNS", "DEDUPLAB_WORKSPACE", "DEDUPLAB_NATIVE"),
+    *("DEDUPLAB_POSTGRESQL_BIN", "DEDUPLAB_MARIADB_BIN", "DEDUPLAB_REDIS_SERVER"),
+    *("DEDUPLAB_VALKEY_SERVER", "DEDUPLAB_KAFKA_LIBS", "DEDUPLAB_MINIO", "DEDUPLAB_WEED"),
+)
+"""Every variable that deduplab itself reads; a test compares this with its modules."""
+
+_LOCALE: Final = tuple(  # locale(7)
+    f"LC_{category}"
+    for category in (
+        *("ALL", "ADDRESS", "COLLATE", "CTYPE", "IDENTIFICATION", "MEASUREMENT", "MESSAGES"),
+        *("MONETARY", "NAME", "NUMERIC", "PAPER", "TELEPHONE", "TIME"),
+    )
+)
 _FOR_SERVERS: Final = (
     *("PATH", "HOME", "USER", "LOGNAME", "TMPDIR"),
-    *("LANG", "LANGUAGE", "TZ", "TZDIR"),
+    *("LANG", "LANGUAGE", "TZ", "TZDIR", *_LOCALE),
     *("LD_LIBRARY_PATH", "LD_PRELOAD", "JAVA_HOME", "PYTHONPATH"),
 )
-_LOCALE: Final = "LC_"
-_FOR_KEEPERS: Final = (*_FOR_SERVERS, "XDG_CACHE_HOME")
-_OUR_SETTINGS: Final = ("DEDUPLAB_", "PYTHON")
+_PYTHON: Final = (  # where its modules are, and how it reads, writes and warns
+    *("PYTHONHOME", "PYTHONPATH", "PYTHONSAFEPATH", "PYTHONPLATLIBDIR"),
+    *("PYTHONUSERBASE", "PYTHONNOUSERSITE", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"),
+    *("PYTHONUTF8", "PYTHONCOERCECLOCALE", "PYTHONIOENCODING", "PYTHONUNBUFFERED"),
+    *("PYTHONWARNINGS", "PYTHONDEVMODE", "PYTHONFAULTHANDLER", "PYTHONHASHSEED"),
+)
+_FOR_KEEPERS: Final = (*_FOR_SERVERS, "XDG_CACHE_HOME", *_PYTHON, *OUR_SETTINGS)
 
 
 def server_environment(**added: str) -> Mapping[str, str]:
     """Return what a server's process is told: where things are, the language, the time zone."""
-    return {**_kept(_FOR_SERVERS, (_LOCALE,)), **added}
+    return {**_kept(_FOR_SERVERS), **added}
 
 
 def keeper_environment() -> Mapping[str, str]:
     """Return what a keeper is told: what a server is, and how Python and deduplab are set."""
-    return _kept(_FOR_KEEPERS, (_LOCALE, *_OUR_SETTINGS))
+    return _kept(_FOR_KEEPERS)
 
 
 def environment_without(*prefixes: str, **added: str) -> Mapping[str, str]:
@@ -38,10 +57,6 @@ def environment_without(*prefixes: str, **added: str) -> Mapping[str, str]:
     return {**kept, **added}
 
 
-def _kept(names: tuple[str, ...], prefixes: tuple[str, ...]) -> dict[str, str]:
-    """Return the variables of our environment that have these names, or begin so."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if name in names or name.startswith(prefixes)
-    }
+def _kept(names: tuple[str, ...]) -> dict[str, str]:
+    """Return the variables of our environment that have these names."""
+    return {name: os.environ[name] for name in names if name in os.environ}

@@ -13,6 +13,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
+from deduplab.servers import _postgresql_segments
 from deduplab.servers._account import Account, make_passable
 
 PLACE: Final = Path("/dev/shm")  # noqa: S108 - the system's file system in memory
@@ -47,6 +48,15 @@ def make(workspace: Path, account: Account | None, place: Path = PLACE) -> Path 
 def remove(workspace: Path, place: Path = PLACE) -> None:
     """Remove the directory of an instance, if there is one."""
     shutil.rmtree(_outer(workspace, place), ignore_errors=True)
+
+
+def release(instance: Path) -> None:
+    """Remove what servers that were killed in an instance left outside, before its files go.
+
+    Nothing runs in it any more. What :func:`sweep` finds later is not meant, but what only the
+    instance's own files can tell.
+    """
+    _postgresql_segments.remove_below(instance)
 
 
 def sweep(place: Path = PLACE) -> int:

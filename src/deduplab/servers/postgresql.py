@@ -19,6 +19,7 @@ from deduplab.errors import SystemUnavailable
 from deduplab.registry import driver_missing, system
 from deduplab.server import Client, Endpoint
 from deduplab.servers import _postgresql_rights as rights
+from deduplab.servers import _postgresql_segments as segments
 from deduplab.servers import _shared_memory as shared_memory
 from deduplab.servers._account import unprivileged_account
 from deduplab.servers._environment import environment_without, server_environment
@@ -162,7 +163,10 @@ class PostgresqlServer(PrivateServer):
             "--no-sync",
             "--no-instructions",
         ]
-        self._run_tool("initdb", command, deadline_s=_INITDB_S, environment=_environment())
+        try:
+            self._run_tool("initdb", command, deadline_s=_INITDB_S, environment=_environment())
+        finally:
+            segments.remove(self.data)  # of its backends, where it was killed
 
     def _configure(self) -> None:
         settings = {**SETTINGS, "synchronous_commit": _SYNCHRONOUS_COMMIT[self.durability]}
@@ -173,6 +177,7 @@ class PostgresqlServer(PrivateServer):
     def stop(self) -> None:
         """Shut down fast, then at once, then by force; its shared memory goes with it."""
         super().stop()
+        segments.remove(self.data)  # where it was killed; else it has removed them itself
         shared_memory.remove(self.workspace)
 
     def _segments_apart(self) -> list[str]:
@@ -181,15 +186,15 @@ class PostgresqlServer(PrivateServer):
         As files of the data directory they would be written to disk and measured; by
         names of the server's own they would stay when it is killed.
         """
-        segments = shared_memory.make(self.workspace, self._account)
-        if segments is None:
+        place = shared_memory.make(self.workspace, self._account)
+        if place is None:
             return []
         link = self.data / "pg_dynshmem"
         if link.is_symlink():
             link.unlink()
         else:
             link.rmdir()
-        link.symlink_to(segments)
+        link.symlink_to(place)
         return ["-c", "dynamic_shared_memory_type=mmap"]
 
     def _start_once(self) -> Endpoint:
