@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from deduplab.cell import Cell
@@ -49,3 +51,12 @@ class RunHeader:
     only: tuple[str, ...] = ()
     planned: tuple[PlannedCell, ...] = ()
     format_version: int = FORMAT_VERSION
+
+    def command(self, plan: Path) -> str:
+        """Word the command that runs the same cells; the run keeps its plan as ``plan.toml``."""
+        words = ["deduplab run", shlex.quote(str(plan))]
+        if self.scale != 1:
+            words.append(f"--scale {self.scale}")
+        if self.only:
+            words.append(f"--only {','.join(self.only)}")
+        return " ".join(words)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from deduplab.cell import CellResult
@@ -61,6 +61,7 @@ class Census:
 
     ``systems`` are named with their variant where several of them are in the plan;
     ``boxes`` has the stages of each pair (payload, system) that was planned.
+    ``set_aside`` is how many results were set aside, so that their cells are measured anew.
     """
 
     cells: Count
@@ -71,6 +72,18 @@ class Census:
     stages_by_system: dict[str, Count]
     boxes: dict[tuple[str, str], Count]
     reasons: tuple[Reason, ...]
+    set_aside: int = 0
+
+    @property
+    def set_aside_words(self) -> str:
+        """What was set aside, in a sentence for readers; empty if nothing was."""
+        if not self.set_aside:
+            return ""
+        what = "1 result was" if self.set_aside == 1 else f"{self.set_aside} results were"
+        return (
+            f"{what} set aside by run --again, to have what did not count measured anew; "
+            "what they were lies in set_aside, and is in no figure"
+        )
 
     @property
     def reasons_by_kind(self) -> tuple[tuple[Reason, ...], ...]:
@@ -89,6 +102,7 @@ class Census:
         return {
             "cells": _told(self.cells),
             "stages": _told(self.stages),
+            "set_aside": self.set_aside,
             "systems": {
                 name: {"cells": _told(self.cells_by_system[name]), "stages": _told(count)}
                 for name, count in self.stages_by_system.items()
@@ -112,10 +126,15 @@ class Census:
 
 def census_of(run: Run) -> Census:
     """Return the census of a run, from all its committed cells."""
-    return census(run.header, run.cells(), run.not_run())
+    return census(run.header, run.cells(), run.not_run(), len(run.set_aside_ids()))
 
 
-def census(header: RunHeader, results: Iterable[CellResult], not_run: Mapping[str, str]) -> Census:
+def census(
+    header: RunHeader,
+    results: Iterable[CellResult],
+    not_run: Mapping[str, str],
+    set_aside: int = 0,
+) -> Census:
     """Count every stage of every planned cell.
 
     Parameters
@@ -124,6 +143,8 @@ def census(header: RunHeader, results: Iterable[CellResult], not_run: Mapping[st
         The committed cells.
     not_run
         Why cells that are not committed were not run, by id.
+    set_aside
+        How many results were set aside.
     """
     found = {result.cell.cell_id: result for result in results}
     planned = {one.cell_id: one for one in header.planned}
@@ -135,7 +156,7 @@ def census(header: RunHeader, results: Iterable[CellResult], not_run: Mapping[st
         ends = _ends(cell, ended, not_run.get(cell_id, _NOT_REACHED))
         counter.add(cell, ended.outcome.kind.value if ended else NOT_RUN, ends)
     unknown = len(set(header.cell_ids) - set(planned))
-    return counter.census(unknown)
+    return replace(counter.census(unknown), set_aside=set_aside)
 
 
 class _Counter:

@@ -25,7 +25,7 @@ from deduplab.analysis.tables import Finding, findings_of, findings_table
 from deduplab.errors import StoreError
 from deduplab.report import figures, wording
 from deduplab.report.page import Drawing, page_environment
-from deduplab.store import Run, RunHeader
+from deduplab.store import Run
 
 _KNOWN = frozenset((*REFERENCES, HARNESS))
 
@@ -98,7 +98,7 @@ def _content(run: Run, rows: list[Row] | None) -> dict[str, Any]:
         "calibration": calibration,
         "harness": [check for check in calibration.checks if _is_harness(check)],
         "coverage": found,
-        "census": census(header, results, run.not_run()),
+        "census": census(header, results, run.not_run(), len(run.set_aside_ids())),
         "environment": _flat(header.environment),
         "reference_overview": findings_table(known),
         "answers": tested,
@@ -124,7 +124,7 @@ def _content(run: Run, rows: list[Row] | None) -> dict[str, Any]:
         "gaps": _gaps(rows),
         "thresholds": THRESHOLDS,
         "window": window_words(found.rest_windows_s),
-        "command": _command(header),
+        "command": header.command(Path("plan.toml")),
         "resamples": RESAMPLES,
         "least_repetitions": LEAST_REPETITIONS,
     }
@@ -151,16 +151,6 @@ def _distances(answers: Iterable[Finding]) -> tuple[str, ...]:
 def _of_systems(rows: Iterable[Row], *, known: bool) -> list[Row]:
     """Return the rows of stores with a known answer, or of all others."""
     return [row for row in rows if (row.system in _KNOWN) is known]
-
-
-def _command(header: RunHeader) -> str:
-    """Word the command that runs the same cells again; the run keeps its plan as plan.toml."""
-    words = ["deduplab run", "plan.toml"]
-    if header.scale != 1:
-        words.append(f"--scale {header.scale}")
-    if header.only:
-        words.append(f"--only {','.join(header.only)}")
-    return " ".join(words)
 
 
 def _is_harness(check: Check) -> bool:

@@ -1,0 +1,76 @@
+"""The directory of a committed cell: what lies in it, and what of that is damaged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from deduplab.cell import CellResult
+from deduplab.errors import StoreError
+from deduplab.model import Stage
+from deduplab.run_files import decoded
+
+
+def read_result(directory: Path) -> CellResult:
+    """Return what a cell gave.
+
+    Raises
+    ------
+    StoreError
+        If that is damaged.
+    """
+    path = directory / "cell.json"
+    try:
+        return decoded(path.read_bytes(), CellResult, path)
+    except OSError as error:
+        raise StoreError(f"{path} can't be read: {error}") from error
+
+
+def read_latencies_ns(
+    directory: Path, position: int, operations: int | None = None
+) -> npt.NDArray[np.int64]:
+    """Return raw latencies of one measurement in nanoseconds; empty if there is no file of them.
+
+    Parameters
+    ----------
+    operations
+        How many there must be; fewer are damage, and not a short stage.
+
+    Raises
+    ------
+    StoreError
+        If they are damaged, or are not so many.
+    """
+    path = directory / f"latency-{position}.npy"
+    loaded: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
+    try:
+        if path.exists():
+            loaded = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise StoreError(f"{path} can't be read: {error}") from error
+    if operations is not None and len(loaded) != operations:
+        raise StoreError(
+            f"{path} has {len(loaded)} latencies of the {operations} operations of that stage: "
+            "it is missing or damaged"
+        )
+    return loaded
+
+
+def read_whole(directory: Path) -> CellResult:
+    """Return what a cell gave, after a look at everything that a report reads of it.
+
+    Raises
+    ------
+    StoreError
+        With the first thing that is damaged or missing.
+    """
+    result = read_result(directory)
+    if result.cell.cell_id != directory.name:
+        raise StoreError(f"{directory} holds another cell, {result.cell.cell_id}")
+    for position, measurement in enumerate(result.measurements):
+        # Maintenance is timed as a whole.
+        if measurement.outcome.ok and measurement.stage is not Stage.RECLAIM:
+            read_latencies_ns(directory, position, measurement.operations)
+    return result
