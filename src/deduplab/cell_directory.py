@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from deduplab.cell import CellResult
+from deduplab.checksums import read_proven, require_proven
 from deduplab.errors import StoreError
 from deduplab.model import Stage
 from deduplab.run_files import decoded
@@ -22,10 +24,10 @@ def read_result(directory: Path) -> CellResult:
         If that is damaged.
     """
     path = directory / "cell.json"
-    try:
-        return decoded(path.read_bytes(), CellResult, path)
-    except OSError as error:
-        raise StoreError(f"{path} can't be read: {error}") from error
+    raw = read_proven(path)
+    if raw is None:
+        raise StoreError(f"{path} can't be read: it is missing")
+    return decoded(raw, CellResult, path)
 
 
 def read_latencies_ns(
@@ -45,9 +47,10 @@ def read_latencies_ns(
     """
     path = directory / f"latency-{position}.npy"
     loaded: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
+    raw = read_proven(path)
     try:
-        if path.exists():
-            loaded = np.load(path, allow_pickle=False)
+        if raw is not None:
+            loaded = np.load(io.BytesIO(raw), allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise StoreError(f"{path} can't be read: {error}") from error
     if operations is not None and len(loaded) != operations:
@@ -59,13 +62,14 @@ def read_latencies_ns(
 
 
 def read_whole(directory: Path) -> CellResult:
-    """Return what a cell gave, after a look at everything that a report reads of it.
+    """Return what a cell gave, after a look at every file of it.
 
     Raises
     ------
     StoreError
         With the first thing that is damaged or missing.
     """
+    require_proven(directory)
     result = read_result(directory)
     if result.cell.cell_id != directory.name:
         raise StoreError(f"{directory} holds another cell, {result.cell.cell_id}")

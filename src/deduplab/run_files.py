@@ -23,7 +23,7 @@ def decoded(raw: bytes, kind: type[_T], path: Path) -> _T:
     """
     try:
         return msgspec.json.decode(raw, type=kind)
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise StoreError(f"{path} can't be read: {error}") from error
 
 

@@ -10,6 +10,7 @@
       cells/<cell_id>/cell.json     a CellResult
       cells/<cell_id>/latency-<position>.npy   raw nanoseconds, int64, one per timed operation
       cells/<cell_id>/trace.npz     what a tracer saw, where there was one
+      cells/<cell_id>/checksums.json   the BLAKE3 of each of the cell's files, by name
       set_aside/<cell_id>-<n>/      what a cell gave before it was measured anew; in no figure
 
 A cell is written aside, synced, and renamed into place: what is there is
@@ -33,7 +34,9 @@ import numpy.typing as npt
 
 from deduplab import cell_directory
 from deduplab.cell import CellResult
+from deduplab.checksums import read_proven, require_proven, write_checksums
 from deduplab.errors import StoreError
+from deduplab.not_run import read_reasons, write_reasons
 from deduplab.run_files import decoded, sync_directory, write_synced
 from deduplab.run_header import FORMAT_VERSION as FORMAT_VERSION
 from deduplab.run_header import PlannedCell as PlannedCell
@@ -92,7 +95,7 @@ class Run:
             raise StoreError(f"{root} is not a run: {error}") from error
         try:
             version = msgspec.json.decode(raw).get("format_version")
-        except (msgspec.DecodeError, AttributeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, AttributeError) as error:
             raise StoreError(f"{path} can't be read: {error}") from error
         if version != FORMAT_VERSION:
             raise StoreError(
@@ -176,8 +179,20 @@ class Run:
             directory = self._cells / cell_id
             return cell_directory.read_latencies_ns(directory, position, operations)
 
+    def require_proven(self) -> None:
+        """Look at every file of every committed cell, those too that no figure is made of.
+
+        Raises
+        ------
+        StoreError
+            With the first one that is not what was committed.
+        """
+        for cell_id in sorted(self.committed_ids()):
+            with self._advising():
+                require_proven(self._cells / cell_id)
+
     def whole_cell(self, cell_id: str) -> CellResult:
-        """Return a committed cell after a look at everything that a report reads of it.
+        """Return a committed cell after a look at every file of it.
 
         Raises
         ------
@@ -213,13 +228,9 @@ class Run:
             If it can't be read.
         """
         path = self._cells / cell_id / _TRACE
-        try:
-            content = path.read_bytes()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise StoreError(f"{path} can't be read: {error}") from error
-        return Trace.from_bytes(content, str(path))
+        with self._advising():
+            content = read_proven(path)
+        return None if content is None else Trace.from_bytes(content, str(path))
 
     def commit(
         self,
@@ -249,6 +260,7 @@ class Run:
             if trace is not None:
                 write_synced(aside / _TRACE, trace.to_bytes())
             write_synced(aside / "cell.json", msgspec.json.encode(result))
+            write_checksums(aside)  # the last file, so that it covers all
             sync_directory(aside)
             aside.rename(target)
             sync_directory(self._cells)
@@ -267,15 +279,8 @@ class Run:
         StoreError
             If the reasons can't be read.
         """
-        path = self.root / "not_run.json"
-        try:
-            raw = path.read_bytes()
-        except FileNotFoundError:
-            return {}
-        except OSError as error:
-            raise StoreError(f"{path} can't be read: {error}") from error
         committed = self.committed_ids()
-        reasons = decoded(raw, dict[str, str], path)
+        reasons = read_reasons(self.root)
         return {cell_id: why for cell_id, why in reasons.items() if cell_id not in committed}
 
     def keep_not_run(self, reasons: Mapping[str, str]) -> None:
@@ -286,14 +291,7 @@ class Run:
         StoreError
             If that can't be written.
         """
-        path = self.root / "not_run.json"
-        aside = self.root / f"{_STAGING_PREFIX}not_run-{os.getpid()}"
-        try:
-            write_synced(aside, msgspec.json.encode(self.not_run() | dict(reasons)))
-            aside.rename(path)
-            sync_directory(self.root)
-        except OSError as error:
-            raise StoreError(f"{path} can't be written: {error}") from error
+        write_reasons(self.root, self.not_run() | dict(reasons))
 
     @contextmanager
     def locked(self) -> Iterator[None]:

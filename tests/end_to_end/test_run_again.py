@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+from deduplab.checksums import write_checksums
 from deduplab.store import Run
 from tests.end_to_end.conftest import Cli, write_plan
 
@@ -15,6 +16,8 @@ def fail(cell: Path) -> None:
     result = json.loads((cell / "cell.json").read_bytes())
     result["outcome"] = {"kind": "FAILED", "reason": "it was killed"}
     (cell / "cell.json").write_text(json.dumps(result))
+    (cell / "checksums.json").unlink()
+    write_checksums(cell)
 
 
 def test_what_does_not_count_is_measured_again_and_what_does_stays(
@@ -32,7 +35,7 @@ def test_what_does_not_count_is_measured_again_and_what_does_stays(
     advised = refused.stderr.strip().rpartition("anew: deduplab ")[2].split()
     told = cli(*advised)
     assert told.returncode == 0, told.stderr
-    assert f"damaged: {damaged / 'latency-0.npy'} has 0 latencies of the" in told.stdout
+    assert f"damaged: {damaged / 'latency-0.npy'} is missing" in told.stdout
     assert "set aside, to be measured anew: 1 FAILED, 1 damaged" in told.stdout
     assert "2 results were set aside by run --again" in told.stdout
     assert "2 results were set aside by run --again" in (directory / "report.html").read_text()
@@ -80,3 +83,23 @@ def test_where_there_is_no_run_nothing_is_measured_again(tmp_path: Path, cli: Cl
     assert refused.returncode == 2
     assert f"{told['run']} was begun in another environment" in refused.stdout
     assert len(list((tmp_path / "runs").iterdir())) == 1
+
+
+def test_a_flipped_bit_is_noticed_by_the_report_and_measured_again(
+    tmp_path: Path, cli: Cli
+) -> None:
+    plan = write_plan(tmp_path / "p.toml", ["null"])
+    directory = tmp_path / json.loads(cli("run", plan, "--json").stdout)["directory"]
+    first, second, _ = sorted((directory / "cells").iterdir())
+    flipped = (first / "cell.json", second / "latency-2.npy")  # the latter of no figure's
+    for path in flipped:
+        raw = bytearray(path.read_bytes())
+        raw[-3] ^= 1
+        path.write_bytes(raw)
+    for arguments in (("report",), ("report", "--json"), ("report", "--coverage")):
+        refused = cli(*arguments)
+        assert refused.returncode == 5
+        assert f"{flipped[0]} is damaged" in refused.stderr
+    told = json.loads(cli("run", plan, "--again", "--json").stdout)
+    assert told["set_aside_cells"] == 2
+    assert cli("report").returncode == 0

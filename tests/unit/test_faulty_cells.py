@@ -50,6 +50,6 @@ def test_each_way_to_be_damaged_is_noticed_and_names_the_file(tmp_path: Path) ->
     found = {fault.cell_id: fault.reason for fault in faulty_cells(run)}
     assert set(found) == {ids[0], ids[1], "elsewhere", ids[3]}
     assert str(cells[0] / "cell.json") in found[ids[0]]
-    assert f"{cells[1] / 'latency-1.npy'} has 0 latencies of the" in found[ids[1]]
+    assert f"{cells[1] / 'latency-1.npy'} is missing" in found[ids[1]]
     assert f"elsewhere holds another cell, {ids[2]}" in found["elsewhere"]
     assert str(path) in found[ids[3]]

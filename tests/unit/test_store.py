@@ -82,6 +82,16 @@ def test_a_damaged_cell_is_an_error_that_names_the_file(tmp_path: Path) -> None:
         list(run.cells())
 
 
+def test_bytes_that_are_no_text_are_damage_like_any_other(tmp_path: Path) -> None:
+    run = new_run(tmp_path / "r")
+    run.commit(RESULT, {})
+    (run.root / "cells" / CELL.cell_id / "checksums.json").unlink()
+    for path in (run.root / "cells" / CELL.cell_id / "cell.json", run.root / "run.json"):
+        path.write_bytes(path.read_bytes().replace(b'"t"', b'"\xb9"').replace(b"plain", b"\xb9"))
+        with pytest.raises(StoreError, match=path.name):
+            list(Run.open(run.root).cells())
+
+
 def test_an_unwritable_place_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="can't be made"):

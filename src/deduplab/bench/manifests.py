@@ -30,7 +30,7 @@ class ManifestCache:
         path = self._directory / f"{hash_of(dataclasses.asdict(dataset.spec))[:20]}.json"
         try:
             kept: Manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
             # Not there, or damaged as by a power failure: the data tell all of it again.
             return self._prove(dataset, path)
         return kept if kept.spec == dataset.spec else self._prove(dataset, path)
