@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from deduplab.errors import StoreError
+from deduplab.errors import StoreError, unwritten
 from deduplab.run_files import decoded, sync_directory, write_synced
 
 _FILE_NAME: Final = "not_run.json"
@@ -47,4 +48,6 @@ def write_reasons(root: Path, reasons: Mapping[str, str]) -> None:
         aside.rename(path)
         sync_directory(root)
     except OSError as error:
-        raise StoreError(f"{path} can't be written: {error}") from error
+        with suppress(OSError):
+            aside.unlink()
+        raise unwritten(f"{path} can't be written", error) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deduplab.errors import StoreError
+from deduplab.errors import StoreError, unwritten
 from deduplab.run_files import sync_directory
 
 
@@ -33,7 +33,7 @@ class SetAside:
             sync_directory(self.directory)
             sync_directory(cell.parent)
         except OSError as error:
-            raise StoreError(f"{cell} can't be set aside as {target}: {error}") from error
+            raise unwritten(f"{cell} can't be set aside as {target}", error) from error
         return target
 
     def ids(self) -> tuple[str, ...]:

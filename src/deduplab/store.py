@@ -20,6 +20,7 @@ whole, and a committed cell is the checkpoint that a resumed run skips.
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import shlex
 import shutil
@@ -35,7 +36,7 @@ import numpy.typing as npt
 from deduplab import cell_directory
 from deduplab.cell import CellResult
 from deduplab.checksums import read_proven, require_proven, write_checksums
-from deduplab.errors import StoreError
+from deduplab.errors import StoreError, unwritten
 from deduplab.not_run import read_reasons, write_reasons
 from deduplab.run_files import decoded, sync_directory, write_synced
 from deduplab.run_header import FORMAT_VERSION as FORMAT_VERSION
@@ -67,16 +68,17 @@ class Run:
         StoreError
             If something is there already or the directory can't be written.
         """
+        aside = root.with_name(f"{_STAGING_PREFIX}{root.name}-{os.getpid()}")
         try:
             root.parent.mkdir(parents=True, exist_ok=True)
-            aside = root.with_name(f"{_STAGING_PREFIX}{root.name}-{os.getpid()}")
             (aside / "cells").mkdir(parents=True)
             write_synced(aside / "plan.toml", plan_text.encode())
             write_synced(aside / "run.json", msgspec.json.format(msgspec.json.encode(header)))
             aside.rename(root)
             sync_directory(root.parent)
         except OSError as error:
-            raise StoreError(f"the run directory {root} can't be made: {error}") from error
+            shutil.rmtree(aside, ignore_errors=True)
+            raise unwritten(f"the run directory {root} can't be made", error) from error
         return cls(root, header)
 
     @classmethod
@@ -253,10 +255,9 @@ class Run:
         try:
             aside.mkdir()
             for position, values in latencies_ns.items():
-                with (aside / f"latency-{position}.npy").open("wb") as file:
-                    np.save(file, np.asarray(values, dtype=np.int64), allow_pickle=False)
-                    file.flush()
-                    os.fsync(file.fileno())
+                raw = io.BytesIO()  # numpy does not say of its own files that a disk is full
+                np.save(raw, np.asarray(values, dtype=np.int64), allow_pickle=False)
+                write_synced(aside / f"latency-{position}.npy", raw.getvalue())
             if trace is not None:
                 write_synced(aside / _TRACE, trace.to_bytes())
             write_synced(aside / "cell.json", msgspec.json.encode(result))
@@ -266,9 +267,10 @@ class Run:
             sync_directory(self._cells)
         except OSError as error:
             shutil.rmtree(aside, ignore_errors=True)
-            raise StoreError(
-                f"cell {cell_id} can't be written to {self.root}: {error}; what was committed "
-                "stays, and the same command goes on with it"
+            raise unwritten(
+                f"cell {cell_id} can't be written to {self.root}",
+                error,
+                "; what was committed stays, and the same command goes on with it",
             ) from error
 
     def not_run(self) -> dict[str, str]:
@@ -305,7 +307,7 @@ class Run:
         try:
             lock = (self.root / "lock").open("a")
         except OSError as error:
-            raise StoreError(f"run {self.header.run_id} can't be written: {error}") from error
+            raise unwritten(f"run {self.header.run_id} can't be written", error) from error
         with lock as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

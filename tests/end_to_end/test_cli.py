@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -196,6 +197,21 @@ def test_a_run_that_was_killed_at_its_report_is_gone_on_with(tmp_path: Path, cli
     assert (again["run"], again["resumed_cells"]) == (told["run"], 3)
     assert "What ran" in (tmp_path / told["report"]).read_text()
     assert not list((tmp_path / told["directory"]).glob(".report*"))
+
+
+def test_what_a_killed_report_left_goes_with_the_next_one(tmp_path: Path, cli: Cli) -> None:
+    plan = write_plan(tmp_path / "p.toml", ["null"])
+    directory = tmp_path / json.loads(cli("run", plan, "--json").stdout)["directory"]
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left, of_one_that_lives, other = (
+        directory / f".report-{name}.html" for name in (ended.pid, os.getpid(), "notes")
+    )
+    for arguments in ((), ("-o", tmp_path / "page.html")):
+        for path in (left, of_one_that_lives, other):
+            path.write_text("<html>")
+        assert cli("report", "latest", *arguments).returncode == 0
+        assert sorted(directory.glob(".report*")) == sorted((of_one_that_lives, other))
 
 
 def test_a_plan_that_was_changed_says_what_becomes_of_its_unfinished_run(

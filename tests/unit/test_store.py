@@ -1,4 +1,6 @@
 import dataclasses
+import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import pytest
 from deduplab import cell_directory, config, set_aside
 from deduplab.bench import matrix
 from deduplab.cell import CellResult
-from deduplab.errors import StoreError
+from deduplab.errors import StoreError, StoreFull
 from deduplab.model import OK
 from deduplab.store import Run, RunHeader
 
@@ -179,3 +181,30 @@ def test_a_run_that_can_not_be_held_is_a_clear_error(tmp_path: Path) -> None:
     (run.root / "lock").mkdir()  # stands for a file system that became read-only
     with pytest.raises(StoreError, match="can't be written"), run.locked():
         pass
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "code"),
+    [(errno.ENOSPC, StoreFull, 4), (errno.EDQUOT, StoreFull, 4), (errno.EIO, StoreError, 5)],
+)
+def test_a_full_disk_of_results_is_told_from_other_failures_and_leaves_nothing(
+    number: int, kind: type[StoreError], code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run(tmp_path / "r")
+
+    def refuse(descriptor: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    before = sorted(path for path in tmp_path.rglob("*"))
+    for write in (
+        lambda: new_run(tmp_path / "other"),
+        lambda: run.commit(RESULT, {0: np.array([1])}),
+        lambda: run.keep_not_run({CELL.cell_id: "nobody answers"}),
+    ):
+        with pytest.raises(kind) as refusal:
+            write()
+        assert type(refusal.value) is kind
+        assert refusal.value.exit_code == code
+        assert ("free some space" in str(refusal.value)) == (kind is StoreFull)
+    assert sorted(path for path in tmp_path.rglob("*")) == before

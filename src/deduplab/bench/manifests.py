@@ -12,7 +12,7 @@ import msgspec
 from deduplab.cell import hash_of
 from deduplab.dataset_spec import Manifest
 from deduplab.datasets import Dataset, prove
-from deduplab.errors import StoreError
+from deduplab.errors import unwritten
 
 
 class ManifestCache:
@@ -45,8 +45,9 @@ class ManifestCache:
         except OSError as error:
             with suppress(OSError):
                 aside.unlink()
-            raise StoreError(
-                f"the manifest {path} can't be written: {error}; what was committed stays, and "
-                "the same command goes on with it"
+            raise unwritten(
+                f"the manifest {path} can't be written",
+                error,
+                "; what was committed stays, and the same command goes on with it",
             ) from error
         return manifest

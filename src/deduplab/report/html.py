@@ -22,7 +22,7 @@ from deduplab.analysis.series import footprint_bars, timings
 from deduplab.analysis.statistics import LEAST_REPETITIONS, RESAMPLES
 from deduplab.analysis.storage_layer import volume_findings
 from deduplab.analysis.tables import Finding, findings_of, findings_table
-from deduplab.errors import StoreError
+from deduplab.errors import unwritten
 from deduplab.report import figures, wording
 from deduplab.report.page import Drawing, page_environment
 from deduplab.store import Run
@@ -57,7 +57,7 @@ def write(run: Run, target: Path, rows: list[Row] | None = None) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(page, encoding="utf-8")
     except OSError as error:
-        raise StoreError(f"the report can't be written to {target}: {error}") from error
+        raise unwritten(f"the report can't be written to {target}", error) from error
     return target
 
 
