@@ -19,7 +19,6 @@ whole, and a committed cell is the checkpoint that a resumed run skips.
 
 from __future__ import annotations
 
-import fcntl
 import io
 import os
 import shlex
@@ -38,10 +37,12 @@ from deduplab.cell import CellResult
 from deduplab.checksums import read_proven, require_proven, write_checksums
 from deduplab.errors import StoreError, unwritten
 from deduplab.not_run import read_reasons, write_reasons
-from deduplab.run_files import decoded, sync_directory, write_synced
+from deduplab.run_files import sync_directory, write_synced
 from deduplab.run_header import FORMAT_VERSION as FORMAT_VERSION
 from deduplab.run_header import PlannedCell as PlannedCell
 from deduplab.run_header import RunHeader as RunHeader
+from deduplab.run_header import read_header
+from deduplab.run_lock import held
 from deduplab.set_aside import SetAside
 from deduplab.trace import Trace
 
@@ -60,8 +61,15 @@ class Run:
         self._is_held = False
 
     @classmethod
-    def create(cls, root: Path, header: RunHeader, plan_text: str) -> Run:
+    def create(
+        cls, root: Path, header: RunHeader, plan_text: str, earlier: Mapping[str, Run] | None = None
+    ) -> Run:
         """Make the directory of a new run.
+
+        Parameters
+        ----------
+        earlier
+            Cells that it begins with, by id, and the run to take each from.
 
         Raises
         ------
@@ -74,6 +82,9 @@ class Run:
             (aside / "cells").mkdir(parents=True)
             write_synced(aside / "plan.toml", plan_text.encode())
             write_synced(aside / "run.json", msgspec.json.format(msgspec.json.encode(header)))
+            for cell_id, run in (earlier or {}).items():
+                cell_directory.link(run._cells / cell_id, aside / "cells" / cell_id)
+            sync_directory(aside / "cells")
             aside.rename(root)
             sync_directory(root.parent)
         except OSError as error:
@@ -90,21 +101,7 @@ class Run:
         StoreError
             If it is not a run, or of another format version.
         """
-        path = root / "run.json"
-        try:
-            raw = path.read_bytes()
-        except OSError as error:
-            raise StoreError(f"{root} is not a run: {error}") from error
-        try:
-            version = msgspec.json.decode(raw).get("format_version")
-        except (msgspec.DecodeError, UnicodeDecodeError, AttributeError) as error:
-            raise StoreError(f"{path} can't be read: {error}") from error
-        if version != FORMAT_VERSION:
-            raise StoreError(
-                f"{path} has format version {version}, this deduplab reads {FORMAT_VERSION}; "
-                "use the deduplab that wrote it"
-            )
-        return cls(root, decoded(raw, RunHeader, path))
+        return cls(root, read_header(root))
 
     @property
     def plan_text(self) -> str:
@@ -120,6 +117,12 @@ class Run:
             return path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise StoreError(f"{path} can't be read: {error}") from error
+
+    @property
+    def taken_over(self) -> dict[str, str]:
+        """Where cells were measured that were not measured here: the id of that run, by cell."""
+        anew = set(self.set_aside_ids())
+        return {k: run_id for k, run_id in self.header.taken_over.items() if k not in anew}
 
     def committed_ids(self) -> frozenset[str]:
         """Return the ids of all committed cells."""
@@ -304,18 +307,7 @@ class Run:
         StoreError
             If another process runs it now.
         """
-        try:
-            lock = (self.root / "lock").open("a")
-        except OSError as error:
-            raise unwritten(f"run {self.header.run_id} can't be written", error) from error
-        with lock as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise StoreError(
-                    f"run {self.header.run_id} is being run by another process; wait for it, or "
-                    "start another run with --fresh (both would disturb each other's times)"
-                ) from error
+        with held(self.root, self.header.run_id):
             for left in self._cells.glob(f"{_STAGING_PREFIX}*"):
                 shutil.rmtree(left, ignore_errors=True)
             self._is_held = True

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from deduplab.cell import CellResult
 from deduplab.model import OK, Measurement, Outcome, OutcomeKind, Stage
-from deduplab.store import PlannedCell, Run, RunHeader
+from deduplab.store import PlannedCell, Run
 
 NOT_RUN: Final = "not run"
 KINDS: Final = (*(kind.value for kind in OutcomeKind), NOT_RUN)
@@ -61,7 +61,8 @@ class Census:
 
     ``systems`` are named with their variant where several of them are in the plan;
     ``boxes`` has the stages of each pair (payload, system) that was planned.
-    ``set_aside`` is how many results were set aside, so that their cells are measured anew.
+    ``set_aside`` is how many results were set aside, so that their cells are measured anew;
+    ``taken_over`` how many cells were measured in which other run, by its id.
     """
 
     cells: Count
@@ -73,10 +74,18 @@ class Census:
     boxes: dict[tuple[str, str], Count]
     reasons: tuple[Reason, ...]
     set_aside: int = 0
+    taken_over: dict[str, int] = field(default_factory=dict)
 
     @property
-    def set_aside_words(self) -> str:
-        """What was set aside, in a sentence for readers; empty if nothing was."""
+    def remarks(self) -> tuple[str, ...]:
+        """What readers should know of how results came to be here, in sentences."""
+        elsewhere = ", ".join(f"{n} in run {run_id}" for run_id, n in self.taken_over.items())
+        words = f"{self.cells.planned} cells were not measured in this run (--reuse): {elsewhere}"
+        taken = f"{sum(self.taken_over.values())} of {words}" if self.taken_over else ""
+        return tuple(filter(None, (taken, self._set_aside_words)))
+
+    @property
+    def _set_aside_words(self) -> str:
         if not self.set_aside:
             return ""
         what = "1 result was" if self.set_aside == 1 else f"{self.set_aside} results were"
@@ -103,6 +112,7 @@ class Census:
             "cells": _told(self.cells),
             "stages": _told(self.stages),
             "set_aside": self.set_aside,
+            "taken_over": self.taken_over,
             "systems": {
                 name: {"cells": _told(self.cells_by_system[name]), "stages": _told(count)}
                 for name, count in self.stages_by_system.items()
@@ -126,26 +136,18 @@ class Census:
 
 def census_of(run: Run) -> Census:
     """Return the census of a run, from all its committed cells."""
-    return census(run.header, run.cells(), run.not_run(), len(run.set_aside_ids()))
+    return census(run, run.cells())
 
 
-def census(
-    header: RunHeader,
-    results: Iterable[CellResult],
-    not_run: Mapping[str, str],
-    set_aside: int = 0,
-) -> Census:
+def census(run: Run, results: Iterable[CellResult]) -> Census:
     """Count every stage of every planned cell.
 
     Parameters
     ----------
     results
         The committed cells.
-    not_run
-        Why cells that are not committed were not run, by id.
-    set_aside
-        How many results were set aside.
     """
+    header, not_run = run.header, run.not_run()
     found = {result.cell.cell_id: result for result in results}
     planned = {one.cell_id: one for one in header.planned}
     for cell_id, result in found.items():
@@ -156,7 +158,11 @@ def census(
         ends = _ends(cell, ended, not_run.get(cell_id, _NOT_REACHED))
         counter.add(cell, ended.outcome.kind.value if ended else NOT_RUN, ends)
     unknown = len(set(header.cell_ids) - set(planned))
-    return replace(counter.census(unknown), set_aside=set_aside)
+    return replace(
+        counter.census(unknown),
+        set_aside=len(run.set_aside_ids()),
+        taken_over=dict(sorted(Counter(run.taken_over.values()).items())),
+    )
 
 
 class _Counter:

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from deduplab import registry
 from deduplab.bench import environment, matrix
+from deduplab.bench.earlier_cells import earlier_cells
 from deduplab.bench.estimate import duration_s, estimate
 from deduplab.bench.faulty_cells import DAMAGED, faulty_cells
 from deduplab.bench.runner import Tally, run_campaign
@@ -74,8 +75,12 @@ def is_finished(run: Run) -> bool:
     return set(run.header.cell_ids) <= run.committed_ids() and report_path(run).exists()
 
 
-def new_run(runs: Path, plan: Plan, workspace: Path, only: tuple[str, ...] = ()) -> Run:
+def new_run(
+    runs: Path, plan: Plan, workspace: Path, only: tuple[str, ...] = (), *, reuse: bool = False
+) -> Run:
     """Make the directory of a new run, with the environment as it is now.
+
+    With ``reuse`` it begins with what runs of other plans have of its cells, the newest first.
 
     Raises
     ------
@@ -87,6 +92,7 @@ def new_run(runs: Path, plan: Plan, workspace: Path, only: tuple[str, ...] = ())
     now = time.time_ns()
     stamp = datetime.fromtimestamp(now / 1e9, UTC).strftime("%Y%m%dT%H%M%S")
     run_id = f"{plan.name}-{stamp}-{plan.digest[:6]}"
+    earlier = _earlier(runs, plan, cells, workspace) if reuse else {}
     root = runs / run_id
     suffix = 1
     while root.exists():
@@ -102,8 +108,18 @@ def new_run(runs: Path, plan: Plan, workspace: Path, only: tuple[str, ...] = ())
         environment=environment_now(plan, workspace),
         only=only,
         planned=tuple(map(PlannedCell.of, cells)),
+        taken_over={
+            cell_id: run.taken_over.get(cell_id, run.header.run_id)
+            for cell_id, run in earlier.items()
+        },
     )
-    return Run.create(root, header, plan.text)
+    return Run.create(root, header, plan.text, earlier)
+
+
+def _earlier(runs: Path, plan: Plan, cells: tuple[Cell, ...], workspace: Path) -> dict[str, Run]:
+    """Return what runs of other plans have of these cells; one of the same plan is repeated."""
+    others = (run for run in _readable(runs) if run.header.plan_digest != plan.digest)
+    return earlier_cells(others, cells, workspace)
 
 
 def environment_now(plan: Plan, workspace: Path) -> dict[str, str]:

@@ -20,7 +20,7 @@ class Asked:
     """What was asked for: a plan here, and by options what to do with its earlier runs.
 
     ``resume`` names a run, ``fresh`` begins a new one whatever there is, ``again`` takes the
-    newest one, finished or not.
+    newest one, finished or not. With ``reuse`` a new run begins with cells of earlier ones.
     """
 
     plan: Plan
@@ -30,12 +30,15 @@ class Asked:
     fresh: bool = False
     resume: str | None = None
     again: bool = False
+    reuse: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself."""
         for name, given in (("--resume", self.resume), ("--again", self.again)):
             if self.fresh and given:
                 raise PlanError(f"--fresh and {name} exclude each other")
+            if self.reuse and given:
+                raise PlanError(f"--reuse is for a new run, and {name} for one that is there")
 
 
 def chosen_run(asked: Asked, console: Console) -> Run:
@@ -64,8 +67,12 @@ def _new(asked: Asked, console: Console) -> Run:
             highlight=False,
             soft_wrap=True,
         )
-    run = campaign.new_run(asked.runs, asked.plan, asked.workspace, asked.only)
-    console.print(f"run {run.header.run_id}: {len(run.header.cell_ids)} cells", highlight=False)
+    run = campaign.new_run(asked.runs, asked.plan, asked.workspace, asked.only, reuse=asked.reuse)
+    words = f"run {run.header.run_id}: {len(run.header.cell_ids)} cells"
+    if asked.reuse:
+        taken = len(run.taken_over)
+        words += f", {taken or 'none'} of them taken over from earlier runs"
+    console.print(words, highlight=False)
     return run
 
 
@@ -111,7 +118,10 @@ def _latest(asked: Asked, console: Console) -> Run:
 def _unfinished(asked: Asked, console: Console) -> Run | None:
     """Return the newest unfinished run of this plan that was begun on a host like this, or None."""
     run = _alike(campaign.unfinished_runs(asked.runs, asked.plan), asked, console)
-    return None if run is None else _told(run, console, " (--fresh starts anew)")
+    more = " (--fresh starts anew)"
+    if asked.reuse:
+        more = "; --reuse is for a new run (--fresh starts one)"
+    return None if run is None else _told(run, console, more)
 
 
 def _alike(runs: Iterable[Run], asked: Asked, console: Console) -> Run | None:

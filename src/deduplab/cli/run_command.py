@@ -49,6 +49,12 @@ from deduplab.units import format_seconds
     help="Measure what is FAILED, INVALID or damaged in the latest run of this plan (or in that "
     "of --resume) anew; what it was is set aside, and what is OK stays.",
 )
+@click.option(
+    "--reuse",
+    is_flag=True,
+    help="Begin a new run with what earlier runs of other plans measured here: all cells of a "
+    "payload and repetition, or none of them.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON, nothing else.")
 def command(
     plan_path: Path,
@@ -59,6 +65,7 @@ def command(
     fresh: bool,
     resume: str | None,
     again: bool,
+    reuse: bool,
     as_json: bool,
 ) -> None:
     """Run the cells of PLAN, each on a fresh private instance, and write the report.
@@ -70,7 +77,7 @@ def command(
     console = Console(stderr=as_json)
     systems = split_only(only)
     plan = config.load(plan_path, scale=scale, only=systems)
-    asked = Asked(plan, systems, runs, workspace, fresh, resume, again)
+    asked = Asked(plan, systems, runs, workspace, fresh, resume, again, reuse)
     found = preflight.check(plan)
     workspace = prepared(workspace)
     run = chosen_run(asked, console)
@@ -98,6 +105,7 @@ def command(
                     "cells": {kind.value: tally.ended.get(kind, 0) for kind in OutcomeKind},
                     "not_run_cells": tally.not_run,
                     "set_aside_cells": tally.set_aside,
+                    "taken_over_cells": len(run.taken_over),
                     "coverage": ran.as_dict(),
                 }
             )

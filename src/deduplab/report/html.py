@@ -98,7 +98,7 @@ def _content(run: Run, rows: list[Row] | None) -> dict[str, Any]:
         "calibration": calibration,
         "harness": [check for check in calibration.checks if _is_harness(check)],
         "coverage": found,
-        "census": census(header, results, run.not_run(), len(run.set_aside_ids())),
+        "census": census(run, results),
         "environment": _flat(header.environment),
         "reference_overview": findings_table(known),
         "answers": tested,
