@@ -5,16 +5,41 @@ from __future__ import annotations
 import io
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from deduplab.cell import CellResult
-from deduplab.checksums import read_proven, require_proven
+from deduplab.checksums import read_proven, require_proven, write_checksums
 from deduplab.errors import StoreError
 from deduplab.model import Stage
-from deduplab.run_files import decoded, sync_directory
+from deduplab.run_files import decoded, sync_directory, write_synced
+from deduplab.trace import Trace
+
+TRACE: Final = "trace.npz"
+
+
+def write(
+    directory: Path,
+    result: CellResult,
+    latencies_ns: Mapping[int, npt.NDArray[np.int64]],
+    trace: Trace | None = None,
+) -> None:
+    """Make the directory of a cell, synced, with the checksums of all its files."""
+    directory.mkdir()
+    for position, values in latencies_ns.items():
+        raw = io.BytesIO()  # numpy does not say of its own files that a disk is full
+        np.save(raw, np.asarray(values, dtype=np.int64), allow_pickle=False)
+        write_synced(directory / f"latency-{position}.npy", raw.getvalue())
+    if trace is not None:
+        write_synced(directory / TRACE, trace.to_bytes())
+    write_synced(directory / "cell.json", msgspec.json.encode(result))
+    write_checksums(directory)  # the last file, so that it covers all
+    sync_directory(directory)
 
 
 def read_result(directory: Path) -> CellResult:

@@ -19,7 +19,6 @@ whole, and a committed cell is the checkpoint that a resumed run skips.
 
 from __future__ import annotations
 
-import io
 import os
 import shlex
 import shutil
@@ -34,7 +33,7 @@ import numpy.typing as npt
 
 from deduplab import cell_directory
 from deduplab.cell import CellResult
-from deduplab.checksums import read_proven, require_proven, write_checksums
+from deduplab.checksums import read_proven, require_proven
 from deduplab.errors import StoreError, unwritten
 from deduplab.not_run import read_reasons, write_reasons
 from deduplab.run_files import sync_directory, write_synced
@@ -47,7 +46,6 @@ from deduplab.set_aside import SetAside
 from deduplab.trace import Trace
 
 _STAGING_PREFIX: Final = ".staging-"
-_TRACE: Final = "trace.npz"
 
 
 class Run:
@@ -232,7 +230,7 @@ class Run:
         StoreError
             If it can't be read.
         """
-        path = self._cells / cell_id / _TRACE
+        path = self._cells / cell_id / cell_directory.TRACE
         with self._advising():
             content = read_proven(path)
         return None if content is None else Trace.from_bytes(content, str(path))
@@ -256,16 +254,7 @@ class Run:
         if target.exists():
             raise StoreError(f"cell {cell_id} is committed already in {self.root}")
         try:
-            aside.mkdir()
-            for position, values in latencies_ns.items():
-                raw = io.BytesIO()  # numpy does not say of its own files that a disk is full
-                np.save(raw, np.asarray(values, dtype=np.int64), allow_pickle=False)
-                write_synced(aside / f"latency-{position}.npy", raw.getvalue())
-            if trace is not None:
-                write_synced(aside / _TRACE, trace.to_bytes())
-            write_synced(aside / "cell.json", msgspec.json.encode(result))
-            write_checksums(aside)  # the last file, so that it covers all
-            sync_directory(aside)
+            cell_directory.write(aside, result, latencies_ns, trace)
             aside.rename(target)
             sync_directory(self._cells)
         except OSError as error:
