@@ -10,6 +10,7 @@
           VersionRefused          3   a version that was never looked at
       DiskSpaceError              4   the disk is too small for the plan, or ran full
       StoreError                  5   results can't be read or written
+        StoreFull                 4   the disk that keeps results ran full
       CalibrationError            6   a reference store did not come out as it must
       OperationFailed             7   a system refused or failed an operation
       Unsupported                 7   a system has no such operation
@@ -25,7 +26,10 @@ A message says what is wrong, where, and what to do about it.
 
 from __future__ import annotations
 
-from typing import ClassVar
+import errno
+from typing import ClassVar, Final
+
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 class DeduplabError(Exception):
@@ -68,6 +72,12 @@ class StoreError(DeduplabError):
     """The result store can't be read or written, or has another format version."""
 
     exit_code = 5
+
+
+class StoreFull(StoreError):
+    """The disk that keeps results ran full: what was committed stays."""
+
+    exit_code = 4
 
 
 class CalibrationError(DeduplabError):
@@ -119,3 +129,10 @@ def unknown_name(what: str, name: str, known: tuple[str, ...]) -> str:
     nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(known)}"
     return f"unknown {what} {name!r}; {hint}"
+
+
+def unwritten(what: str, error: OSError, more: str = "") -> StoreError:
+    """Word why results can't be written, with what to do where the disk is full."""
+    if error.errno in _FULL:
+        return StoreFull(f"{what}: {error}; free some space on that disk{more}")
+    return StoreError(f"{what}: {error}{more}")

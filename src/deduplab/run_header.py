@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from deduplab.cell import Cell
+from deduplab.errors import StoreError
+from deduplab.run_files import decoded
 
 FORMAT_VERSION: Final = 1
 
@@ -28,6 +32,13 @@ class PlannedCell:
 
 
 @dataclass(frozen=True, slots=True)
+class _Version:
+    """What can be read of a header of any version."""
+
+    format_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RunHeader:
     """What a run is: written once, before its first cell.
 
@@ -36,7 +47,8 @@ class RunHeader:
     is (empty in runs of an older deduplab). ``environment`` is what
     ``bench.environment`` recorded of the host; ``only`` names the systems that
     the plan was cut down to, none if it was not. ``scale`` is a whole number, or
-    a fraction as text (``1/1000``).
+    a fraction as text (``1/1000``). ``taken_over`` says of each cell that the run
+    began with in which run it was measured.
     """
 
     run_id: str
@@ -48,4 +60,36 @@ class RunHeader:
     environment: dict[str, Any] = field(default_factory=dict)
     only: tuple[str, ...] = ()
     planned: tuple[PlannedCell, ...] = ()
+    taken_over: dict[str, str] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
+
+    def command(self, plan: Path) -> str:
+        """Word the command that runs the same cells; the run keeps its plan as ``plan.toml``."""
+        words = ["deduplab run", shlex.quote(str(plan))]
+        if self.scale != 1:
+            words.append(f"--scale {self.scale}")
+        if self.only:
+            words.append(f"--only {','.join(self.only)}")
+        return " ".join(words)
+
+
+def read_header(root: Path) -> RunHeader:
+    """Return the header of the run that lies in a directory.
+
+    Raises
+    ------
+    StoreError
+        If it is not a run, or of another format version.
+    """
+    path = root / "run.json"
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"{root} is not a run: {error}") from error
+    version = decoded(raw, _Version, path).format_version
+    if version != FORMAT_VERSION:
+        raise StoreError(
+            f"{path} has format version {version}, this deduplab reads {FORMAT_VERSION}; "
+            "use the deduplab that wrote it"
+        )
+    return decoded(raw, RunHeader, path)

@@ -10,6 +10,8 @@
       cells/<cell_id>/cell.json     a CellResult
       cells/<cell_id>/latency-<position>.npy   raw nanoseconds, int64, one per timed operation
       cells/<cell_id>/trace.npz     what a tracer saw, where there was one
+      cells/<cell_id>/checksums.json   the BLAKE3 of each of the cell's files, by name
+      set_aside/<cell_id>-<n>/      what a cell gave before it was measured anew; in no figure
 
 A cell is written aside, synced, and renamed into place: what is there is
 whole, and a committed cell is the checkpoint that a resumed run skips.
@@ -17,28 +19,33 @@ whole, and a committed cell is the checkpoint that a resumed run skips.
 
 from __future__ import annotations
 
-import fcntl
 import os
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from deduplab import cell_directory
 from deduplab.cell import CellResult
-from deduplab.errors import StoreError
+from deduplab.checksums import read_proven, require_proven
+from deduplab.errors import StoreError, unwritten
+from deduplab.not_run import read_reasons, write_reasons
+from deduplab.run_files import sync_directory, write_synced
 from deduplab.run_header import FORMAT_VERSION as FORMAT_VERSION
 from deduplab.run_header import PlannedCell as PlannedCell
 from deduplab.run_header import RunHeader as RunHeader
+from deduplab.run_header import read_header
+from deduplab.run_lock import held
+from deduplab.set_aside import SetAside
 from deduplab.trace import Trace
 
-_T = TypeVar("_T")
 _STAGING_PREFIX: Final = ".staging-"
-_TRACE: Final = "trace.npz"
 
 
 class Run:
@@ -48,26 +55,39 @@ class Run:
         self.root = root
         self.header = header
         self._cells = root / "cells"
+        self._aside = SetAside(root)
+        self._is_held = False
 
     @classmethod
-    def create(cls, root: Path, header: RunHeader, plan_text: str) -> Run:
+    def create(
+        cls, root: Path, header: RunHeader, plan_text: str, earlier: Mapping[str, Run] | None = None
+    ) -> Run:
         """Make the directory of a new run.
+
+        Parameters
+        ----------
+        earlier
+            Cells that it begins with, by id, and the run to take each from.
 
         Raises
         ------
         StoreError
             If something is there already or the directory can't be written.
         """
+        aside = root.with_name(f"{_STAGING_PREFIX}{root.name}-{os.getpid()}")
         try:
             root.parent.mkdir(parents=True, exist_ok=True)
-            aside = root.with_name(f"{_STAGING_PREFIX}{root.name}-{os.getpid()}")
             (aside / "cells").mkdir(parents=True)
-            _write_synced(aside / "plan.toml", plan_text.encode())
-            _write_synced(aside / "run.json", msgspec.json.format(msgspec.json.encode(header)))
+            write_synced(aside / "plan.toml", plan_text.encode())
+            write_synced(aside / "run.json", msgspec.json.format(msgspec.json.encode(header)))
+            for cell_id, run in (earlier or {}).items():
+                cell_directory.link(run._cells / cell_id, aside / "cells" / cell_id)
+            sync_directory(aside / "cells")
             aside.rename(root)
-            _sync_directory(root.parent)
+            sync_directory(root.parent)
         except OSError as error:
-            raise StoreError(f"the run directory {root} can't be made: {error}") from error
+            shutil.rmtree(aside, ignore_errors=True)
+            raise unwritten(f"the run directory {root} can't be made", error) from error
         return cls(root, header)
 
     @classmethod
@@ -79,21 +99,7 @@ class Run:
         StoreError
             If it is not a run, or of another format version.
         """
-        path = root / "run.json"
-        try:
-            raw = path.read_bytes()
-        except OSError as error:
-            raise StoreError(f"{root} is not a run: {error}") from error
-        try:
-            version = msgspec.json.decode(raw).get("format_version")
-        except (msgspec.DecodeError, AttributeError) as error:
-            raise StoreError(f"{path} can't be read: {error}") from error
-        if version != FORMAT_VERSION:
-            raise StoreError(
-                f"{path} has format version {version}, this deduplab reads {FORMAT_VERSION}; "
-                "use the deduplab that wrote it"
-            )
-        return cls(root, _decode(raw, RunHeader, path))
+        return cls(root, read_header(root))
 
     @property
     def plan_text(self) -> str:
@@ -109,6 +115,12 @@ class Run:
             return path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise StoreError(f"{path} can't be read: {error}") from error
+
+    @property
+    def taken_over(self) -> dict[str, str]:
+        """Where cells were measured that were not measured here: the id of that run, by cell."""
+        anew = set(self.set_aside_ids())
+        return {k: run_id for k, run_id in self.header.taken_over.items() if k not in anew}
 
     def committed_ids(self) -> frozenset[str]:
         """Return the ids of all committed cells."""
@@ -127,15 +139,8 @@ class Run:
         StoreError
             If it is not committed or can't be read.
         """
-        path = self._cells / cell_id / "cell.json"
-        try:
-            return _decode(path.read_bytes(), CellResult, path)
-        except (OSError, StoreError) as error:
-            what = error if isinstance(error, StoreError) else f"{path} can't be read: {error}"
-            raise StoreError(
-                f"{what}; remove {path.parent}, and the command that made the run measures "
-                "that cell anew"
-            ) from error
+        with self._advising():
+            return cell_directory.read_result(self._cells / cell_id)
 
     def cells(self) -> Iterator[CellResult]:
         """Yield all committed cells, ordered by id.
@@ -156,19 +161,66 @@ class Run:
                 )
             yield result
 
-    def latencies_ns(self, cell_id: str, position: int) -> npt.NDArray[np.int64]:
+    def latencies_ns(
+        self, cell_id: str, position: int, operations: int | None = None
+    ) -> npt.NDArray[np.int64]:
         """Return raw latencies of one measurement in nanoseconds, in order of operation.
 
         Empty where the stage timed no operation.
+
+        Parameters
+        ----------
+        operations
+            How many there must be, of a stage that counts.
+
+        Raises
+        ------
+        StoreError
+            If they are damaged, or are not so many.
         """
-        path = self._cells / cell_id / f"latency-{position}.npy"
-        if not path.exists():
-            return np.empty(0, dtype=np.int64)
-        try:
-            loaded: npt.NDArray[np.int64] = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise StoreError(f"{path} can't be read: {error}") from error
-        return loaded
+        with self._advising():
+            directory = self._cells / cell_id
+            return cell_directory.read_latencies_ns(directory, position, operations)
+
+    def require_proven(self) -> None:
+        """Look at every file of every committed cell, those too that no figure is made of.
+
+        Raises
+        ------
+        StoreError
+            With the first one that is not what was committed.
+        """
+        for cell_id in sorted(self.committed_ids()):
+            with self._advising():
+                require_proven(self._cells / cell_id)
+
+    def whole_cell(self, cell_id: str) -> CellResult:
+        """Return a committed cell after a look at every file of it.
+
+        Raises
+        ------
+        StoreError
+            With what is damaged or missing.
+        """
+        return cell_directory.read_whole(self._cells / cell_id)
+
+    def set_aside(self, cell_id: str) -> Path:
+        """Move a committed cell out of the figures, so that it can be measured anew.
+
+        Nothing of it is lost. The run has to be held (:meth:`locked`).
+
+        Raises
+        ------
+        StoreError
+            If it can't be moved.
+        """
+        if not self._is_held:
+            raise RuntimeError(f"run {self.header.run_id} is not held")
+        return self._aside.take(self._cells / cell_id)
+
+    def set_aside_ids(self) -> tuple[str, ...]:
+        """Return the ids of cells that were set aside, each as often as it was."""
+        return self._aside.ids()
 
     def trace(self, cell_id: str) -> Trace | None:
         """Return what a tracer saw of a cell; None where there is nothing.
@@ -178,14 +230,10 @@ class Run:
         StoreError
             If it can't be read.
         """
-        path = self._cells / cell_id / _TRACE
-        try:
-            content = path.read_bytes()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise StoreError(f"{path} can't be read: {error}") from error
-        return Trace.from_bytes(content, str(path))
+        path = self._cells / cell_id / cell_directory.TRACE
+        with self._advising():
+            content = read_proven(path)
+        return None if content is None else Trace.from_bytes(content, str(path))
 
     def commit(
         self,
@@ -206,23 +254,15 @@ class Run:
         if target.exists():
             raise StoreError(f"cell {cell_id} is committed already in {self.root}")
         try:
-            aside.mkdir()
-            for position, values in latencies_ns.items():
-                with (aside / f"latency-{position}.npy").open("wb") as file:
-                    np.save(file, np.asarray(values, dtype=np.int64), allow_pickle=False)
-                    file.flush()
-                    os.fsync(file.fileno())
-            if trace is not None:
-                _write_synced(aside / _TRACE, trace.to_bytes())
-            _write_synced(aside / "cell.json", msgspec.json.encode(result))
-            _sync_directory(aside)
+            cell_directory.write(aside, result, latencies_ns, trace)
             aside.rename(target)
-            _sync_directory(self._cells)
+            sync_directory(self._cells)
         except OSError as error:
             shutil.rmtree(aside, ignore_errors=True)
-            raise StoreError(
-                f"cell {cell_id} can't be written to {self.root}: {error}; what was committed "
-                "stays, and the same command goes on with it"
+            raise unwritten(
+                f"cell {cell_id} can't be written to {self.root}",
+                error,
+                "; what was committed stays, and the same command goes on with it",
             ) from error
 
     def not_run(self) -> dict[str, str]:
@@ -233,15 +273,8 @@ class Run:
         StoreError
             If the reasons can't be read.
         """
-        path = self.root / "not_run.json"
-        try:
-            raw = path.read_bytes()
-        except FileNotFoundError:
-            return {}
-        except OSError as error:
-            raise StoreError(f"{path} can't be read: {error}") from error
         committed = self.committed_ids()
-        reasons = _decode(raw, dict[str, str], path)
+        reasons = read_reasons(self.root)
         return {cell_id: why for cell_id, why in reasons.items() if cell_id not in committed}
 
     def keep_not_run(self, reasons: Mapping[str, str]) -> None:
@@ -252,14 +285,7 @@ class Run:
         StoreError
             If that can't be written.
         """
-        path = self.root / "not_run.json"
-        aside = self.root / f"{_STAGING_PREFIX}not_run-{os.getpid()}"
-        try:
-            _write_synced(aside, msgspec.json.encode(self.not_run() | dict(reasons)))
-            aside.rename(path)
-            _sync_directory(self.root)
-        except OSError as error:
-            raise StoreError(f"{path} can't be written: {error}") from error
+        write_reasons(self.root, self.not_run() | dict(reasons))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -270,40 +296,23 @@ class Run:
         StoreError
             If another process runs it now.
         """
-        try:
-            lock = (self.root / "lock").open("a")
-        except OSError as error:
-            raise StoreError(f"run {self.header.run_id} can't be written: {error}") from error
-        with lock as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise StoreError(
-                    f"run {self.header.run_id} is being run by another process; wait for it, or "
-                    "start another run with --fresh (both would disturb each other's times)"
-                ) from error
+        with held(self.root, self.header.run_id):
             for left in self._cells.glob(f"{_STAGING_PREFIX}*"):
                 shutil.rmtree(left, ignore_errors=True)
+            self._is_held = True
+            try:
+                yield
+            finally:
+                self._is_held = False
+
+    @contextmanager
+    def _advising(self) -> Iterator[None]:
+        """Add to an error about a damaged cell what to do."""
+        try:
             yield
-
-
-def _decode(raw: bytes, kind: type[_T], path: Path) -> _T:
-    try:
-        return msgspec.json.decode(raw, type=kind)
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
-        raise StoreError(f"{path} can't be read: {error}") from error
-
-
-def _write_synced(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        except StoreError as error:
+            command = self.header.command(self.root / "plan.toml")
+            again = f"{command} --resume {shlex.quote(str(self.root))} --again"
+            raise StoreError(
+                f"{error}; have the cell set aside and measured anew: {again}"
+            ) from error

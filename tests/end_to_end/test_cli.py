@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -198,6 +199,21 @@ def test_a_run_that_was_killed_at_its_report_is_gone_on_with(tmp_path: Path, cli
     assert not list((tmp_path / told["directory"]).glob(".report*"))
 
 
+def test_what_a_killed_report_left_goes_with_the_next_one(tmp_path: Path, cli: Cli) -> None:
+    plan = write_plan(tmp_path / "p.toml", ["null"])
+    directory = tmp_path / json.loads(cli("run", plan, "--json").stdout)["directory"]
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left, of_one_that_lives, other = (
+        directory / f".report-{name}.html" for name in (ended.pid, os.getpid(), "notes")
+    )
+    for arguments in ((), ("-o", tmp_path / "page.html")):
+        for path in (left, of_one_that_lives, other):
+            path.write_text("<html>")
+        assert cli("report", "latest", *arguments).returncode == 0
+        assert sorted(directory.glob(".report*")) == sorted((of_one_that_lives, other))
+
+
 def test_a_plan_that_was_changed_says_what_becomes_of_its_unfinished_run(
     tmp_path: Path, cli: Cli
 ) -> None:
@@ -218,9 +234,9 @@ def test_damaged_results_are_a_sentence_and_not_a_traceback(tmp_path: Path, cli:
     reports = [cli("report", "latest", "--json")]
     shutil.rmtree(directory / "cells")
     reports.append(cli("report", "latest", "--json"))
-    for refused in reports:
+    for refused, words in zip(reports, ("latency-0.npy is damaged", "can't be read"), strict=True):
         assert refused.returncode == 5
-        assert "can't be read" in refused.stderr
+        assert words in refused.stderr
         assert "Traceback" not in refused.stderr
     assert "can't be read" in cli("list", "runs", "--json").stdout
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -19,7 +22,8 @@ from deduplab.errors import DeduplabError, DiskSpaceError, SystemUnavailable, Un
 from deduplab.executors.local import LocalExecutor
 from deduplab.executors.workspace import sweep
 from deduplab.model import OutcomeKind, Stage
-from deduplab.units import MIB
+from deduplab.store import Run
+from deduplab.units import KIB, MIB
 from tests.faults.campaigns import SILENT, Here, new_run, no_fault
 from tests.faults.cells import EMBEDDED, SERVERS, cell_of, plan_of
 
@@ -107,6 +111,37 @@ def test_a_disk_that_stays_full_ends_the_run_and_fails_no_cell(
     filler.ballast.path.unlink()
     executor = LocalExecutor(run, disk, (system,))
     assert run_campaign(run, cells, executor, SILENT).ended == {OutcomeKind.OK: 2}
+
+
+def test_a_full_disk_of_results_ends_the_run_as_a_full_workspace_does(
+    disk: Path, tmp_path: Path
+) -> None:
+    plan = tmp_path / "p.toml"
+    plan.write_text(plan_of("null").replace("repetitions = 1", "repetitions = 30"))
+    places = ("--workspace", tmp_path / "workspace", "--runs", disk / "runs")
+    command = list(map(str, (sys.executable, "-m", "deduplab", "run", plan, *places)))
+
+    def run() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+    for left_bytes in (0, 400 * KIB):  # from the start on, and in the middle
+        ballast = disk / "ballast"
+        with ballast.open("wb", buffering=0) as file:
+            with suppress(OSError):
+                while file.write(bytes(64 * KIB)):
+                    pass
+            file.truncate(file.tell() - left_bytes)
+        full = run()
+        assert full.returncode == 4, full.stdout + full.stderr
+        assert "free some space on that disk" in full.stderr
+        assert "Traceback" not in full.stderr
+        ballast.unlink()
+    (found,) = (disk / "runs").glob("[!.]*")
+    committed = len(Run.open(found).committed_ids())
+    assert committed > 0
+    gone_on = run()
+    assert gone_on.returncode == 0, gone_on.stderr
+    assert f"going on with {found.name}: {committed} of" in gone_on.stdout
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from tests.faults.cells import cell_of
 DATASET = build_dataset(cell_of("plain").bulk)
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b'{"objects": 1}', b"\xff"])
+@pytest.mark.parametrize("damage", [b"", b"{", b'{"objects": 1}', b"\xff", b'{"\xb9": 1}'])
 def test_a_damaged_manifest_is_proven_again(damage: bytes, tmp_path: Path) -> None:
     manifest = ManifestCache(tmp_path).manifest(DATASET)
     (kept,) = tmp_path.iterdir()

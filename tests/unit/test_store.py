@@ -1,14 +1,16 @@
 import dataclasses
+import errno
+import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from deduplab import config
+from deduplab import cell_directory, config, set_aside
 from deduplab.bench import matrix
 from deduplab.cell import CellResult
-from deduplab.errors import StoreError
+from deduplab.errors import StoreError, StoreFull
 from deduplab.model import OK
 from deduplab.store import Run, RunHeader
 
@@ -82,6 +84,16 @@ def test_a_damaged_cell_is_an_error_that_names_the_file(tmp_path: Path) -> None:
         list(run.cells())
 
 
+def test_bytes_that_are_no_text_are_damage_like_any_other(tmp_path: Path) -> None:
+    run = new_run(tmp_path / "r")
+    run.commit(RESULT, {})
+    (run.root / "cells" / CELL.cell_id / "checksums.json").unlink()
+    for path in (run.root / "cells" / CELL.cell_id / "cell.json", run.root / "run.json"):
+        path.write_bytes(path.read_bytes().replace(b'"t"', b'"\xb9"').replace(b"plain", b"\xb9"))
+        with pytest.raises(StoreError, match=path.name):
+            list(Run.open(run.root).cells())
+
+
 def test_an_unwritable_place_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="can't be made"):
@@ -98,15 +110,63 @@ def test_a_cell_that_was_copied_does_not_count_twice(tmp_path: Path) -> None:
         list(run.cells())
 
 
-def test_what_to_do_about_a_damaged_cell_is_said_and_works(tmp_path: Path) -> None:
+def test_what_to_do_about_a_damaged_cell_is_said(tmp_path: Path) -> None:
     run = new_run(tmp_path / "r")
     run.commit(RESULT, {})
     (run.root / "cells" / CELL.cell_id / "cell.json").unlink()
-    with pytest.raises(StoreError) as refusal:
-        run.cell(CELL.cell_id)
-    advised = Path(str(refusal.value).partition("; remove ")[2].partition(",")[0])
-    advised.rmdir()
-    assert run.committed_ids() == frozenset()
+    command = f"deduplab run {run.root / 'plan.toml'} --resume {run.root} --again"
+    for read in (run.cell, lambda cell_id: run.latencies_ns(cell_id, 0, operations=3)):
+        with pytest.raises(StoreError) as refusal:
+            read(CELL.cell_id)
+        assert str(refusal.value).endswith(command)
+
+
+def test_a_cell_that_is_set_aside_is_kept_and_can_be_committed_anew(tmp_path: Path) -> None:
+    run = new_run(tmp_path / "r")
+    for attempts in (1, 2):
+        run.commit(dataclasses.replace(RESULT, attempts=attempts), {0: np.array([attempts])})
+        with run.locked():
+            aside = run.set_aside(CELL.cell_id)
+        assert aside == run.root / "set_aside" / f"{CELL.cell_id}-{attempts}"
+        assert run.committed_ids() == frozenset()
+    run.commit(dataclasses.replace(RESULT, attempts=3), {})
+    assert [cell.attempts for cell in run.cells()] == [3]
+    assert run.set_aside_ids() == (CELL.cell_id,) * 2
+    for attempts in (1, 2):
+        kept = run.root / "set_aside" / f"{CELL.cell_id}-{attempts}"
+        assert cell_directory.read_result(kept).attempts == attempts
+        assert cell_directory.read_latencies_ns(kept, 0).tolist() == [attempts]
+
+
+def test_both_directories_of_a_cell_that_is_set_aside_are_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run(tmp_path / "r")
+    run.commit(RESULT, {})
+    synced: list[str] = []
+    monkeypatch.setattr(set_aside, "sync_directory", lambda path: synced.append(path.name))
+    with run.locked():
+        run.set_aside(CELL.cell_id)
+    assert synced == ["r", "set_aside", "cells"]
+
+
+def test_a_cell_is_set_aside_by_who_holds_the_run_and_by_nobody_else(tmp_path: Path) -> None:
+    run = new_run(tmp_path / "r")
+    run.commit(RESULT, {})
+    with run.locked():
+        pass
+    with pytest.raises(RuntimeError, match="not held"):
+        run.set_aside(CELL.cell_id)
+    assert run.committed_ids() == {CELL.cell_id}
+
+
+def test_a_cell_that_can_not_be_set_aside_stays(tmp_path: Path) -> None:
+    run = new_run(tmp_path / "r")
+    run.commit(RESULT, {})
+    (run.root / "set_aside").write_text("")
+    with run.locked(), pytest.raises(StoreError, match="can't be set aside"):
+        run.set_aside(CELL.cell_id)
+    assert list(run.cells()) == [RESULT]
 
 
 def test_a_run_without_its_plan_is_a_clear_error(tmp_path: Path) -> None:
@@ -121,3 +181,30 @@ def test_a_run_that_can_not_be_held_is_a_clear_error(tmp_path: Path) -> None:
     (run.root / "lock").mkdir()  # stands for a file system that became read-only
     with pytest.raises(StoreError, match="can't be written"), run.locked():
         pass
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "code"),
+    [(errno.ENOSPC, StoreFull, 4), (errno.EDQUOT, StoreFull, 4), (errno.EIO, StoreError, 5)],
+)
+def test_a_full_disk_of_results_is_told_from_other_failures_and_leaves_nothing(
+    number: int, kind: type[StoreError], code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run(tmp_path / "r")
+
+    def refuse(descriptor: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    before = sorted(path for path in tmp_path.rglob("*"))
+    for write in (
+        lambda: new_run(tmp_path / "other"),
+        lambda: run.commit(RESULT, {0: np.array([1])}),
+        lambda: run.keep_not_run({CELL.cell_id: "nobody answers"}),
+    ):
+        with pytest.raises(kind) as refusal:
+            write()
+        assert type(refusal.value) is kind
+        assert refusal.value.exit_code == code
+        assert ("free some space" in str(refusal.value)) == (kind is StoreFull)
+    assert sorted(path for path in tmp_path.rglob("*")) == before

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from deduplab.cell import CellResult
 from deduplab.model import OK, Measurement, Outcome, OutcomeKind, Stage
-from deduplab.store import PlannedCell, Run, RunHeader
+from deduplab.store import PlannedCell, Run
 
 NOT_RUN: Final = "not run"
 KINDS: Final = (*(kind.value for kind in OutcomeKind), NOT_RUN)
@@ -61,6 +61,8 @@ class Census:
 
     ``systems`` are named with their variant where several of them are in the plan;
     ``boxes`` has the stages of each pair (payload, system) that was planned.
+    ``set_aside`` is how many results were set aside, so that their cells are measured anew;
+    ``taken_over`` how many cells were measured in which other run, by its id.
     """
 
     cells: Count
@@ -71,6 +73,26 @@ class Census:
     stages_by_system: dict[str, Count]
     boxes: dict[tuple[str, str], Count]
     reasons: tuple[Reason, ...]
+    set_aside: int = 0
+    taken_over: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What readers should know of how results came to be here, in sentences."""
+        elsewhere = ", ".join(f"{n} in run {run_id}" for run_id, n in self.taken_over.items())
+        words = f"{self.cells.planned} cells were not measured in this run (--reuse): {elsewhere}"
+        taken = f"{sum(self.taken_over.values())} of {words}" if self.taken_over else ""
+        return tuple(filter(None, (taken, self._set_aside_words)))
+
+    @property
+    def _set_aside_words(self) -> str:
+        if not self.set_aside:
+            return ""
+        what = "1 result was" if self.set_aside == 1 else f"{self.set_aside} results were"
+        return (
+            f"{what} set aside by run --again, to have what did not count measured anew; "
+            "what they were lies in set_aside, and is in no figure"
+        )
 
     @property
     def reasons_by_kind(self) -> tuple[tuple[Reason, ...], ...]:
@@ -89,6 +111,8 @@ class Census:
         return {
             "cells": _told(self.cells),
             "stages": _told(self.stages),
+            "set_aside": self.set_aside,
+            "taken_over": self.taken_over,
             "systems": {
                 name: {"cells": _told(self.cells_by_system[name]), "stages": _told(count)}
                 for name, count in self.stages_by_system.items()
@@ -112,19 +136,18 @@ class Census:
 
 def census_of(run: Run) -> Census:
     """Return the census of a run, from all its committed cells."""
-    return census(run.header, run.cells(), run.not_run())
+    return census(run, run.cells())
 
 
-def census(header: RunHeader, results: Iterable[CellResult], not_run: Mapping[str, str]) -> Census:
+def census(run: Run, results: Iterable[CellResult]) -> Census:
     """Count every stage of every planned cell.
 
     Parameters
     ----------
     results
         The committed cells.
-    not_run
-        Why cells that are not committed were not run, by id.
     """
+    header, not_run = run.header, run.not_run()
     found = {result.cell.cell_id: result for result in results}
     planned = {one.cell_id: one for one in header.planned}
     for cell_id, result in found.items():
@@ -135,7 +158,11 @@ def census(header: RunHeader, results: Iterable[CellResult], not_run: Mapping[st
         ends = _ends(cell, ended, not_run.get(cell_id, _NOT_REACHED))
         counter.add(cell, ended.outcome.kind.value if ended else NOT_RUN, ends)
     unknown = len(set(header.cell_ids) - set(planned))
-    return counter.census(unknown)
+    return replace(
+        counter.census(unknown),
+        set_aside=len(run.set_aside_ids()),
+        taken_over=dict(sorted(Counter(run.taken_over.values()).items())),
+    )
 
 
 class _Counter:

@@ -22,7 +22,6 @@ from deduplab.analysis.statistics import (
     quotient,
 )
 from deduplab.cell import CellResult
-from deduplab.errors import StoreError
 from deduplab.model import Measurement, Outcome, OutcomeKind, Stage
 from deduplab.store import Run
 
@@ -68,7 +67,10 @@ def _latency_rows(
     context: Context, run: Run, group: Group, spot: Spot, position: int, ids: Mapping[int, str]
 ) -> Iterator[Row]:
     """Yield latencies of one operation: a batch in bulk, refill and delete, else one object."""
-    found = [_latencies_ns(run, ids[id(cell)], cell, position) for cell in _valid(group, position)]
+    found = [
+        run.latencies_ns(ids[id(cell)], position, cell.measurements[position].operations)
+        for cell in _valid(group, position)
+    ]
     repetitions = [values for values in found if len(values)]
     if not repetitions:
         return
@@ -91,24 +93,6 @@ def _latency_rows(
         few = operations < math.ceil(1 / (1 - share) - 1e-9)
         note = f"few operations ({operations}): the greatest one" if few else remark
         yield context.figure(place, f"latency_{name}_ns", "ns", figure, note)
-
-
-def _latencies_ns(run: Run, cell_id: str, cell: CellResult, position: int) -> npt.NDArray[np.int64]:
-    """Return the raw latencies of a stage, one an operation; fewer are damage, not a short stage.
-
-    Raises
-    ------
-    StoreError
-        If not all are there.
-    """
-    values = run.latencies_ns(cell_id, position)
-    operations = cell.measurements[position].operations
-    if len(values) != operations:
-        raise StoreError(
-            f"cell {cell_id} of {run.root} has {len(values)} latencies of the {operations} "
-            f"operations of its stage {position}: a file is missing or damaged"
-        )
-    return values
 
 
 def _row(

@@ -74,6 +74,20 @@ def differences(recorded: dict[str, str], now: dict[str, str]) -> list[str]:
     ]
 
 
+def differences_within(recorded: dict[str, str], now: dict[str, str]) -> list[str]:
+    """Return the same where the first may be a record of more systems and volumes than the second.
+
+    What only those others have (their drivers, how their volumes are made) is left out.
+    """
+    base = {f"package {name}" for name in _PACKAGES}
+    concerned = {
+        name: text
+        for name, text in recorded.items()
+        if name in now or name in base or not name.startswith(("package ", "volume "))
+    }
+    return differences(concerned, now)
+
+
 def _volumes(kinds: Iterable[str]) -> dict[str, str]:
     """Return how volumes are made, and the versions of the tools, as text by name."""
     # Late: a scan records its environment too, has no volumes, and begins sooner so.

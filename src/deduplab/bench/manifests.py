@@ -12,7 +12,7 @@ import msgspec
 from deduplab.cell import hash_of
 from deduplab.dataset_spec import Manifest
 from deduplab.datasets import Dataset, prove
-from deduplab.errors import StoreError
+from deduplab.errors import unwritten
 
 
 class ManifestCache:
@@ -30,7 +30,7 @@ class ManifestCache:
         path = self._directory / f"{hash_of(dataclasses.asdict(dataset.spec))[:20]}.json"
         try:
             kept: Manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
             # Not there, or damaged as by a power failure: the data tell all of it again.
             return self._prove(dataset, path)
         return kept if kept.spec == dataset.spec else self._prove(dataset, path)
@@ -45,8 +45,9 @@ class ManifestCache:
         except OSError as error:
             with suppress(OSError):
                 aside.unlink()
-            raise StoreError(
-                f"the manifest {path} can't be written: {error}; what was committed stays, and "
-                "the same command goes on with it"
+            raise unwritten(
+                f"the manifest {path} can't be written",
+                error,
+                "; what was committed stays, and the same command goes on with it",
             ) from error
         return manifest

@@ -67,11 +67,15 @@ class Silent:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How the cells of this call ended, by outcome; how many were committed before or not run."""
+    """How the cells of this call ended, by outcome; how many were committed before or not run.
+
+    ``set_aside`` is how many committed cells were set aside before, to be measured anew.
+    """
 
     resumed: int
     ended: dict[OutcomeKind, int]
     not_run: int = 0
+    set_aside: int = 0
 
 
 def run_campaign(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +13,9 @@ from rich.console import Console
 
 from deduplab import registry
 from deduplab.bench import environment, matrix
+from deduplab.bench.earlier_cells import earlier_cells
 from deduplab.bench.estimate import duration_s, estimate
+from deduplab.bench.faulty_cells import DAMAGED, faulty_cells
 from deduplab.bench.runner import Tally, run_campaign
 from deduplab.cell import Cell
 from deduplab.cli.findings import report_path
@@ -27,7 +31,12 @@ from deduplab.store import PlannedCell, Run, RunHeader
 
 def unfinished_runs(runs: Path, plan: Plan) -> list[Run]:
     """Return the runs of exactly this plan and scale that are not finished, the newest first."""
-    return [run for run in _unfinished(runs) if run.header.plan_digest == plan.digest]
+    return [run for run in runs_of(runs, plan) if not is_finished(run)]
+
+
+def runs_of(runs: Path, plan: Plan) -> list[Run]:
+    """Return the runs of exactly this plan and scale, finished or not, the newest first."""
+    return [run for run in _readable(runs) if run.header.plan_digest == plan.digest]
 
 
 def of_changed_plan(runs: Path, plan: Plan, only: tuple[str, ...]) -> Run | None:
@@ -36,22 +45,22 @@ def of_changed_plan(runs: Path, plan: Plan, only: tuple[str, ...]) -> Run | None
     That is one of a plan of this name, with the same scale and the same systems asked for.
     """
     asked = (plan.name, told(plan.scale), only)
-    for run in _unfinished(runs):
+    for run in _readable(runs):
         header = run.header
         same = asked == (header.plan_name, header.scale, header.only)
-        if same and header.plan_digest != plan.digest:
+        if same and header.plan_digest != plan.digest and not is_finished(run):
             return run
     return None
 
 
-def _unfinished(runs: Path) -> list[Run]:
-    """Return all runs that are not finished, the newest first."""
+def _readable(runs: Path) -> list[Run]:
+    """Return all runs whose cells can be listed, the newest first."""
     found = []
     for directory in run_directories(runs):
         try:
             run = Run.open(directory)
-            if not is_finished(run):
-                found.append(run)
+            run.committed_ids()
+            found.append(run)
         except StoreError:
             continue  # written by another version, or damaged: not ours to go on with
     return sorted(found, key=lambda run: run.header.created_unix_ns, reverse=True)
@@ -66,8 +75,12 @@ def is_finished(run: Run) -> bool:
     return set(run.header.cell_ids) <= run.committed_ids() and report_path(run).exists()
 
 
-def new_run(runs: Path, plan: Plan, workspace: Path, only: tuple[str, ...] = ()) -> Run:
+def new_run(
+    runs: Path, plan: Plan, workspace: Path, only: tuple[str, ...] = (), *, reuse: bool = False
+) -> Run:
     """Make the directory of a new run, with the environment as it is now.
+
+    With ``reuse`` it begins with what runs of other plans have of its cells, the newest first.
 
     Raises
     ------
@@ -79,6 +92,7 @@ def new_run(runs: Path, plan: Plan, workspace: Path, only: tuple[str, ...] = ())
     now = time.time_ns()
     stamp = datetime.fromtimestamp(now / 1e9, UTC).strftime("%Y%m%dT%H%M%S")
     run_id = f"{plan.name}-{stamp}-{plan.digest[:6]}"
+    earlier = _earlier(runs, plan, cells, workspace) if reuse else {}
     root = runs / run_id
     suffix = 1
     while root.exists():
@@ -94,8 +108,18 @@ def new_run(runs: Path, plan: Plan, workspace: Path, only: tuple[str, ...] = ())
         environment=environment_now(plan, workspace),
         only=only,
         planned=tuple(map(PlannedCell.of, cells)),
+        taken_over={
+            cell_id: run.taken_over.get(cell_id, run.header.run_id)
+            for cell_id, run in earlier.items()
+        },
     )
-    return Run.create(root, header, plan.text)
+    return Run.create(root, header, plan.text, earlier)
+
+
+def _earlier(runs: Path, plan: Plan, cells: tuple[Cell, ...], workspace: Path) -> dict[str, Run]:
+    """Return what runs of other plans have of these cells; one of the same plan is repeated."""
+    others = (run for run in _readable(runs) if run.header.plan_digest != plan.digest)
+    return earlier_cells(others, cells, workspace)
 
 
 def environment_now(plan: Plan, workspace: Path) -> dict[str, str]:
@@ -115,10 +139,13 @@ def perform(
     workspace: Path,
     console: Console,
     left_out: Mapping[str, str] | None = None,
+    *,
+    again: bool = False,
 ) -> Tally:
     """Run what is left of a run: sweep, check the disk, and execute with live progress.
 
     ``left_out`` has the cells that are not to be run now, by id, with the reason.
+    ``again`` has the others measured anew that are committed and do not count.
 
     Raises
     ------
@@ -137,13 +164,30 @@ def perform(
                 f"swept what a killed run left: {removed} instances, {ended} processes",
                 highlight=False,
             )
+        set_aside = _set_aside(run, left_out or {}, console) if again else 0
         committed = run.committed_ids()
         waiting: tuple[Cell, ...] = tuple(c for c in cells if c.cell_id not in committed)
         executor = LocalExecutor(run, workspace, tuple(system.name for system in plan.systems))
         time_left = TimeLeft(waiting, duration_s, measured_s(run))
         done = len(cells) - len(waiting)
         with ConsoleProgress(console, time_left, done, len(cells)) as progress:
-            return run_campaign(run, cells, executor, progress, left_out)
+            tally = run_campaign(run, cells, executor, progress, left_out)
+    return dataclasses.replace(tally, set_aside=set_aside)
+
+
+def _set_aside(run: Run, left_out: Collection[str], console: Console) -> int:
+    """Set the cells of a run aside that do not count, tell which, and return how many."""
+    faults = faulty_cells(run, left_out)
+    for fault in faults:
+        if fault.kind == DAMAGED:
+            console.print(f"damaged: {fault.reason}", markup=False, highlight=False, soft_wrap=True)
+        run.set_aside(fault.cell_id)
+    kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(Counter(f.kind for f in faults).items()))
+    words = f"set aside, to be measured anew: {kinds}; they stay in {run.root / 'set_aside'}"
+    if not faults:
+        words = "nothing is set aside: no committed cell is FAILED, INVALID or damaged"
+    console.print(words, markup=False, highlight=False, soft_wrap=True)
+    return len(faults)
 
 
 def measured_s(run: Run) -> dict[tuple[str, str], list[float]]:

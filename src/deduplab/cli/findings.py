@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 from rich.console import Console
 from rich.table import Table
 
 from deduplab.analysis import Calibration, Row, calibrate, findings, tables
 from deduplab.analysis.storage_layer import volume_findings
 from deduplab.analysis.tables import volumes_table
-from deduplab.errors import StoreError
+from deduplab.errors import unwritten
 from deduplab.store import Run
 
 _STYLES = {"passed": "green", "failed": "bold red", "incomplete": "yellow", "reported": "dim"}
@@ -32,6 +34,7 @@ def write_report(run: Run, found: list[Row], page: Path | None = None) -> Path:
     """
     from deduplab.report import html  # drawing takes long to import, and a run should start at once
 
+    _remove_left(run)
     if page is not None:
         return html.write(run, page, found)
     aside = run.root / f".report-{os.getpid()}.html"
@@ -39,9 +42,18 @@ def write_report(run: Run, found: list[Row], page: Path | None = None) -> Path:
         html.write(run, aside, found)
         return aside.rename(report_path(run))
     except OSError as error:
-        raise StoreError(f"the report can't be written to {run.root}: {error}") from error
+        raise unwritten(f"the report can't be written to {run.root}", error) from error
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _remove_left(run: Run) -> None:
+    """Remove the half-written pages of processes that were killed."""
+    for page in run.root.glob(".report-*.html"):
+        owner = page.stem.rpartition("-")[2]
+        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
+            with suppress(OSError):  # a run that can only be read is none of ours to tidy
+                page.unlink()
 
 
 def print_findings(run: Run, rows: list[Row], console: Console) -> None:

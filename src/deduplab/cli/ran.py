@@ -39,6 +39,8 @@ def print_ran(found: Census, console: Console) -> None:
             more = f"{len(others)} other reason{'s' if len(others) > 1 else ''}"
             words += f" (and {more}: report --coverage --json)"
         console.print(mark + Text(words), soft_wrap=True)
+    for remark in found.remarks:
+        console.print(remark, markup=False, highlight=False, soft_wrap=True)
 
 
 def _matrix(found: Census, payloads: Sequence[str]) -> Table:

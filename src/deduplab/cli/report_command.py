@@ -46,6 +46,7 @@ def command(run_name: str, runs: Path, output: Path | None, as_json: bool, cover
     if output and (coverage or as_json):
         raise PlanError(f"{'--coverage' if coverage else '--json'} writes no page; drop -o")
     run = find_run(runs, run_name)
+    run.require_proven()
     console = Console()
     if coverage:
         ran = census_of(run)

@@ -34,6 +34,7 @@ from deduplab.errors import (
     DeduplabError,
     DiskSpaceError,
     StoreError,
+    StoreFull,
     SystemRefused,
     SystemUnavailable,
     Unsupported,
@@ -98,7 +99,8 @@ class LocalExecutor:
             If the cell could not be written.
         DiskSpaceError
             If the workspace's disk has no room for the cell, before it or, where it did
-            not go well, after it: then that is no outcome, and nothing was committed.
+            not go well, after it: then that is no outcome, and nothing was committed. Or if
+            the disk of the results has none.
 
         When the run is interrupted, the cell's process is ended and nothing committed.
         """
@@ -236,7 +238,7 @@ def _work_and_tell(
         kind = "refused" if isinstance(error, SystemRefused) else "unavailable"
         tell(kind, str(error))
     except StoreError as error:
-        tell("store", str(error))
+        tell("full" if isinstance(error, StoreFull) else "store", str(error))
     except DiskSpaceError as error:
         tell("full", str(error))
     except DeduplabError as error:

@@ -22,10 +22,10 @@ from deduplab.analysis.series import footprint_bars, timings
 from deduplab.analysis.statistics import LEAST_REPETITIONS, RESAMPLES
 from deduplab.analysis.storage_layer import volume_findings
 from deduplab.analysis.tables import Finding, findings_of, findings_table
-from deduplab.errors import StoreError
+from deduplab.errors import unwritten
 from deduplab.report import figures, wording
 from deduplab.report.page import Drawing, page_environment
-from deduplab.store import Run, RunHeader
+from deduplab.store import Run
 
 _KNOWN = frozenset((*REFERENCES, HARNESS))
 
@@ -57,7 +57,7 @@ def write(run: Run, target: Path, rows: list[Row] | None = None) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(page, encoding="utf-8")
     except OSError as error:
-        raise StoreError(f"the report can't be written to {target}: {error}") from error
+        raise unwritten(f"the report can't be written to {target}", error) from error
     return target
 
 
@@ -98,7 +98,7 @@ def _content(run: Run, rows: list[Row] | None) -> dict[str, Any]:
         "calibration": calibration,
         "harness": [check for check in calibration.checks if _is_harness(check)],
         "coverage": found,
-        "census": census(header, results, run.not_run()),
+        "census": census(run, results),
         "environment": _flat(header.environment),
         "reference_overview": findings_table(known),
         "answers": tested,
@@ -124,7 +124,7 @@ def _content(run: Run, rows: list[Row] | None) -> dict[str, Any]:
         "gaps": _gaps(rows),
         "thresholds": THRESHOLDS,
         "window": window_words(found.rest_windows_s),
-        "command": _command(header),
+        "command": header.command(Path("plan.toml")),
         "resamples": RESAMPLES,
         "least_repetitions": LEAST_REPETITIONS,
     }
@@ -151,16 +151,6 @@ def _distances(answers: Iterable[Finding]) -> tuple[str, ...]:
 def _of_systems(rows: Iterable[Row], *, known: bool) -> list[Row]:
     """Return the rows of stores with a known answer, or of all others."""
     return [row for row in rows if (row.system in _KNOWN) is known]
-
-
-def _command(header: RunHeader) -> str:
-    """Word the command that runs the same cells again; the run keeps its plan as plan.toml."""
-    words = ["deduplab run", "plan.toml"]
-    if header.scale != 1:
-        words.append(f"--scale {header.scale}")
-    if header.only:
-        words.append(f"--only {','.join(header.only)}")
-    return " ".join(words)
 
 
 def _is_harness(check: Check) -> bool:
