@@ -24,6 +24,13 @@ _SOURCES: Final = {
     "client": CLIENT_PREFIX,
     "engine": ENGINE_PREFIX,
 }
+_WORDS: Final = {
+    "files": "files",
+    "volume": "volume",
+    "system": "CPU of the system",
+    "client": "CPU of the client",
+    "engine": "counters of the engine",
+}
 _NOT_HERE: Final = "it has no directory or process of its own on this machine"
 _ABSENT: Final = {
     "files": _NOT_HERE,
@@ -56,6 +63,15 @@ class Lack:
     share_known: float
     reason: str
 
+    @property
+    def words(self) -> str:
+        """Say it: ``files in 8 % of samples``, or that there is none and why."""
+        what = _WORDS[self.source]
+        if not self.share_known:
+            return f"no {what}: {self.reason}"
+        share = f"{what} in {int(100 * self.share_known)} % of samples"  # 100 is all
+        return f"{share}: {self.reason}" if self.reason else share
+
 
 @dataclass(frozen=True, slots=True)
 class TraceAccount:
@@ -76,6 +92,15 @@ class TraceAccount:
     kept_of: int
     tracer_cores: float | None
     lacks: tuple[Lack, ...]
+
+
+def sources_of(trace: Trace) -> dict[str, int]:
+    """Return how many columns a trace has of each source, of those that it has."""
+    counts = {
+        source: sum(name.startswith(start) for name in trace.columns)
+        for source, start in _SOURCES.items()
+    }
+    return {source: count for source, count in counts.items() if count}
 
 
 def account_of(trace: Trace, *, has_volume: bool) -> TraceAccount:

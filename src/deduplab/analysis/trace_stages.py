@@ -43,11 +43,11 @@ class StageSeen:
     stage: str
     begin_s: float
     length_s: float
-    files_begin_bytes: float | None
-    files_end_bytes: float | None
+    files_begin_bytes: int | None
+    files_end_bytes: int | None
     cpu_mean_cores: float | None
     cpu_most_cores: float | None
-    written_bytes: float | None
+    written_bytes: int | None
 
 
 def stages_seen(trace: Trace) -> tuple[StageSeen, ...]:
@@ -72,9 +72,13 @@ def _seen(trace: Trace, span: Span, smooth: Values | None, window: float) -> Sta
         stage=span.name,
         begin_s=begin_ns / NS_PER_S,
         length_s=length_s,
-        files_begin_bytes=value_at(trace, FILES_COLUMN, begin_ns),
-        files_end_bytes=value_at(trace, FILES_COLUMN, end_ns),
+        files_begin_bytes=_whole(value_at(trace, FILES_COLUMN, begin_ns)),
+        files_end_bytes=_whole(value_at(trace, FILES_COLUMN, end_ns)),
         cpu_mean_cores=used[0] / NS_PER_S / used[1] if used and used[1] >= LEAST_SPAN_S else None,
         cpu_most_cores=most,
-        written_bytes=written[0] if written else None,
+        written_bytes=_whole(written[0] if written else None),
     )
+
+
+def _whole(count: float | None) -> int | None:
+    return None if count is None else round(count)

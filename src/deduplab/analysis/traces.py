@@ -20,6 +20,7 @@ MOST_DRAWN: Final = 12
 LEAST_SAMPLES: Final = 4
 """A trace of fewer makes no line."""
 _NOT_SAID: Final = "it is not said why"
+_NOT_ASKED: Final = "none was asked for (trace_hz = 0, or a deduplab that took none)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +184,8 @@ def picture_of(result: CellResult, trace: Trace) -> Picture | None:
 
 
 def why_missing(result: CellResult) -> str:
-    """Return why a cell has no trace that was asked for."""
-    return result.no_trace or _NOT_SAID
+    """Return why a cell has no trace."""
+    return result.no_trace or (_NOT_SAID if result.cell.trace_hz else _NOT_ASKED)
 
 
 def _name(system: str, variant: str, volume: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from deduplab.analysis.trace_account import Lack
 from deduplab.analysis.traces import LEAST_SAMPLES, Chosen, RunTraces, SystemTraces, traces_of
 from deduplab.cell import CellResult
 from deduplab.report import trace_figures
@@ -13,13 +12,6 @@ from deduplab.report.page import Drawing
 from deduplab.store import Run
 
 _ABSENT: Final = "–"
-_SOURCES: Final = {
-    "files": "files",
-    "volume": "volume",
-    "system": "CPU of the system",
-    "client": "CPU of the client",
-    "engine": "counters of the engine",
-}
 _KEY: Final = (
     ("files", trace_figures.FILES_COLOUR),
     ("volume", trace_figures.VOLUME_COLOUR),
@@ -73,7 +65,7 @@ def lacking(system: SystemTraces) -> str:
     if chosen.damaged:
         parts.append(chosen.damaged)
     if chosen.account:
-        parts += [_lack(lack) for lack in chosen.account.lacks]
+        parts += [lack.words for lack in chosen.account.lacks]
         if chosen.account.kept_of > 1:
             parts.append(f"one of {chosen.account.kept_of} samples was kept")
         if not chosen.picture:
@@ -102,14 +94,6 @@ def _caption(name: str, chosen: Chosen) -> str:
     words = f"{name}, {spec.payload}, U{spec.grade_percent}{distance}"
     words += f", {cell.layout}" if cell.layout != "blob" else ""
     return f"{words} ({chosen.outcome})" if chosen.outcome else words
-
-
-def _lack(lack: Lack) -> str:
-    what = _SOURCES[lack.source]
-    if not lack.share_known:
-        return f"no {what}: {lack.reason}"
-    share = f"{what} in {100 * lack.share_known:.0f} % of samples"
-    return f"{share}: {lack.reason}" if lack.reason else share
 
 
 def _reasons(counted: Iterable[tuple[str, int]]) -> str:
