@@ -197,7 +197,7 @@ def test_reasons_are_those_of_the_trace_or_of_what_it_is() -> None:
     told = trace_of({CPU: [0.0] * 5}, reasons={"engine": "it refused"})
     lacks = {lack.source: lack.reason for lack in account_of(told, has_volume=False).lacks}
     assert lacks["engine"] == "it refused"
-    assert "client's process" in lacks["client"]
+    assert "embedded" in lacks["client"]
     remote = trace_of({"engine_rows": [0.0] * 5})
     lacks = {lack.source: lack.reason for lack in account_of(remote, has_volume=False).lacks}
     assert "on this machine" in lacks["files"]

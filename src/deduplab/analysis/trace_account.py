@@ -40,8 +40,8 @@ _ABSENT: Final = {
     "engine": "it tells no counters that are cheap enough",
 }
 _EMBEDDED: Final = {
-    "client": "the engine runs in the client's process, which is system",
-    "engine": "no other process can ask an engine that runs in the client's",
+    "client": "the engine is embedded in it, so it is the system",
+    "engine": "no other process can ask an embedded engine",
 }
 
 

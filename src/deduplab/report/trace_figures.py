@@ -106,13 +106,14 @@ def _names(axes: Axes, picture: Picture) -> None:
     ]
     widths = [(_CHARACTER_PT * len(text) + _GAP_PT) / _AXIS_PT for text in words]
     rows = 1 if sum(widths) <= 1 else 2
-    for row in range(rows):
+    for row in reversed(range(rows)):  # the lower names lie over what leads to the upper ones
         chosen = slice(row, None, rows)
         places = apart(centres[chosen], widths[chosen])
         for text, centre, place in zip(words[chosen], centres[chosen], places, strict=True):
             axes.annotate(
                 text, (centre, 1.0), xytext=(place, 1.07 + 0.09 * row), xycoords="axes fraction",
                 ha="center", va="bottom", fontsize=_NAME_SIZE_PT, color=INK,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
                 arrowprops={"arrowstyle": "-", "color": "#9aa4b1", "linewidth": 0.6,
                             "shrinkA": 0, "shrinkB": 0, "relpos": (0.5, 0.0)},
             )  # fmt: skip
