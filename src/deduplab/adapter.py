@@ -139,8 +139,8 @@ class Adapter(ABC):
     def entered(self) -> object | None:
         """Return what :meth:`watch` has to know of the namespace that was entered.
 
-        It can be pickled. None where no second process can look: at an embedded engine,
-        which keeps its files to one.
+        It can be pickled. None where no second process can look (an embedded engine keeps its
+        files to one), or where there are no counters to look at.
         """
         return None
 

@@ -131,6 +131,14 @@ class Run:
         except OSError as error:
             raise StoreError(f"the cells of {self.root} can't be read: {error}") from error
 
+    def traced_ids(self) -> frozenset[str]:
+        """Return the ids of the committed cells that have a trace; none is read."""
+        return frozenset(
+            name
+            for name in self.committed_ids()
+            if (self._cells / name / cell_directory.TRACE).exists()
+        )
+
     def cell(self, cell_id: str) -> CellResult:
         """Return a committed cell.
 

@@ -45,7 +45,7 @@ class Mark(NamedTuple):
     position
         Which measurement of the cell it belongs to, from 0 on; -1 for none.
     name
-        ``baseline``, a stage, ``flush`` or ``rest`` within one, or ``end``.
+        ``baseline``, a stage, ``flush``, ``rest`` or ``proof`` within one, or ``end``.
     """
 
     at_ns: int

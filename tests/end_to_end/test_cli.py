@@ -57,6 +57,21 @@ def test_a_finished_run_is_not_gone_on_with(tmp_path: Path, cli: Cli) -> None:
     assert again["resumed_cells"] == 3
 
 
+def test_a_run_has_traces_that_can_be_taken_along(tmp_path: Path, cli: Cli) -> None:
+    plan = write_plan(tmp_path / "p.toml", ["sqlite"])
+    assert cli("run", plan, "--json").returncode == 0
+    found = json.loads(cli("trace", "--json").stdout)["traces"]
+    assert len(found) == 3
+    done = cli("trace", "latest", "--cell", found[0]["cell"], "--csv", "-")
+    assert done.returncode == 0
+    heading, *samples = done.stdout.splitlines()
+    assert heading.startswith("at_s,stage,within,files_allocated_bytes,")
+    assert len(samples) == found[0]["samples"]
+    refused = cli("trace", "latest", "--cell", "none")
+    assert refused.returncode == 2
+    assert "no cell that was measured begins 'none'" in refused.stderr
+
+
 def test_an_unknown_system_starts_nothing(tmp_path: Path, cli: Cli) -> None:
     plan = write_plan(tmp_path / "p.toml", ["sqlit"])
     refused = cli("run", plan)

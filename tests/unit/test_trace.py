@@ -6,6 +6,7 @@ import math
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -131,6 +132,8 @@ def test_a_dear_gauge_is_read_less_often(monkeypatch: pytest.MonkeyPatch) -> Non
 
     class Dear:
         name = "dear"
+        share = 0.02
+        cost_ns = staticmethod(lambda: now[0])
         reads = 0
 
         def read(self) -> dict[str, float]:
@@ -150,6 +153,8 @@ def test_a_dear_gauge_is_read_less_often(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_what_can_t_be_read_is_missing_with_its_reason() -> None:
     class Broken:
         name = "files"
+        share = 0.02
+        cost_ns = staticmethod(time.perf_counter_ns)
 
         def read(self) -> dict[str, float]:
             raise ProbeError("it is gone")

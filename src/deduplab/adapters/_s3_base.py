@@ -174,6 +174,10 @@ class S3Adapter(ServerAdapter[Wire, str]):
             old = (each for each in found if each.is_delete_marker or not _is_latest(each))
             self._wire.remove_versions(bucket, old)
 
+    def entered(self) -> object | None:
+        """Return nothing: there is nothing that another process could ask for."""
+        return None
+
     def counters(self) -> Mapping[str, int]:
         """Return nothing: no request of S3 is cheap enough for a trace."""
         return {}

@@ -146,6 +146,10 @@ class SeaweedfsAdapter(S3Adapter):
             return {}
         return {"chunks_to_delete": max(0, live - self._chunks_due())}
 
+    def entered(self) -> object | None:
+        """Return the namespace, whose volumes have counters."""
+        return self._namespace
+
     def counters(self) -> Mapping[str, int]:
         """Return contents and chunks of the bucket's volumes."""
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -26,14 +26,29 @@ _LISTED_EVERY_NS: Final = 1_000_000_000
 """How often it is looked which processes there are, which takes longer than reading them."""
 _TICK_NS: Final = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
-_COST_SHARE: Final = 0.02
-"""The share of a core that one gauge may take: a dear one is read less often than asked."""
+_ENGINE_SHARE: Final = 0.02
+_PROCESSES_SHARE: Final = 0.02
+_FILES_SHARE: Final = 0.03
+"""The share of a core that a gauge may take: a dear one is read less often than asked."""
 
 
 class Gauge(Protocol):
-    """Reads numbers; its name says where they come from."""
+    """Reads numbers.
+
+    Attributes
+    ----------
+    name
+        Where they come from.
+    share
+        The share of a core that reading them may take.
+    cost_ns
+        The clock that says what a reading took: the tracer's own CPU time, or, where somebody
+        else works meanwhile, the time that passes.
+    """
 
     name: str
+    share: float
+    cost_ns: Callable[[], int]
 
     def read(self) -> Mapping[str, float]:
         """Return what can be read now, by column; what can't be read now is left out.
@@ -50,6 +65,8 @@ class EngineGauge:
     """The counters that the system tells, over a connection of its own."""
 
     name = "engine"
+    share = _ENGINE_SHARE
+    cost_ns = staticmethod(time.perf_counter_ns)  # the system works meanwhile
 
     def __init__(self, adapter: Adapter) -> None:
         self._adapter = adapter
@@ -63,6 +80,8 @@ class FilesGauge:
     """The allocated bytes of the system's files."""
 
     name = "files"
+    share = _FILES_SHARE
+    cost_ns = staticmethod(time.thread_time_ns)
 
     def __init__(self, directory: Path) -> None:
         self._probe = FilesProbe(directory)
@@ -79,6 +98,8 @@ class VolumeGauge:
     """
 
     name = "volume"
+    share = _FILES_SHARE
+    cost_ns = staticmethod(time.thread_time_ns)
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -104,6 +125,9 @@ class ProcessGauge:
     alone
         Whether it is read itself; else all its descendants, without this process and its own.
     """
+
+    share = _PROCESSES_SHARE
+    cost_ns = staticmethod(time.thread_time_ns)
 
     def __init__(self, prefix: str, root: int, *, alone: bool) -> None:
         self.name = prefix.rstrip("_")
@@ -190,14 +214,14 @@ class PacedGauge:
 
     def read(self) -> Mapping[str, float]:
         """Return what the gauge reads if it is due, else nothing."""
-        begun = time.perf_counter_ns()
-        if begun < self._due_ns:
+        if time.perf_counter_ns() < self._due_ns:
             return {}
+        begun_ns = self._gauge.cost_ns()
         try:
             return self._gauge.read()
         except (DeduplabError, OSError) as error:
             self.reason = str(error)
             return {}
         finally:
-            now = time.perf_counter_ns()
-            self._due_ns = now + int((now - begun) * (1 / _COST_SHARE - 1))
+            cost_ns = self._gauge.cost_ns() - begun_ns
+            self._due_ns = time.perf_counter_ns() + int(cost_ns * (1 / self._gauge.share - 1))

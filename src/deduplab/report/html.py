@@ -23,7 +23,7 @@ from deduplab.analysis.statistics import LEAST_REPETITIONS, RESAMPLES
 from deduplab.analysis.storage_layer import volume_findings
 from deduplab.analysis.tables import Finding, findings_of, findings_table
 from deduplab.errors import unwritten
-from deduplab.report import figures, wording
+from deduplab.report import figures, trace_section, wording
 from deduplab.report.page import Drawing, page_environment
 from deduplab.store import Run
 
@@ -71,6 +71,10 @@ def render(run: Run, rows: list[Row] | None = None) -> str:
         "count": wording.count,
         "remark": wording.remark,
         "repetitions": wording.repetitions,
+        "rate": trace_section.rate,
+        "percent": trace_section.percent,
+        "lacking": trace_section.lacking,
+        "no_traces": trace_section.no_traces,
     }
     return environment.get_template("report.html.j2").render(_content(run, rows))
 
@@ -116,6 +120,7 @@ def _content(run: Run, rows: list[Row] | None) -> dict[str, Any]:
         ],
         "volumes": volume_findings(rows),
         "timings": timed,
+        **trace_section.content(run, results),
         "speeds": _speeds(entry for entry in timed if entry.subject.system != HARNESS),
         "deletions": [entry for entry in answers if entry.reclaim_steps or entry.refill_growth],
         "troubles": [
