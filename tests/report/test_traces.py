@@ -64,7 +64,7 @@ def test_a_damaged_trace_costs_its_own_figure_alone(tmp_path: Path) -> None:
     (run.root / "cells" / cells[0].cell.cell_id / "trace.npz").write_bytes(b"no zip")
     found = section(html.render(run))
     assert found.count("<figure") == 1
-    assert "is no trace, or is damaged" in found
+    assert "trace.npz is damaged" in found
 
 
 def test_systems_there_is_no_room_for_are_named(tmp_path: Path) -> None:
