@@ -177,3 +177,26 @@ def _imports_drivers(run: int) -> bool:
     except psutil.Error:
         pass
     return False
+
+
+_CTRL_C_AT_THE_START = """
+import os, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from deduplab.executors import fork_server
+fork_server.forkserver.ensure_running = lambda: os.kill(os.getpid(), signal.SIGINT)
+try:
+    fork_server.ensure_running()
+except KeyboardInterrupt:
+    print("heard")
+"""
+
+
+def test_ctrl_c_while_the_fork_server_is_started_is_not_lost() -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", _CTRL_C_AT_THE_START],
+        capture_output=True,
+        text=True,
+        timeout=COMES_UP_DEADLINE_S,
+        check=True,
+    )
+    assert told.stdout == "heard\n", told.stderr

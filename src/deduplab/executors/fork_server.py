@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-import threading
 from collections.abc import Sequence
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext
 from typing import Final
 
@@ -29,13 +28,13 @@ def ensure_running() -> None:
     """Start the fork server if it does not run, deaf to Ctrl-C: the run decides what that ends.
 
     It would be interrupted in its imports otherwise, with a traceback, since a terminal
-    tells all processes of the run.
+    tells all processes of the run. So it begins with the signal blocked, which is ignored there
+    before it is let through. What comes to the run meanwhile waits, and is not lost.
     """
-    if threading.current_thread() is not threading.main_thread():
-        forkserver.ensure_running()
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # First, as its own start lets the signal through again.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         forkserver.ensure_running()
     finally:
-        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
