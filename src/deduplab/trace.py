@@ -80,7 +80,7 @@ class Trace:
     reasons
         Why something is missing, by what it is (``engine``, ``files``): the last reason.
     tracer_cpu_ns
-        What the tracer itself took, in its own process.
+        What the tracer's own process took from the first sample to the last.
     """
 
     began_unix_ns: int

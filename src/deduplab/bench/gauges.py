@@ -6,6 +6,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -27,8 +28,8 @@ _LISTED_EVERY_NS: Final = 1_000_000_000
 _TICK_NS: Final = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 _ENGINE_SHARE: Final = 0.02
-_PROCESSES_SHARE: Final = 0.02
-_FILES_SHARE: Final = 0.03
+_PROCESSES_SHARE: Final = 0.01
+_FILES_SHARE: Final = 0.01
 """The share of a core that a gauge may take: a dear one is read less often than asked."""
 
 
@@ -165,12 +166,25 @@ class ProcessGauge:
         if self._listed_ns is not None and now - self._listed_ns < _LISTED_EVERY_NS:
             return
         self._listed_ns = now
-        try:
-            found = psutil.Process(self._root).children(recursive=True)
-        except psutil.Error:
-            return
-        ours = os.getpid()
-        self._listed = [one.pid for one in found if one.pid != ours]
+        waiting, found, ours = [self._root], [], os.getpid()
+        while waiting:
+            children = [one for one in _children(waiting.pop()) if one != ours]
+            waiting += children
+            found += children
+        self._listed = found
+
+
+def _children(process: int) -> list[int]:
+    """Return the processes that any thread of a process began; none if it has ended."""
+    found: list[int] = []
+    try:
+        for task in os.scandir(f"/proc/{process}/task"):
+            found += map(int, Path(task.path, "children").read_text().split())
+    except (FileNotFoundError, ProcessLookupError):
+        # It ends just now, or the kernel was built without CONFIG_PROC_CHILDREN.
+        with suppress(psutil.Error):
+            return [one.pid for one in psutil.Process(process).children()]
+    return found
 
 
 _NAMES: Final = ("cpu_ns", "rss_bytes", "read_bytes", "write_bytes")

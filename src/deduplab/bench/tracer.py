@@ -185,6 +185,7 @@ def _trace(connection: Connection, period_ns: int) -> None:
         gauges.append(ProcessGauge.client(client))
     paced = [PacedGauge(gauge) for gauge in gauges]
     samples = Samples(period_ns)
+    begun_cpu_ns = time.process_time_ns()
     tick_ns = time.perf_counter_ns()
     samples.add(tick_ns, _read(paced))
     connection.send("")
@@ -202,7 +203,7 @@ def _trace(connection: Connection, period_ns: int) -> None:
     samples.add(time.perf_counter_ns(), _read(paced))
     adapter.close()
     reasons.update({gauge.name: gauge.reason for gauge in paced if gauge.reason})
-    connection.send((samples, reasons, time.process_time_ns()))
+    connection.send((samples, reasons, time.process_time_ns() - begun_cpu_ns))
 
 
 def _read(gauges: list[PacedGauge]) -> Mapping[str, float]:
