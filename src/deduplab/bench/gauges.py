@@ -13,6 +13,7 @@ from typing import Final, Protocol
 import psutil
 
 from deduplab.adapter import Adapter
+from deduplab.bench.storage_io import storage_io
 from deduplab.errors import DeduplabError
 from deduplab.probes.files import FilesProbe
 from deduplab.trace import (
@@ -200,15 +201,12 @@ def _of_process(process: int) -> tuple[float, ...] | None:
     cpu_ns = sum(map(int, fields[11:15])) * _TICK_NS  # its own and of children waited for
     rss_bytes = int(fields[21]) * _PAGE_BYTES
     try:
-        text = Path(f"/proc/{process}/io").read_text()
+        traffic = storage_io(process)
     except (FileNotFoundError, ProcessLookupError):
         return None
     except PermissionError:
         return cpu_ns, rss_bytes, math.nan, math.nan
-    told = dict(line.split(": ") for line in text.splitlines())
-    # What was written to a file that was deleted before it reached storage is no traffic.
-    written_bytes = int(told["write_bytes"]) - int(told["cancelled_write_bytes"])
-    return cpu_ns, rss_bytes, int(told["read_bytes"]), written_bytes
+    return cpu_ns, rss_bytes, traffic.read_bytes, traffic.written_bytes
 
 
 class PacedGauge:
