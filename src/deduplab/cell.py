@@ -106,7 +106,7 @@ class Cell:
         """Return a short name for people."""
         spec = self.bulk
         distance = spec.distance_name if spec.grade_percent else "unique"
-        system = self.system if self.variant == "default" else f"{self.system}/{self.variant}"
+        system = shown_system(self.system, self.variant)
         system += "" if self.volume == "none" else f" on {self.volume}"
         return f"{system} {spec.payload} U{spec.grade_percent} {distance} #{self.repetition}"
 
@@ -129,6 +129,11 @@ class CellResult:
     finished_unix_ns: int
     attempts: int = 1
     no_trace: str = ""
+
+
+def shown_system(system: str, variant: str) -> str:
+    """Return a system for people, with its variant where that is not the default."""
+    return system if variant == "default" else f"{system}/{variant}"
 
 
 def canonical_json(value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from deduplab.cell import CellResult
+from deduplab.cell import CellResult, shown_system
 from deduplab.model import Measurement, Moment, Outcome, OutcomeKind
 from deduplab.store import RunHeader
 
@@ -122,5 +122,4 @@ def _stage_words(entry: Measurement) -> str:
 
 
 def _name(result: CellResult) -> str:
-    cell = result.cell
-    return cell.system if cell.variant == "default" else f"{cell.system}/{cell.variant}"
+    return shown_system(result.cell.system, result.cell.variant)

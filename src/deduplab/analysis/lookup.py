@@ -8,6 +8,7 @@ from typing import Final
 
 from deduplab.analysis.groups import ON
 from deduplab.analysis.row import Row
+from deduplab.cell import shown_system
 from deduplab.model import Layer, Ruler
 
 MOMENTS: Final = ("flush", "rest", "reclaim")
@@ -46,8 +47,7 @@ class Subject:
     def name(self) -> str:
         """The system, with its variant where that is not the default."""
         variant, on, volume = self.variant.partition(ON)
-        system = self.system if variant == "default" else f"{self.system}/{variant}"
-        return f"{system}{on}{volume}"
+        return f"{shown_system(self.system, variant)}{on}{volume}"
 
 
 class Lookup:

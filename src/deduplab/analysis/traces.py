@@ -11,7 +11,7 @@ from deduplab.analysis.calibration import HARNESS, REFERENCES
 from deduplab.analysis.trace_account import TraceAccount, account_of
 from deduplab.analysis.trace_rates import Curve, cores, seconds, thinned, window_s
 from deduplab.analysis.trace_spans import Span, spans
-from deduplab.cell import Cell, CellResult
+from deduplab.cell import Cell, CellResult, shown_system
 from deduplab.errors import StoreError
 from deduplab.store import Run
 from deduplab.trace import CLIENT_PREFIX, FILES_COLUMN, SYSTEM_PREFIX, VOLUME_COLUMN, Trace
@@ -190,7 +190,7 @@ def why_missing(result: CellResult) -> str:
 
 def _name(system: str, variant: str, volume: str) -> str:
     """Return a system for people, with its variant and volume where they are unusual."""
-    name = system if variant == "default" else f"{system}/{variant}"
+    name = shown_system(system, variant)
     return name if volume == "none" else f"{name} on {volume}"
 
 

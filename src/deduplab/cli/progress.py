@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from deduplab.cell import Cell
+from deduplab.cell import Cell, shown_system
 from deduplab.model import Outcome, Stage
 from deduplab.units import format_seconds
 
@@ -195,7 +195,7 @@ class ConsoleProgress:
 
 
 def _name(cell: Cell) -> str:
-    return cell.system if cell.variant == "default" else f"{cell.system}/{cell.variant}"
+    return shown_system(cell.system, cell.variant)
 
 
 def _kind(cell: Cell) -> tuple[str, str]:

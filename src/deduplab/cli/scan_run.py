@@ -11,6 +11,7 @@ from rich.table import Table
 from deduplab.analysis import export_json, rows
 from deduplab.analysis.on_disk import COPIES, RATIO
 from deduplab.analysis.row import Row
+from deduplab.cell import shown_system
 from deduplab.errors import PlanError
 from deduplab.store import Run
 from deduplab.units import KIB
@@ -52,7 +53,7 @@ def _table(found: list[Row]) -> Table:
         table.add_column(_heading(metric), justify="right")
     points: dict[tuple[str, str], dict[str, Row]] = {}
     for row in found:
-        system = row.system if row.variant == "default" else f"{row.system}/{row.variant}"
+        system = shown_system(row.system, row.variant)
         distance = f" {row.distance}" if row.grade_asked != "U0" else ""
         point = (system, f"{row.payload} {row.grade_asked}{distance}")
         points.setdefault(point, {})[row.metric] = row
