@@ -42,7 +42,7 @@ def remote_address(own: Table, system: str) -> RemoteAddress | None:
         port=table.take("port", _port),
         user=table.take("user", string, default=REMOTE_USER),
         database=table.take("database", string, default=None),
-        secret=table.take("secret", _secret_reference, default=None),
+        secret=table.take("secret", secret_reference, default=None),
         tls=table.take("tls", choice("way of TLS", ("verify", "off")), default="verify"),
         ssl_ca=table.take("ssl_ca", string, default=None),
         options=tuple((name, value) for name, value in sorted(given.items()) if value is not None),
@@ -84,7 +84,8 @@ def _port(value: Any) -> int:
     return port
 
 
-def _secret_reference(value: Any) -> str:
+def secret_reference(value: Any) -> str:
+    """Return a reference to a secret as it is, and refuse what may be one itself."""
     text = string(value)
     if not re.fullmatch(r"env:[A-Za-z_][A-Za-z0-9_]*|file:.+", text):
         raise PlanError("a secret is given by reference: 'env:NAME' or 'file:PATH', never itself")

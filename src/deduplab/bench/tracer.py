@@ -12,9 +12,10 @@ import os
 import signal
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count, pairwise
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -31,6 +32,8 @@ from deduplab.bench.gauges import (
 )
 from deduplab.bench.samples import Samples
 from deduplab.errors import DeduplabError
+from deduplab.event import Marked, Sampled
+from deduplab.feed import Feed
 from deduplab.parent_death import die_with_parent
 from deduplab.server import Endpoint
 from deduplab.trace import Mark, Trace
@@ -38,6 +41,8 @@ from deduplab.trace import Mark, Trace
 _DEADLINE_S: Final = 20.0
 """How long the tracer may take to begin, and to end."""
 _NS_PER_S: Final = 1_000_000_000
+
+_Tell = Callable[[int, Mapping[str, float]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,10 @@ class Tracer:
     ----------
     hz
         Samples a second.
+    feed
+        Where marks and samples are told at once, too; None for nowhere.
+    cell_id
+        The cell that is told of there.
 
     Attributes
     ----------
@@ -81,10 +90,13 @@ class Tracer:
         Why it is missing; empty as long as nothing speaks against it.
     """
 
-    def __init__(self, hz: float) -> None:
+    def __init__(self, hz: float, feed: Feed | None = None, cell_id: str = "") -> None:
         self._began_unix_ns = time.time_ns()
         self._began_ns = time.perf_counter_ns()
         self._marks: list[Mark] = []
+        self._feed = feed
+        self._cell_id = cell_id
+        self._numbers = count()
         self.missing = "the cell ended before there was something to trace"
         self.trace: Trace | None = None
         self._period_ns = round(_NS_PER_S / hz)
@@ -94,7 +106,7 @@ class Tracer:
             warnings.simplefilter("ignore", DeprecationWarning)
             self._process: int | None = os.fork()
         if not self._process:
-            _be_tracer(theirs, self._period_ns)
+            _be_tracer(theirs, self._period_ns, feed, self._tell_sample)
         theirs.close()
 
     def watch(self, watched: Watched) -> None:
@@ -103,7 +115,10 @@ class Tracer:
 
     def mark(self, position: int, name: str) -> None:
         """Note that something begins now; see :class:`Mark`."""
-        self._marks.append(Mark(time.perf_counter_ns() - self._began_ns, position, name))
+        now_ns = time.perf_counter_ns()
+        self._marks.append(Mark(now_ns - self._began_ns, position, name))
+        if self._feed is not None:
+            self._feed.tell(Marked(self._unix_ns(now_ns), self._cell_id, position, name))
 
     def finish(self) -> None:
         """Have it end its look at the system, and take what it saw, or why there is nothing."""
@@ -128,6 +143,15 @@ class Tracer:
         os.waitpid(self._process, 0)
         self._process = None
 
+    def _tell_sample(self, at_ns: int, values: Mapping[str, float]) -> None:
+        """Tell a sample at once; called in the tracer's process."""
+        if self._feed is not None:
+            at_unix_ns, number = self._unix_ns(at_ns), next(self._numbers)
+            self._feed.tell(Sampled(at_unix_ns, self._cell_id, number, dict(values)))
+
+    def _unix_ns(self, at_ns: int) -> int:
+        return self._began_unix_ns + at_ns - self._began_ns
+
     def _answer(self, said: Any) -> Any:
         """Say something to the tracer, and return its answer; a text is why there is none."""
         try:
@@ -139,7 +163,7 @@ class Tracer:
             return f"the tracer's process has ended: {error or type(error).__name__}"
 
 
-def _be_tracer(connection: Connection, period_ns: int) -> None:
+def _be_tracer(connection: Connection, period_ns: int, feed: Feed | None, tell: _Tell) -> None:
     """Do the work of the forked process, which ends here."""
     status = 1
     try:
@@ -147,9 +171,10 @@ def _be_tracer(connection: Connection, period_ns: int) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)  # the cell's process decides
         # What was inherited would seem open to whoever waits for the cell's process to end.
-        os.closerange(3, connection.fileno())
-        os.closerange(connection.fileno() + 1, os.sysconf("SC_OPEN_MAX"))
-        _trace(connection, period_ns)
+        kept = [2, connection.fileno(), *((feed.fileno(),) if feed else ())]
+        for before, after in pairwise((*sorted(kept), os.sysconf("SC_OPEN_MAX"))):
+            os.closerange(before + 1, after)
+        _trace(connection, period_ns, tell)
         status = 0
     except (EOFError, BrokenPipeError):
         status = 0  # the cell has ended
@@ -162,7 +187,7 @@ def _be_tracer(connection: Connection, period_ns: int) -> None:
         os._exit(status)
 
 
-def _trace(connection: Connection, period_ns: int) -> None:
+def _trace(connection: Connection, period_ns: int, tell: _Tell) -> None:
     """Look at what the cell's process tells, until it tells that it was enough."""
     watched: Watched = connection.recv()
     client = os.getppid()
@@ -185,9 +210,16 @@ def _trace(connection: Connection, period_ns: int) -> None:
         gauges.append(ProcessGauge.client(client))
     paced = [PacedGauge(gauge) for gauge in gauges]
     samples = Samples(period_ns)
+
+    def look() -> None:
+        at_ns = time.perf_counter_ns()
+        values = _read(paced)
+        samples.add(at_ns, values)
+        tell(at_ns, values)
+
     begun_cpu_ns = time.process_time_ns()
     tick_ns = time.perf_counter_ns()
-    samples.add(tick_ns, _read(paced))
+    look()
     connection.send("")
     while True:
         tick_ns += period_ns
@@ -198,9 +230,9 @@ def _trace(connection: Connection, period_ns: int) -> None:
             tick_ns += missed * period_ns
         if connection.poll((tick_ns - time.perf_counter_ns()) / _NS_PER_S):
             break
-        samples.add(time.perf_counter_ns(), _read(paced))
+        look()
     connection.recv()
-    samples.add(time.perf_counter_ns(), _read(paced))
+    look()
     adapter.close()
     reasons.update({gauge.name: gauge.reason for gauge in paced if gauge.reason})
     connection.send((samples, reasons, time.process_time_ns() - begun_cpu_ns))

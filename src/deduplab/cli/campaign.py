@@ -20,10 +20,12 @@ from deduplab.bench.runner import Tally, run_campaign
 from deduplab.cell import Cell
 from deduplab.cli.findings import report_path
 from deduplab.cli.progress import ConsoleProgress, TimeLeft
+from deduplab.cli.told_progress import told_run
 from deduplab.config import Plan
 from deduplab.errors import StoreError
 from deduplab.executors.local import LocalExecutor
 from deduplab.executors.workspace import check_space, sweep
+from deduplab.feed import Feed
 from deduplab.runs_folder import run_directories
 from deduplab.scale import told
 from deduplab.store import PlannedCell, Run, RunHeader
@@ -141,11 +143,13 @@ def perform(
     left_out: Mapping[str, str] | None = None,
     *,
     again: bool = False,
+    feed: Feed | None = None,
 ) -> Tally:
     """Run what is left of a run: sweep, check the disk, and execute with live progress.
 
     ``left_out`` has the cells that are not to be run now, by id, with the reason.
-    ``again`` has the others measured anew that are committed and do not count.
+    ``again`` has the others measured anew that are committed and do not count. ``feed`` is
+    where the run is told while it goes on; None for nowhere.
 
     Raises
     ------
@@ -167,10 +171,14 @@ def perform(
         set_aside = _set_aside(run, left_out or {}, console) if again else 0
         committed = run.committed_ids()
         waiting: tuple[Cell, ...] = tuple(c for c in cells if c.cell_id not in committed)
-        executor = LocalExecutor(run, workspace, tuple(system.name for system in plan.systems))
+        systems = tuple(system.name for system in plan.systems)
+        executor = LocalExecutor(run, workspace, systems, feed)
         time_left = TimeLeft(waiting, duration_s, measured_s(run))
         done = len(cells) - len(waiting)
-        with ConsoleProgress(console, time_left, done, len(cells)) as progress:
+        with (
+            ConsoleProgress(console, time_left, done, len(cells)) as shown,
+            told_run(run, done, shown, feed) as progress,
+        ):
             tally = run_campaign(run, cells, executor, progress, left_out)
     return dataclasses.replace(tally, set_aside=set_aside)
 

@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import click
+import msgspec
 from rich.console import Console
 
 from deduplab import config
@@ -19,6 +20,8 @@ from deduplab.cli.findings import print_findings, write_report
 from deduplab.cli.options import plan_argument, runs_option, split_only, workspace_option
 from deduplab.cli.ran import print_ran
 from deduplab.cli.run_choice import Asked, chosen_run
+from deduplab.cli.shipped import here_or_shipped
+from deduplab.cli.sinks_choice import print_deliveries, telling
 from deduplab.errors import OperationFailed, SystemUnavailable
 from deduplab.executors.workspace import prepared
 from deduplab.model import OutcomeKind
@@ -36,7 +39,8 @@ from deduplab.units import format_seconds
     "  deduplab run plans/seed-864.toml --scale 1/1024   a cluster's plan on a laptop\n"
     "  deduplab run plans/quick.toml --only sqlite   one system of the plan\n"
     "  deduplab run plans/quick.toml --resume latest go on with a run by name\n"
-    "  deduplab run plans/quick.toml --again         measure anew what does not count",
+    "  deduplab run plans/quick.toml --again         measure anew what does not count\n"
+    "  deduplab run plans/quick.toml --sinks examples/sinks.toml   watch it from elsewhere",
 )
 @plan_argument
 @runs_option
@@ -55,6 +59,15 @@ from deduplab.units import format_seconds
     help="Begin a new run with what earlier runs of other plans measured here: all cells of a "
     "payload and repetition, or none of them.",
 )
+@click.option(
+    "--sinks",
+    type=click.Path(path_type=Path),
+    callback=lambda context, option, path: path and here_or_shipped(context, option, path),
+    metavar="FILE",
+    envvar="DEDUPLAB_SINKS",
+    help="Tell samples and results while they are taken, to a Kafka topic, Prometheus, a "
+    "Pushgateway or a file, as this file of sinks says (also $DEDUPLAB_SINKS).",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON, nothing else.")
 def command(
     plan_path: Path,
@@ -66,6 +79,7 @@ def command(
     resume: str | None,
     again: bool,
     reuse: bool,
+    sinks: Path | None,
     as_json: bool,
 ) -> None:
     """Run the cells of PLAN, each on a fresh private instance, and write the report.
@@ -80,9 +94,19 @@ def command(
     asked = Asked(plan, systems, runs, workspace, fresh, resume, again, reuse)
     found = preflight.check(plan)
     workspace = prepared(workspace)
-    run = chosen_run(asked, console)
-    began = time.monotonic()
-    tally = campaign.perform(run, plan, workspace, console, found.left_out, again=again)
+    with telling(sinks, plan) as relay:
+        run = chosen_run(asked, console)
+        began = time.monotonic()
+        tally = campaign.perform(
+            run,
+            plan,
+            workspace,
+            console,
+            found.left_out,
+            again=again,
+            feed=relay.feed if relay else None,
+        )
+    deliveries = relay.deliveries if relay else ()
     taken = format_seconds(time.monotonic() - began)
     counts = ", ".join(f"{count} {kind.value}" for kind, count in sorted(tally.ended.items()))
     if tally.not_run:
@@ -91,6 +115,7 @@ def command(
         f"{sum(tally.ended.values())} cells in {taken}: {counts or 'none were left to run'}",
         highlight=False,
     )
+    print_deliveries(deliveries, console)
     figures = rows(run)
     report = write_report(run, figures)
     ran = census_of(run)
@@ -107,6 +132,7 @@ def command(
                     "set_aside_cells": tally.set_aside,
                     "taken_over_cells": len(run.taken_over),
                     "coverage": ran.as_dict(),
+                    "sinks": [msgspec.to_builtins(one) for one in deliveries],
                 }
             )
         )

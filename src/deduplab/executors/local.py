@@ -41,6 +41,7 @@ from deduplab.errors import (
 )
 from deduplab.executors import fork_server
 from deduplab.executors.workspace import instance_directory, require_room, sweep
+from deduplab.feed import Feed
 from deduplab.interrupts import raised_again
 from deduplab.model import Outcome, OutcomeKind, Stage
 from deduplab.parent_death import die_with_parent
@@ -76,10 +77,15 @@ class LocalExecutor:
         Where instances live while they are measured.
     systems
         Names of the systems whose drivers the fork server imports.
+    feed
+        Where cells tell marks and samples while they run; None for nowhere.
     """
 
-    def __init__(self, run: Run, workspace: Path, systems: tuple[str, ...]) -> None:
+    def __init__(
+        self, run: Run, workspace: Path, systems: tuple[str, ...], feed: Feed | None = None
+    ) -> None:
         self._run = run
+        self._feed = feed
         self._workspace = workspace
         pool_directory.claim()
         modules = [__name__]
@@ -109,7 +115,8 @@ class LocalExecutor:
         fork_server.ensure_running()
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
-            target=_work, args=(cell, attempt, self._run.root, self._workspace, theirs)
+            target=_work,
+            args=(cell, attempt, self._run.root, self._workspace, theirs, self._feed),
         )
         try:
             process.start()
@@ -194,18 +201,28 @@ def _end(process: ForkServerProcess) -> None:
 
 
 def _work(
-    cell: Cell, attempt: int, run_root: Path, workspace: Path, connection: Connection
+    cell: Cell,
+    attempt: int,
+    run_root: Path,
+    workspace: Path,
+    connection: Connection,
+    feed: Feed | None,
 ) -> None:
     """Be the cell's process: run, commit, and say how it ended."""
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run decides; it sends SIGTERM
     signal.signal(signal.SIGTERM, _interrupted)
     with suppress(_StoppedError), raised_again(_StoppedError):
-        _work_and_tell(cell, attempt, run_root, workspace, connection)
+        _work_and_tell(cell, attempt, run_root, workspace, connection, feed)
 
 
 def _work_and_tell(
-    cell: Cell, attempt: int, run_root: Path, workspace: Path, connection: Connection
+    cell: Cell,
+    attempt: int,
+    run_root: Path,
+    workspace: Path,
+    connection: Connection,
+    feed: Feed | None,
 ) -> None:
     def tell(kind: str, first: object, second: object = None) -> None:
         try:
@@ -221,7 +238,9 @@ def _work_and_tell(
             with suppress(Unsupported):
                 volumes.private_mounts()
         with ExitStack() as stack:
-            tracer = stack.enter_context(closing(Tracer(cell.trace_hz))) if cell.trace_hz else None
+            tracer = None
+            if cell.trace_hz:
+                tracer = stack.enter_context(closing(Tracer(cell.trace_hz, feed, cell.cell_id)))
             directory = stack.enter_context(instance_directory(workspace))
             result, latencies_ns = run_cell(
                 cell,

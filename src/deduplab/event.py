@@ -1,0 +1,154 @@
+"""What is told of a run while it happens: to sinks, which pass it on.
+
+The store has all of it, and more; an event that gets lost costs whoever watches, and no result.
+Times are nanoseconds since 1970, by the clock of the host that runs the cells.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from deduplab.cell import Cell
+
+
+class CellName(msgspec.Struct, frozen=True):
+    """What a cell is, for whoever sees only its events."""
+
+    cell: str
+    system: str
+    variant: str
+    layout: str
+    payload: str
+    grade_percent: int
+    distance: str
+    volume: str
+    repetition: int
+
+    @classmethod
+    def of(cls, cell: Cell) -> CellName:
+        """Return that of a cell."""
+        spec = cell.bulk
+        return cls(
+            cell=cell.cell_id,
+            system=cell.system,
+            variant=cell.variant,
+            layout=cell.layout,
+            payload=spec.payload,
+            grade_percent=spec.grade_percent,
+            distance=spec.distance_name if spec.grade_percent else "unique",
+            volume=cell.volume,
+            repetition=cell.repetition,
+        )
+
+
+class _Event(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=False):
+    at_unix_ns: int
+
+
+class RunBegan(_Event, frozen=True, tag="run_began"):
+    """A run begins, or is gone on with: ``done`` of its ``cells`` are committed already."""
+
+    run: str
+    plan: str
+    cells: int
+    done: int
+
+
+class CellBegan(_Event, frozen=True, tag="cell_began"):
+    """A cell begins; ``attempt`` counts from 1."""
+
+    name: CellName
+    attempt: int
+
+
+class Marked(_Event, frozen=True, tag="marked"):
+    """Something begins within a cell: a stage, or what is done in it; see ``trace.Mark``."""
+
+    cell: str
+    position: int
+    name: str
+
+
+class Sampled(_Event, frozen=True, tag="sampled"):
+    """What the tracer saw at a tick, by the columns of a trace; ``number`` counts from 0."""
+
+    cell: str
+    number: int
+    values: dict[str, float]
+
+
+class Size(msgspec.Struct, frozen=True):
+    """The bytes of a layer by a ruler, at a moment."""
+
+    moment: str
+    layer: str
+    ruler: str
+    size_bytes: int
+
+
+class Measured(_Event, frozen=True, tag="measured"):
+    """One measurement of a committed cell, as it is in the store; raw latencies are only there."""
+
+    name: CellName
+    position: int
+    stage: str
+    mode: str
+    filled: bool
+    outcome: str
+    reason: str
+    objects: int
+    logical_bytes: int
+    unique_bytes: int
+    operations: int
+    duration_ns: int
+    flush_ns: int
+    sizes: tuple[Size, ...]
+
+
+class CellEnded(_Event, frozen=True, tag="cell_ended"):
+    """A cell is committed; ``done`` of ``total`` are. ``baseline`` is P(0), where it was read."""
+
+    name: CellName
+    outcome: str
+    reason: str
+    done: int
+    total: int
+    baseline: tuple[Size, ...]
+
+
+class NotRun(_Event, frozen=True, tag="not_run"):
+    """These cells are not run now."""
+
+    cells: tuple[str, ...]
+    reason: str
+
+
+class RunEnded(_Event, frozen=True, tag="run_ended"):
+    """The run is over for now; ``why`` is empty if it went through all of its cells."""
+
+    why: str
+
+
+Event = RunBegan | CellBegan | Marked | Sampled | Measured | CellEnded | NotRun | RunEnded
+
+_ENCODER: Final = msgspec.json.Encoder()
+_DECODER: Final = msgspec.json.Decoder(Event)
+
+
+def encoded(event: Event) -> bytes:
+    """Return an event as JSON."""
+    return _ENCODER.encode(event)
+
+
+def decoded(content: bytes) -> Event:
+    """Return the event that :func:`encoded` wrote.
+
+    Raises
+    ------
+    msgspec.DecodeError
+        If it is none.
+    """
+    event: Event = _DECODER.decode(content)
+    return event

@@ -1,0 +1,64 @@
+"""The way on which a run's processes tell events: a socket, on which nobody is waited for.
+
+Each process that measures has an end to write to, and the process that passes events on the
+other end. A message is whole or lost; what a measuring process can't get rid of at once is lost,
+since it must not wait for whoever watches.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+from typing import Final
+
+from deduplab.event import Event, encoded
+
+LARGEST_BYTES: Final = 1 << 17
+"""No event is longer; one that is would be lost."""
+_FLAGS: Final = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+
+
+class Feed:
+    """The end to write to; it can be handed to a process that is started.
+
+    Parameters
+    ----------
+    end
+        A socket of packets.
+
+    Attributes
+    ----------
+    lost
+        How many events this process could not get rid of.
+    """
+
+    def __init__(self, end: socket.socket) -> None:
+        self._end = end
+        self.lost = 0
+
+    @classmethod
+    def pair(cls) -> tuple[Feed, socket.socket]:
+        """Return an end to write to, and the one to read from.
+
+        Who reads gets the end of file once all processes have closed their end to write to.
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        return cls(ours), theirs
+
+    def fileno(self) -> int:
+        """Return the descriptor of the socket."""
+        return self._end.fileno()
+
+    def tell(self, event: Event, wait_s: float = 0.0) -> None:
+        """Send an event, or count it as lost if there is no room by then."""
+        content = encoded(event)
+        try:
+            if wait_s:
+                select.select((), (self._end,), (), wait_s)
+            self._end.send(content, _FLAGS)
+        except OSError:  # no room (EAGAIN), too long (EMSGSIZE), or nobody reads any more (EPIPE)
+            self.lost += 1
+
+    def close(self) -> None:
+        """Close this process's end."""
+        self._end.close()

@@ -1,0 +1,76 @@
+"""The seam: what takes the messages of a run somewhere."""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from types import ModuleType
+
+from deduplab.errors import SystemUnavailable
+from deduplab.sinks.message import Message
+
+
+class Sink(ABC):
+    """Takes messages somewhere; used by one thread, which may wait for it.
+
+    Attributes
+    ----------
+    name
+        What it is called in a file of sinks.
+    lost
+        Messages that it took and did not get rid of; at the end that is what was lost.
+    reason
+        Why the last of them was lost, or the last try failed; empty if none did.
+    """
+
+    name: str = ""
+
+    def __init__(self) -> None:
+        self.lost = 0
+        self.reason = ""
+
+    @abstractmethod
+    def open(self) -> None:
+        """Reach what it sends to, and prove that it may.
+
+        Raises
+        ------
+        SystemUnavailable
+            If it can't be reached or refuses the login.
+        PlanError
+            If its settings can't be right.
+        """
+
+    @abstractmethod
+    def take(self, messages: Sequence[Message]) -> None:
+        """Send messages, or keep them to be sent soon.
+
+        Called about twice a second even if there are none, for what is due by then. What can't
+        be sent stays counted in ``lost``, with the reason, and nothing is raised.
+        """
+
+    @abstractmethod
+    def close(self, deadline_s: float) -> None:
+        """Send what is left, in so many seconds at most; what is left then is lost."""
+
+    @abstractmethod
+    def sent(self) -> str:
+        """Return in a few words what was sent."""
+
+
+def driver(module: str, extra: str, what: str) -> ModuleType:
+    """Import what a sink needs, late.
+
+    Raises
+    ------
+    SystemUnavailable
+        If it can't be imported; the message says what to install.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise SystemUnavailable(
+            f"{what}: {module!r} can't be imported ({error}); "
+            f"install it with: pip install 'deduplab[{extra}]'"
+        ) from error
