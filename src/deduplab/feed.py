@@ -53,10 +53,19 @@ class Feed:
         """Send an event, or count it as lost if there is no room by then."""
         content = encoded(event)
         try:
+            self._end.send(content, _FLAGS)
+        except BlockingIOError:
+            self._send_later(content, wait_s)
+        except OSError:  # too long (EMSGSIZE), or nobody reads any more (EPIPE)
+            self.lost += 1
+
+    def _send_later(self, content: bytes, wait_s: float) -> None:
+        try:
             if wait_s:
+                # The kernel calls it writable once it is empty to three quarters (unix_writable).
                 select.select((), (self._end,), (), wait_s)
             self._end.send(content, _FLAGS)
-        except OSError:  # no room (EAGAIN), too long (EMSGSIZE), or nobody reads any more (EPIPE)
+        except OSError:
             self.lost += 1
 
     def close(self) -> None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -92,6 +93,15 @@ class Trace:
     kept_of: int
     reasons: Mapping[str, str]
     tracer_cpu_ns: int
+
+    def samples(self) -> Iterator[tuple[int, dict[str, float]]]:
+        """Yield each sample: when it was begun, as in ``at_ns``, and what was seen, by column."""
+        names = list(self.columns)
+        for at_ns, *row in zip(
+            self.at_ns.tolist(), *(column.tolist() for column in self.columns.values()), strict=True
+        ):
+            seen = zip(names, row, strict=True)
+            yield at_ns, {name: value for name, value in seen if not math.isnan(value)}
 
     def to_bytes(self) -> bytes:
         """Return it as the content of a file: a zip of arrays as numpy writes them."""

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
+import click
+import msgspec
 from rich.console import Console
 
+from deduplab.cli.run_events import as_it_was
 from deduplab.config import Plan
-from deduplab.errors import PlanError
+from deduplab.errors import OperationFailed, PlanError
 from deduplab.sinks import sinks_file
 from deduplab.sinks.kafka import KafkaSettings
 from deduplab.sinks.outlet import Delivery
 from deduplab.sinks.relay_process import RelayProcess, relayed
+from deduplab.store import Run
+
+_SENT_S: Final = 30.0
 
 
 @contextmanager
@@ -61,10 +69,38 @@ def _places(address: str) -> set[tuple[str, int]]:
     return {(one, int(port)) for one in found}
 
 
+def send(run: Run, path: Path, *, as_json: bool) -> None:
+    """Send a run that lies in the store to the sinks of a file, and say what came of it.
+
+    Raises
+    ------
+    PlanError, SystemUnavailable
+        If the file is wrong, or a sink can't be used.
+    OperationFailed
+        If a sink lost something.
+    """
+    with relayed(path, _SENT_S) as relay:
+        for event in as_it_was(run):
+            relay.feed.tell(event, _SENT_S)
+        unsent = relay.feed.lost
+    deliveries = relay.deliveries
+    if as_json:
+        click.echo(json.dumps({"sinks": [msgspec.to_builtins(one) for one in deliveries]}))
+    else:
+        print_deliveries(deliveries, Console())
+    lost = [f"{one.sink}: {one.lost} lost: {one.reason}" for one in deliveries if one.lost]
+    if unsent or not deliveries:
+        lost.append(f"the process that sends took too long; {unsent} were not given to it")
+    if lost:
+        raise OperationFailed("; ".join(lost))
+
+
 def print_deliveries(deliveries: Sequence[Delivery], console: Console) -> None:
     """Say what each sink sent, and what it lost, with the reason."""
     for one in deliveries:
         words = f"sink {one.sink}: {one.sent}"
-        if one.lost or one.reason:
-            words += f"; {one.lost} lost of {one.told}: {one.reason}"
+        if one.lost:
+            words += f"; {one.lost} lost of {one.told}"
+        if one.reason:
+            words += f": {one.reason}"
         console.print(words, markup=False, highlight=False, soft_wrap=True)

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
 from deduplab.bench.runner import Progress
-from deduplab.cell import Cell, CellResult
-from deduplab.event import (
-    CellBegan,
-    CellEnded,
-    CellName,
-    Measured,
-    NotRun,
-    RunBegan,
-    RunEnded,
-    Size,
-)
+from deduplab.cell import Cell
+from deduplab.cli.run_events import cell_results, run_began
+from deduplab.event import CellBegan, CellName, NotRun, RunEnded
 from deduplab.feed import Feed
-from deduplab.model import Moment, Outcome, Stage
+from deduplab.model import Outcome, Stage
 from deduplab.store import Run
 
 WAIT_S: Final = 1.0
@@ -41,9 +33,7 @@ def told_run(run: Run, done: int, shown: Progress, feed: Feed | None) -> Iterato
     if feed is None:
         yield shown
         return
-    header = run.header
-    began = RunBegan(time.time_ns(), header.run_id, header.plan_name, len(header.cell_ids), done)
-    feed.tell(began, WAIT_S)
+    feed.tell(run_began(run, done, time.time_ns()), WAIT_S)
     why = ""
     try:
         yield ToldProgress(shown, run, feed)
@@ -85,44 +75,11 @@ class ToldProgress:
         """Tell what a cell measured, and that it is committed."""
         self._shown.cell_ended(cell, outcome, done, total)
         result = self._run.cell(cell.cell_id)
-        now_ns, name = time.time_ns(), CellName.of(cell)
-        for event in measured(result, now_ns):
+        for event in cell_results(result, done, total, time.time_ns()):
             self._feed.tell(event, WAIT_S)
-        baseline = tuple(_sizes((result.baseline,) if result.baseline else ()))
-        ended = CellEnded(now_ns, name, outcome.kind.value, outcome.reason, done, total, baseline)
-        self._feed.tell(ended, WAIT_S)
 
     def not_run(self, cells: Sequence[Cell], reason: str) -> None:
         """Tell that these cells are not run now."""
         ids = tuple(cell.cell_id for cell in cells)
         self._feed.tell(NotRun(time.time_ns(), ids, reason), WAIT_S)
         self._shown.not_run(cells, reason)
-
-
-def measured(result: CellResult, now_ns: int) -> Iterable[Measured]:
-    """Yield the measurements of a committed cell as events of now."""
-    name = CellName.of(result.cell)
-    for one in result.measurements:
-        yield Measured(
-            at_unix_ns=now_ns,
-            name=name,
-            position=one.position,
-            stage=one.stage.value,
-            mode=one.mode,
-            filled=one.filled,
-            outcome=one.outcome.kind.value,
-            reason=one.outcome.reason,
-            objects=one.objects,
-            logical_bytes=one.logical_bytes,
-            unique_bytes=one.unique_bytes,
-            operations=one.operations,
-            duration_ns=one.duration_ns,
-            flush_ns=one.flush_ns,
-            sizes=tuple(_sizes(one.moments)),
-        )
-
-
-def _sizes(moments: Iterable[Moment]) -> Iterable[Size]:
-    for moment in moments:
-        for reading in moment.footprint.readings:
-            yield Size(moment.name, reading.layer.value, reading.ruler.value, reading.total_bytes)

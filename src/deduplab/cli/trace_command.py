@@ -25,7 +25,8 @@ _STANDARD_OUTPUT = "-"
     "  deduplab trace latest --cell 204d4c          one of them, stage by stage\n"
     "  deduplab trace latest --cell 204d4c --csv trace.csv\n"
     "  deduplab trace latest --cell 204d4c --csv - | head\n"
-    "  deduplab trace latest --json",
+    "  deduplab trace latest --json\n"
+    "  deduplab trace latest --sinks sinks.toml     send all of it, as a run would have",
 )
 @click.argument("run_name", metavar="[RUN]", default="latest")
 @runs_option
@@ -37,9 +38,21 @@ _STANDARD_OUTPUT = "-"
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     help="Write every sample of that cell as CSV; - for standard output.",
 )
+@click.option(
+    "--sinks",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Send the samples and results of RUN to these sinks, as 'deduplab run --sinks' does while "
+    "it goes on: for what was not there then.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
-    run_name: str, runs: Path, cell_start: str | None, csv_path: Path | None, as_json: bool
+    run_name: str,
+    runs: Path,
+    cell_start: str | None,
+    csv_path: Path | None,
+    sinks: Path | None,
+    as_json: bool,
 ) -> None:
     """Show which cells of RUN (a path, an id, or 'latest') have a trace; one with --cell.
 
@@ -53,7 +66,14 @@ def command(
         raise PlanError("--csv and --json are two ways to write; choose one")
     if csv_path is not None and cell_start is None:
         raise PlanError("--csv writes one trace; say of which cell with --cell ID")
+    if sinks is not None and cell_start is not None:
+        raise PlanError("--sinks sends a whole run; leave --cell out")
     run = find_run(runs, run_name)
+    if sinks is not None:
+        from deduplab.cli.sinks_choice import send
+
+        send(run, sinks, as_json=as_json)
+        return
     if cell_start is None:
         _show_all(run, as_json=as_json)
         return

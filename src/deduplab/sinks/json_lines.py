@@ -52,19 +52,18 @@ class JsonLines(Sink):
         except OSError as error:
             raise PlanError(f"json_lines: {self._path} can't be written: {error}") from error
 
-    def take(self, messages: Sequence[Message]) -> None:
+    def _send(self, messages: Sequence[Message]) -> None:
         """Write lines, all of them at once."""
         assert self._file is not None
         if not messages:
             return
-        self.lost += len(messages)  # until they are written
         lines = [msgspec.json.encode(one) + b"\n" for one in messages]
         content = memoryview(b"".join([b"\n"] * self._torn + lines))
         try:
             while content:
                 content = content[self._file.write(content) :]
             self._written += len(messages)
-            self.lost -= len(messages)
+            self._got_rid_of(len(messages))
             self._torn = False
         except OSError as error:
             # Maybe some of them are there, the last one in part.

@@ -7,7 +7,8 @@ asks for it; SCRAM-SHA-512 unless something else is said.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from deduplab.sinks.sink import Sink, driver
 
 MECHANISMS: Final = ("SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN")
 _ANSWER_S: Final = 15.0
+_LOOK_S: Final = 0.5
 _DELIVERED_S: Final = 60.0
 _MOST_BYTES: Final = 32 << 20
 _FULL_S: Final = 0.5
@@ -76,7 +78,7 @@ class Kafka(Sink):
         self._settings = settings
         self._library: Any = None
         self._producer: Any = None
-        self._said = ""
+        self._said = self._last = ""
         self._delivered = 0
 
     def open(self) -> None:
@@ -91,19 +93,13 @@ class Kafka(Sink):
             "queue.buffering.max.kbytes": _MOST_BYTES >> 10,
             "error_cb": self._note_error,
         }
-        try:
-            self._producer = self._library.Producer(settings, logger=_SILENT)
-            topics = self._producer.list_topics(timeout=_ANSWER_S).topics
-        except self._library.KafkaException as error:
-            self._producer and self._producer.poll(0)  # then it is said what was wrong
-            words = self._said or error.args[0].str()
-            raise SystemUnavailable(f"kafka: {self._settings.address}: {words}") from error
+        self._producer = self._library.Producer(settings, logger=_SILENT)
+        topics = self._topics()
         if self._settings.topic not in topics:
-            self._make_topic(tuple(topics))
+            self._make_topic(topics)
 
-    def take(self, messages: Sequence[Message]) -> None:
+    def _send(self, messages: Sequence[Message]) -> None:
         """Hand messages to the library, and take what it tells of earlier ones."""
-        self.lost += len(messages)  # until they are acknowledged
         for message in messages:
             self._produce(str(message.get("cell", "")), msgspec.json.encode(message))
         self._producer.poll(0)
@@ -117,6 +113,19 @@ class Kafka(Sink):
         """Return how many messages were acknowledged."""
         return f"{self._delivered} messages acknowledged"
 
+    def _topics(self) -> Collection[str]:
+        """Return the topics that there are; the library itself would go on trying for long."""
+        deadline = time.monotonic() + _ANSWER_S
+        while True:
+            try:
+                found: Collection[str] = self._producer.list_topics(timeout=_LOOK_S).topics
+                return found
+            except self._library.KafkaException as error:
+                self._producer.poll(0)  # then it is said what was wrong
+                if self._said or time.monotonic() > deadline:
+                    words = self._said or error.args[0].str()
+                    raise SystemUnavailable(f"kafka: {self._settings.address}: {words}") from error
+
     def _produce(self, key: str, value: bytes) -> None:
         while True:
             try:
@@ -127,13 +136,11 @@ class Kafka(Sink):
             except BufferError:  # full: wait for room, while the outlet keeps what comes
                 self._producer.poll(_FULL_S)
 
-    def _make_topic(self, topics: tuple[str, ...]) -> None:
+    def _make_topic(self, topics: Collection[str]) -> None:
         topic, partitions = self._settings.topic, self._settings.partitions
         if partitions is None:
-            raise PlanError(
-                f"kafka: {unknown_name('topic', topic, topics)}; make it, or let it be made: "
-                "partitions = 1"
-            )
+            what = unknown_name("topic", topic, tuple(topics))
+            raise PlanError(f"kafka: {what}; make it, or let it be made: partitions = 1")
         admin: Any = driver("confluent_kafka.admin", "kafka", "kafka")
         wanted = admin.NewTopic(topic, partitions, _COPIES_OF_BROKER)
         client = admin.AdminClient(self._settings.of_library(), logger=_SILENT)
@@ -145,13 +152,17 @@ class Kafka(Sink):
             raise SystemUnavailable(f"kafka: the topic {topic!r} can't be made: {words}") from error
 
     def _note_error(self, error: Any) -> None:
-        """Keep what the library says; a login that was refused says more than what follows."""
-        if error.code() == self._library.KafkaError._AUTHENTICATION or not self._said:
+        """Keep what says that it can't be reached as things are; a refused login says most."""
+        codes = self._library.KafkaError
+        if error.code() == codes._AUTHENTICATION:
             self._said = error.str()
+        elif error.code() == codes._ALL_BROKERS_DOWN and not self._said:
+            self._said = self._last or error.str()
+        self._last = error.str()
 
     def _note_delivery(self, error: Any, message: Any) -> None:
         if error is None:
             self._delivered += 1
-            self.lost -= 1
+            self._got_rid_of(1)
         else:
             self.reason = error.str()

@@ -2,7 +2,7 @@
 
 Names and units follow its conventions: seconds and bytes, and ``_total`` for what only grows. What
 a cell's tracer saw is there while that cell runs; what was measured stays, the last repetition
-of each. What can't be read now is no metric, never an older value.
+of each that counts. What can't be read now is no metric, never an older value.
 """
 
 from __future__ import annotations

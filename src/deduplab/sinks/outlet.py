@@ -29,12 +29,11 @@ class Delivery(msgspec.Struct, frozen=True):
     told
         Messages that there were for it.
     lost
-        How many of them it did not get rid of; of a sink that shows the present state these
-        are the tries that failed.
+        How many of them it did not get rid of.
     sent
         In words what it sent.
     reason
-        Why the last one was lost; empty if none was.
+        Why the last one was lost, or the last try failed; empty if none did.
     """
 
     sink: str
@@ -45,16 +44,20 @@ class Delivery(msgspec.Struct, frozen=True):
 
 
 class Outlet:
-    """Gives a sink its messages; whoever offers them never waits.
+    """Gives a sink its messages.
 
     Parameters
     ----------
     sink
         An open one.
+    room_s
+        How long whoever offers a message waits for room, where too many wait already; 0 where
+        something is measured meanwhile.
     """
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, room_s: float = 0.0) -> None:
         self._sink = sink
+        self._room_s = room_s
         self._waiting: deque[Message] = deque()
         self._told = self._overflown = 0
         self._wanted = threading.Condition()
@@ -66,7 +69,7 @@ class Outlet:
         """Let a message wait for the sink, or count it as lost where too many do already."""
         with self._wanted:
             self._told += 1
-            if len(self._waiting) < MOST_WAITING:
+            if self._wanted.wait_for(lambda: len(self._waiting) < MOST_WAITING, self._room_s):
                 self._waiting.append(message)
             else:
                 self._overflown += 1
@@ -103,6 +106,7 @@ class Outlet:
                 if not self._waiting and self._deadline is None:
                     self._wanted.wait(_BEAT_S)
                 batch = [self._waiting.popleft() for _ in range(min(_AT_ONCE, len(self._waiting)))]
+                self._wanted.notify()
                 if not self._waiting or time.monotonic() > (self._deadline or math.inf):
                     deadline = self._deadline
             self._sink.take(batch)

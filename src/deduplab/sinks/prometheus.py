@@ -50,10 +50,11 @@ class Prometheus(Sink):
             where = f"{host}:{port}"
             raise SystemUnavailable(f"prometheus: can't listen on {where}: {error}") from error
 
-    def take(self, messages: Sequence[Message]) -> None:
+    def _send(self, messages: Sequence[Message]) -> None:
         """Keep what they say for the next who asks."""
         for message in messages:
             self._metrics.take(message)
+        self._got_rid_of(len(messages))
 
     def close(self, deadline_s: float) -> None:
         """Stop listening."""

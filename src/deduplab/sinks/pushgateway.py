@@ -38,7 +38,7 @@ class PushgatewaySettings:
 
 
 class Pushgateway(Sink):
-    """Pushes now and then, and once more at the end."""
+    """Pushes now and then, and once more at the end; a push that failed is made up by the next."""
 
     name = "pushgateway"
 
@@ -49,7 +49,7 @@ class Pushgateway(Sink):
         self._registry: Any = None
         self._library: Any = None
         self._run = ""
-        self._pushes = 0
+        self._pushes = self._failed = 0
         self._due = 0.0
 
     def open(self) -> None:
@@ -59,15 +59,16 @@ class Pushgateway(Sink):
         self._registry.register(self._metrics)
         url = f"{self._settings.url.rstrip('/')}/-/ready"
         try:
-            self._handler()(url, "GET", _ANSWER_S, [], b"")()
+            self._handler()(url=url, method="GET", timeout=_ANSWER_S, headers=[], data=b"")()
         except (OSError, ValueError) as error:
             raise SystemUnavailable(f"pushgateway: {url} does not answer: {error}") from error
 
-    def take(self, messages: Sequence[Message]) -> None:
+    def _send(self, messages: Sequence[Message]) -> None:
         """Keep what they say, and push it if that is due."""
         for message in messages:
             self._metrics.take(message)
             self._run = message["run"]
+        self._got_rid_of(len(messages))
         if self._run and time.monotonic() >= self._due:
             self._due = time.monotonic() + self._settings.interval_s
             self._push(_ANSWER_S)
@@ -79,7 +80,8 @@ class Pushgateway(Sink):
 
     def sent(self) -> str:
         """Return how many pushes were taken."""
-        return f"{self._pushes} pushes"
+        failed = f", {self._failed} failed" if self._failed else ""
+        return f"{self._pushes} pushes{failed}"
 
     def _push(self, timeout_s: float) -> None:
         try:
@@ -93,7 +95,7 @@ class Pushgateway(Sink):
             )
             self._pushes += 1
         except OSError as error:
-            self.lost += 1
+            self._failed += 1
             self.reason = f"a push to {self._settings.url} failed: {error}"
 
     def _handler(self) -> _Handler:
@@ -105,10 +107,9 @@ class Pushgateway(Sink):
             return handler
         user, secret = settings.user, settings.secret
 
-        def with_login(*request: Any) -> Callable[[], None]:
-            send: Callable[[], None] = exposition.basic_auth_handler(
-                *request, user, secret.reveal()
-            )
+        def with_login(**request: Any) -> Callable[[], None]:
+            login = {"username": user, "password": secret.reveal()}
+            send: Callable[[], None] = exposition.basic_auth_handler(**request, **login)
             return send
 
         return with_login

@@ -46,9 +46,12 @@ class Ended(msgspec.Struct, frozen=True):
     deliveries: tuple[Delivery, ...]
 
 
-def relay(feed: socket.socket, sinks: list[Sink]) -> tuple[Delivery, ...]:
-    """Give all events of a feed to open sinks; return what came of it."""
-    outlets = [Outlet(sink) for sink in sinks]
+def relay(feed: socket.socket, sinks: list[Sink], room_s: float) -> tuple[Delivery, ...]:
+    """Give all events of a feed to open sinks; return what came of it.
+
+    ``room_s`` is how long an event may wait for a sink that is full of others.
+    """
+    outlets = [Outlet(sink, room_s) for sink in sinks]
     context = Context()
     while content := feed.recv(LARGEST_BYTES):
         message = context.message(decoded(content))
@@ -62,7 +65,7 @@ def relay(feed: socket.socket, sinks: list[Sink]) -> tuple[Delivery, ...]:
 def _main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    descriptor, path = sys.argv[1:]
+    descriptor, path, room_s = sys.argv[1:]
     feed = socket.socket(fileno=int(descriptor))
     try:
         sinks = [settings.sink() for settings in sinks_file.load(Path(path))]
@@ -72,7 +75,7 @@ def _main() -> None:
         _say(Opened(type(error).__name__, str(error)))
         os._exit(1)
     _say(Opened())
-    _say(Ended(relay(feed, sinks)))
+    _say(Ended(relay(feed, sinks, float(room_s))))
     os._exit(0)  # a sink that still tries is not waited for
 
 

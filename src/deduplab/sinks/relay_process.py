@@ -18,6 +18,7 @@ from deduplab.feed import Feed
 from deduplab.sinks.outlet import Delivery
 from deduplab.sinks.relay import END_S, Ended, Opened
 
+_RELAY: Final = (sys.executable, "-P", "-m", "deduplab.sinks.relay")
 _OPEN_S: Final = 60.0
 _GRACE_S: Final = 10.0
 
@@ -48,8 +49,11 @@ class RelayProcess:
 
 
 @contextmanager
-def relayed(path: Path) -> Iterator[RelayProcess]:
+def relayed(path: Path, room_s: float = 0.0) -> Iterator[RelayProcess]:
     """Have a relay for the sinks of a file, and end it.
+
+    ``room_s`` is how long an event may wait for a sink that is full of others: 0 where something
+    is measured meanwhile.
 
     Raises
     ------
@@ -62,7 +66,7 @@ def relayed(path: Path) -> Iterator[RelayProcess]:
     try:
         with theirs:
             process = subprocess.Popen(
-                (sys.executable, "-P", "-m", "deduplab.sinks.relay", str(theirs.fileno()), path),
+                (*_RELAY, str(theirs.fileno()), path, str(room_s)),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 bufsize=0,

@@ -19,7 +19,7 @@ class Sink(ABC):
     name
         What it is called in a file of sinks.
     lost
-        Messages that it took and did not get rid of; at the end that is what was lost.
+        Messages that it was given and did not get rid of; at the end that is what was lost.
     reason
         Why the last of them was lost, or the last try failed; empty if none did.
     """
@@ -42,12 +42,21 @@ class Sink(ABC):
             If its settings can't be right.
         """
 
-    @abstractmethod
     def take(self, messages: Sequence[Message]) -> None:
+        """Take messages, maybe none; they are lost unless the sink says otherwise."""
+        self.lost += len(messages)
+        self._send(messages)
+
+    def _got_rid_of(self, count: int) -> None:
+        """Note that so many messages arrived."""
+        self.lost -= count
+
+    @abstractmethod
+    def _send(self, messages: Sequence[Message]) -> None:
         """Send messages, or keep them to be sent soon.
 
         Called about twice a second even if there are none, for what is due by then. What can't
-        be sent stays counted in ``lost``, with the reason, and nothing is raised.
+        be sent is told by ``reason``; nothing is raised.
         """
 
     @abstractmethod
