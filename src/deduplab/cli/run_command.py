@@ -21,7 +21,7 @@ from deduplab.cli.options import plan_argument, runs_option, split_only, workspa
 from deduplab.cli.ran import print_ran
 from deduplab.cli.run_choice import Asked, chosen_run
 from deduplab.cli.shipped import here_or_shipped
-from deduplab.cli.sinks_choice import print_deliveries, telling
+from deduplab.cli.sinks_choice import NO_ANSWER, print_deliveries, telling
 from deduplab.errors import OperationFailed, SystemUnavailable
 from deduplab.executors.workspace import prepared
 from deduplab.model import OutcomeKind
@@ -107,6 +107,8 @@ def command(
             feed=relay.feed if relay else None,
         )
     deliveries = relay.deliveries if relay else ()
+    if relay and not deliveries:
+        console.print(f"the sinks: {NO_ANSWER}", highlight=False, soft_wrap=True)
     taken = format_seconds(time.monotonic() - began)
     counts = ", ".join(f"{count} {kind.value}" for kind, count in sorted(tally.ended.items()))
     if tally.not_run:

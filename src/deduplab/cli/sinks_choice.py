@@ -22,6 +22,9 @@ from deduplab.sinks.outlet import Delivery
 from deduplab.sinks.relay_process import RelayProcess, relayed
 from deduplab.store import Run
 
+NO_ANSWER: Final = (
+    "the process that gives events to the sinks has ended, and does not say what it sent"
+)
 _SENT_S: Final = 30.0
 
 
@@ -89,8 +92,10 @@ def send(run: Run, path: Path, *, as_json: bool) -> None:
     else:
         print_deliveries(deliveries, Console())
     lost = [f"{one.sink}: {one.lost} lost: {one.reason}" for one in deliveries if one.lost]
-    if unsent or not deliveries:
-        lost.append(f"the process that sends took too long; {unsent} were not given to it")
+    if not deliveries:
+        lost.append(NO_ANSWER)
+    elif unsent:
+        lost.append(f"{unsent} more waited for {_SENT_S:.0f} s in vain to be taken")
     if lost:
         raise OperationFailed("; ".join(lost))
 
