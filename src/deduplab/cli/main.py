@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "systems": "Obtain the products that are measured; bring servers up for use by hand.",
     "doctor": "Check, system by system, what works on this machine.",
     "calibrate": "Measure the reference stores, whose answers are known.",
+    "ops": "Render and operate what surrounds a campaign.",
     "clean": "Remove what killed runs left behind, and old runs on demand.",
 }
 

@@ -1,0 +1,1 @@
+"""What surrounds a campaign: rendered and operated from outside, never imported by the bench."""

@@ -1,0 +1,1 @@
+"""Files by which Prometheus and Grafana watch runs, rendered from what the sinks show."""
