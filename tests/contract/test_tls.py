@@ -1,6 +1,6 @@
 """A server proves who it is by its certificate: trusted, or refused.
 
-Redis and MinIO speak TLS themselves; PostgreSQL, whose build in the wheel does not, and
+Redis, Kafka and MinIO speak TLS themselves; PostgreSQL, whose build in the wheel does not, and
 the REST server stand behind a front that does.
 """
 
@@ -32,6 +32,7 @@ from deduplab.servers.rest import RestServer
 from deduplab.testing import batch_of, distinct_objects
 from tests.contract.certificates import issued
 from tests.contract.gate import gate
+from tests.contract.kafka_by_tls import KafkaByTls
 from tests.contract.tls_front import tls_front
 
 pytestmark = pytest.mark.server
@@ -125,7 +126,22 @@ def rest(workspace: Path, certificate: Certificate) -> Iterator[Endpoint]:
         server.stop()
 
 
-PRODUCTS = {"postgresql": postgresql, "redis": redis, "minio": minio, "rest": rest}
+@contextmanager
+def kafka(workspace: Path, certificate: Certificate) -> Iterator[Endpoint]:
+    server = KafkaByTls(workspace, certificate)
+    try:
+        yield replace(server.start(), port=server.tls_port)
+    finally:
+        server.stop()
+
+
+PRODUCTS = {
+    "postgresql": postgresql,
+    "redis": redis,
+    "kafka": kafka,
+    "minio": minio,
+    "rest": rest,
+}
 
 
 @pytest.fixture(scope="module", params=[*PRODUCTS])

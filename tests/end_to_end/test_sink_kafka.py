@@ -18,6 +18,8 @@ from deduplab.server import Secret
 from deduplab.servers.kafka import KafkaServer
 from deduplab.sinks.kafka import KafkaSettings
 from deduplab.sinks.message import Message
+from tests.contract.certificates import issued
+from tests.contract.kafka_by_tls import KafkaByTls
 from tests.end_to_end.conftest import write_plan
 
 pytestmark = pytest.mark.server
@@ -163,6 +165,38 @@ def test_a_broker_that_goes_away_costs_what_it_did_not_acknowledge() -> None:
         assert sink.sent() == "10 messages acknowledged"
     finally:
         end(alone)
+
+
+def test_a_broker_proves_who_it_is_by_tls(
+    tmp_path: Path, not_brought_up: Callable[[str, Exception], NoReturn]
+) -> None:
+    (trusted, own), (other, _) = (issued(tmp_path, name) for name in ("own", "other"))
+    directory = Path(tempfile.mkdtemp(prefix="deduplab-sink-"))
+    server = KafkaByTls(directory, own)
+    try:
+        try:
+            endpoint = server.start()
+        except SystemUnavailable as error:
+            not_brought_up("kafka", error)
+        settings = KafkaSettings(
+            f"127.0.0.1:{server.tls_port}",
+            "deduplab.tls",
+            endpoint.user,
+            endpoint.secret,
+            ssl_ca=str(trusted),
+            partitions=1,
+        )
+        sink = settings.sink()
+        sink.open()
+        sink.take([told("c", 0)])
+        sink.close(_DEADLINE_S)
+        assert (sink.lost, sink.sent()) == (0, "1 messages acknowledged")
+        for authority in (str(other), None):
+            with pytest.raises(SystemUnavailable, match=r"(?i)certificate"):
+                replace(settings, ssl_ca=authority).sink().open()
+    finally:
+        server.stop()
+        shutil.rmtree(directory)
 
 
 def test_a_run_is_told_to_a_topic_while_it_goes_on(
