@@ -16,6 +16,7 @@ import signal
 import time
 import traceback
 from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -116,7 +117,7 @@ class LocalExecutor:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
             target=_work,
-            args=(cell, attempt, self._run.root, self._workspace, theirs, self._feed),
+            args=(_Order(cell, attempt, self._run.root, self._workspace, self._feed), theirs),
         )
         try:
             process.start()
@@ -200,30 +201,29 @@ def _end(process: ForkServerProcess) -> None:
         process.join()
 
 
-def _work(
-    cell: Cell,
-    attempt: int,
-    run_root: Path,
-    workspace: Path,
-    connection: Connection,
-    feed: Feed | None,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What a cell's process is to do, and where."""
+
+    cell: Cell
+    attempt: int
+    run_root: Path
+    workspace: Path
+    feed: Feed | None
+
+
+def _work(order: _Order, connection: Connection) -> None:
     """Be the cell's process: run, commit, and say how it ended."""
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run decides; it sends SIGTERM
     signal.signal(signal.SIGTERM, _interrupted)
     with suppress(_StoppedError), raised_again(_StoppedError):
-        _work_and_tell(cell, attempt, run_root, workspace, connection, feed)
+        _work_and_tell(order, connection)
 
 
-def _work_and_tell(
-    cell: Cell,
-    attempt: int,
-    run_root: Path,
-    workspace: Path,
-    connection: Connection,
-    feed: Feed | None,
-) -> None:
+def _work_and_tell(order: _Order, connection: Connection) -> None:
+    cell = order.cell
+
     def tell(kind: str, first: object, second: object = None) -> None:
         try:
             connection.send((kind, first, second))
@@ -231,7 +231,7 @@ def _work_and_tell(
             raise _StoppedError from error
 
     try:
-        run = Run.open(run_root)
+        run = Run.open(order.run_root)
         if cell.volume != volumes.NONE:
             # Before any thread: then a volume can't outlive this process. What is refused here is
             # refused again, with the reason, where the volume is made.
@@ -240,18 +240,20 @@ def _work_and_tell(
         with ExitStack() as stack:
             tracer = None
             if cell.trace_hz:
-                tracer = stack.enter_context(closing(Tracer(cell.trace_hz, feed, cell.cell_id)))
-            directory = stack.enter_context(instance_directory(workspace))
+                tracer = stack.enter_context(
+                    closing(Tracer(cell.trace_hz, order.feed, cell.cell_id))
+                )
+            directory = stack.enter_context(instance_directory(order.workspace))
             result, latencies_ns = run_cell(
                 cell,
                 directory,
-                ManifestCache(run_root / "manifests"),
+                ManifestCache(order.run_root / "manifests"),
                 lambda position, stage: tell("stage", position, stage.value),
                 tracer=tracer,
             )
-        _require_final(result, workspace)
+        _require_final(result, order.workspace)
         trace = tracer.trace if tracer else None
-        run.commit(dataclasses.replace(result, attempts=attempt), latencies_ns, trace)
+        run.commit(dataclasses.replace(result, attempts=order.attempt), latencies_ns, trace)
         tell("committed", result.outcome)
     except SystemUnavailable as error:
         kind = "refused" if isinstance(error, SystemRefused) else "unavailable"

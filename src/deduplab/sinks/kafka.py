@@ -15,9 +15,10 @@ from typing import Any, Final
 import msgspec
 
 from deduplab.errors import PlanError, SystemUnavailable, unknown_name
+from deduplab.optional_module import optional_module
 from deduplab.server import Secret
 from deduplab.sinks.message import Message
-from deduplab.sinks.sink import Sink, driver
+from deduplab.sinks.sink import Sink
 
 MECHANISMS: Final = ("SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN")
 _ANSWER_S: Final = 15.0
@@ -83,7 +84,7 @@ class Kafka(Sink):
 
     def open(self) -> None:
         """Log in, and find the topic, or make it where the settings say so."""
-        self._library = driver("confluent_kafka", "kafka", "kafka")
+        self._library = optional_module("confluent_kafka", "kafka", "kafka")
         settings = self._settings.of_library() | {
             "acks": "all",
             "enable.idempotence": True,
@@ -141,7 +142,7 @@ class Kafka(Sink):
         if partitions is None:
             what = unknown_name("topic", topic, tuple(topics))
             raise PlanError(f"kafka: {what}; make it, or let it be made: partitions = 1")
-        admin: Any = driver("confluent_kafka.admin", "kafka", "kafka")
+        admin: Any = optional_module("confluent_kafka.admin", "kafka", "kafka")
         wanted = admin.NewTopic(topic, partitions, _COPIES_OF_BROKER)
         client = admin.AdminClient(self._settings.of_library(), logger=_SILENT)
         try:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from deduplab.errors import SystemUnavailable
+from deduplab.optional_module import optional_module
 from deduplab.sinks.message import Message
 from deduplab.sinks.metrics import Metrics
-from deduplab.sinks.sink import Sink, driver
+from deduplab.sinks.sink import Sink
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Prometheus(Sink):
 
     def open(self) -> None:
         """Listen."""
-        library: Any = driver("prometheus_client", "prometheus", "prometheus")
+        library: Any = optional_module("prometheus_client", "prometheus", "prometheus")
         registry = library.CollectorRegistry()
         registry.register(self._metrics)
         host, port = self._address

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from deduplab.errors import SystemUnavailable
+from deduplab.optional_module import optional_module
 from deduplab.server import Secret
 from deduplab.sinks.message import Message
 from deduplab.sinks.metrics import Metrics
-from deduplab.sinks.sink import Sink, driver
+from deduplab.sinks.sink import Sink
 
 _JOB: Final = "deduplab"
 _ANSWER_S: Final = 5.0
@@ -54,7 +55,7 @@ class Pushgateway(Sink):
 
     def open(self) -> None:
         """Ask whether it is there (``/-/ready``), and prove the login."""
-        self._library = driver("prometheus_client", "prometheus", "pushgateway")
+        self._library = optional_module("prometheus_client", "prometheus", "pushgateway")
         self._registry = self._library.CollectorRegistry()
         self._registry.register(self._metrics)
         url = f"{self._settings.url.rstrip('/')}/-/ready"
@@ -101,7 +102,9 @@ class Pushgateway(Sink):
     def _handler(self) -> _Handler:
         """Return what sends a request of the library, with the login where there is one."""
         settings = self._settings
-        exposition: Any = driver("prometheus_client.exposition", "prometheus", "pushgateway")
+        exposition: Any = optional_module(
+            "prometheus_client.exposition", "prometheus", "pushgateway"
+        )
         if settings.user is None or settings.secret is None:
             handler: _Handler = exposition.default_handler
             return handler

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from types import ModuleType
 
-from deduplab.errors import SystemUnavailable
 from deduplab.sinks.message import Message
 
 
@@ -66,20 +63,3 @@ class Sink(ABC):
     @abstractmethod
     def sent(self) -> str:
         """Return in a few words what was sent."""
-
-
-def driver(module: str, extra: str, what: str) -> ModuleType:
-    """Import what a sink needs, late.
-
-    Raises
-    ------
-    SystemUnavailable
-        If it can't be imported; the message says what to install.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise SystemUnavailable(
-            f"{what}: {module!r} can't be imported ({error}); "
-            f"install it with: pip install 'deduplab[{extra}]'"
-        ) from error

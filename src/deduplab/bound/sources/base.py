@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from types import ModuleType
 from typing import Final
 
 from deduplab.bound.stream import LeftOut, Source
-from deduplab.errors import SystemUnavailable
+from deduplab.optional_module import optional_module
 from deduplab.units import KIB, MIB
 
 NATURAL: Final = "natural"
@@ -58,13 +57,7 @@ def driver(module: str, extra: str, what: str) -> ModuleType:
     SystemUnavailable
         If it can't be imported; the message says what to install.
     """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise SystemUnavailable(
-            f"{what} can't be read: {module!r} can't be imported ({error}); "
-            f"install it with: pip install 'deduplab[{extra}]'"
-        ) from error
+    return optional_module(module, extra, f"{what} can't be read")
 
 
 def words_of(error: BaseException) -> str:
