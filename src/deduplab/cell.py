@@ -8,11 +8,15 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from deduplab.dataset_spec import DatasetSpec, Manifest
 from deduplab.model import DEDUPE_MODES, Identity, Measurement, Moment, Outcome, Stage
+from deduplab.units import format_rate
+
+LATER: Final = {"later": True}
+"""Marks an input that came later: at its default it is in no hash, so ids stay what they were."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,8 @@ class Cell:
     tells whether the files are scanned after bulk. ``volume`` is the kind of
     file system of its own that the instance lies on (``none``: the workspace's),
     ``volume_bytes`` the length of its image (0 without one). ``trace_hz`` is how many
-    samples a second a tracer takes; 0 for none.
+    samples a second a tracer takes; 0 for none. ``rate_per_s`` is the rate of the stages that
+    go object by object, with ``arrivals`` ``constant`` or ``poisson``; None: closed loops.
     """
 
     system: str
@@ -85,6 +90,8 @@ class Cell:
     volume: str = "none"
     volume_bytes: int = 0
     trace_hz: float = 0.0
+    rate_per_s: float | None = field(default=None, metadata=LATER)
+    arrivals: str = field(default="constant", metadata=LATER)
 
     @property
     def own_reclaim_modes(self) -> tuple[str, ...]:
@@ -99,7 +106,7 @@ class Cell:
     @property
     def cell_id(self) -> str:
         """Return 20 hexadecimal digits; another input gives another identity."""
-        return hash_of(dataclasses.asdict(self))[:20]
+        return hash_of(declared(self))[:20]
 
     @property
     def label(self) -> str:
@@ -108,6 +115,7 @@ class Cell:
         distance = spec.distance_name if spec.grade_percent else "unique"
         system = shown_system(self.system, self.variant)
         system += "" if self.volume == "none" else f" on {self.volume}"
+        system += "" if self.rate_per_s is None else f" at {format_rate(self.rate_per_s)}"
         return f"{system} {spec.payload} U{spec.grade_percent} {distance} #{self.repetition}"
 
 
@@ -134,6 +142,20 @@ class CellResult:
 def shown_system(system: str, variant: str) -> str:
     """Return a system for people, with its variant where that is not the default."""
     return system if variant == "default" else f"{system}/{variant}"
+
+
+def declared(value: Any) -> Any:
+    """Return the inputs of a dataclass by name, and of those within; as they are hashed."""
+    if dataclasses.is_dataclass(value):
+        given = {one: getattr(value, one.name) for one in dataclasses.fields(value)}
+        return {
+            one.name: declared(inner)
+            for one, inner in given.items()
+            if not ("later" in one.metadata and inner == one.default)
+        }
+    if isinstance(value, tuple):
+        return [declared(one) for one in value]
+    return value
 
 
 def canonical_json(value: Any) -> str:

@@ -21,6 +21,7 @@ from deduplab.run_files import decoded, sync_directory, write_synced
 from deduplab.trace import Trace
 
 TRACE: Final = "trace.npz"
+_RAW: Final = ("latency", "service")
 
 
 def write(
@@ -32,9 +33,11 @@ def write(
     """Make the directory of a cell, synced, with the checksums of all its files."""
     directory.mkdir()
     for position, values in latencies_ns.items():
-        raw = io.BytesIO()  # numpy does not say of its own files that a disk is full
-        np.save(raw, np.asarray(values, dtype=np.int64), allow_pickle=False)
-        write_synced(directory / f"latency-{position}.npy", raw.getvalue())
+        # A second row of an open loop: service times.
+        for name, row in zip(_RAW, np.atleast_2d(np.asarray(values, dtype=np.int64)), strict=False):
+            raw = io.BytesIO()  # numpy does not say of its own files that a disk is full
+            np.save(raw, row, allow_pickle=False)
+            write_synced(directory / f"{name}-{position}.npy", raw.getvalue())
     if trace is not None:
         write_synced(directory / TRACE, trace.to_bytes())
     write_synced(directory / "cell.json", msgspec.json.encode(result))
@@ -72,7 +75,24 @@ def read_latencies_ns(
     StoreError
         If they are damaged, or are not so many.
     """
-    path = directory / f"latency-{position}.npy"
+    return _read_raw_ns(directory, "latency", position, operations)
+
+
+def read_service_ns(directory: Path, position: int, operations: int) -> npt.NDArray[np.int64]:
+    """Return raw service times of an open loop in nanoseconds, one an operation.
+
+    Raises
+    ------
+    StoreError
+        If they are missing or damaged, or are not so many.
+    """
+    return _read_raw_ns(directory, "service", position, operations)
+
+
+def _read_raw_ns(
+    directory: Path, name: str, position: int, operations: int | None
+) -> npt.NDArray[np.int64]:
+    path = directory / f"{name}-{position}.npy"
     loaded: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
     raw = read_proven(path)
     try:
@@ -82,7 +102,7 @@ def read_latencies_ns(
         raise StoreError(f"{path} can't be read: {error}") from error
     if operations is not None and len(loaded) != operations:
         raise StoreError(
-            f"{path} has {len(loaded)} latencies of the {operations} operations of that stage: "
+            f"{path} has {len(loaded)} values of the {operations} operations of that stage: "
             "it is missing or damaged"
         )
     return loaded
@@ -104,6 +124,8 @@ def read_whole(directory: Path) -> CellResult:
         # Maintenance is timed as a whole.
         if measurement.outcome.ok and measurement.stage is not Stage.RECLAIM:
             read_latencies_ns(directory, position, measurement.operations)
+            if measurement.rate_per_s is not None:
+                read_service_ns(directory, position, measurement.operations)
     return result
 
 

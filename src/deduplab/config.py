@@ -14,8 +14,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
-from deduplab import data_table, registry, systems_table, volume_table
-from deduplab.cell import RestSettings, hash_of
+from deduplab import data_table, rate_table, registry, systems_table, volume_table
+from deduplab.cell import LATER, RestSettings, declared, hash_of
 from deduplab.dataset_spec import CopySpec, SizeSpec
 from deduplab.datasets import PAYLOADS, PLACEMENTS
 from deduplab.errors import PlanError, unknown_name
@@ -41,7 +41,8 @@ class Plan:
     ``repetitions`` holds for systems that name none of their own. Sizes are in
     bytes, before scaling; ``scale`` multiplies ``logical_bytes``. ``sources`` has
     pairs (payload, folder or file). ``volume_bytes`` is None where the size of
-    volumes follows from the data. ``if_missing`` tells what becomes of cells whose real
+    volumes follows from the data. ``arrivals`` is how the operations of open loops come.
+    ``if_missing`` tells what becomes of cells whose real
     data is not here: ``refuse`` (nothing is started) or ``leave-out`` (they are not run).
     """
 
@@ -75,16 +76,17 @@ class Plan:
     volumes: tuple[str, ...] = ("none",)
     volume_bytes: int | None = None
     if_missing: str = "refuse"
+    arrivals: str = field(default="constant", metadata=LATER)
     scale: Fraction | int = 1
     text: str = field(default="", compare=False)
 
     @property
     def digest(self) -> str:
         """Return 16 hexadecimal digits over everything the plan declares."""
-        declared = dataclasses.asdict(self)
-        del declared["text"]
-        declared["scale"] = told(self.scale)
-        return hash_of(declared)[:16]
+        inputs = declared(dataclasses.replace(self, scale=1))
+        del inputs["text"]
+        inputs["scale"] = told(self.scale)
+        return hash_of(inputs)[:16]
 
     @property
     def dataset_bytes(self) -> int:
@@ -132,6 +134,7 @@ def parse(text: str, *, origin: str, scale: Fraction | int = 1, only: tuple[str,
     object_bytes, sizes = data_table.object_sizes(data)
     volumes = volume_table.volumes(root)
     dedupe = volume_table.dedupe(root, volumes)
+    rates = rate_table.rates(root)
     plan = Plan(
         name=root.take("name", _name),
         seed=root.take("seed", integer(0), default=1),
@@ -169,7 +172,8 @@ def parse(text: str, *, origin: str, scale: Fraction | int = 1, only: tuple[str,
         ),
         on_disk=root.take("on_disk", boolean, default=False),
         trace_hz=root.take("trace_hz", _trace_hz, default=TRACE_HZ),
-        systems=systems_table.systems(systems, repetitions, volumes, dedupe),
+        systems=systems_table.systems(systems, repetitions, volumes, dedupe, rates),
+        arrivals=rate_table.arrivals(root),
         volumes=volumes,
         volume_bytes=volume_table.volume_bytes(root, volumes),
         if_missing=data.take("if_missing", choice("answer", IF_MISSING), default=IF_MISSING[0]),
@@ -179,6 +183,7 @@ def parse(text: str, *, origin: str, scale: Fraction | int = 1, only: tuple[str,
     for table in (root, data, rest, systems):
         table.finish()
     _check_together(plan, root, data)
+    rate_table.check(root, systems, plan.systems, plan.stages)
     if plan.rest.window_s >= plan.rest.deadline_s:
         raise rest.error("window_s", "window_s must be below deadline_s: nothing could settle")
     return _keep_only(plan, only)

@@ -14,7 +14,7 @@ from deduplab.cell import Cell
 
 
 class CellName(msgspec.Struct, frozen=True):
-    """What a cell is, for whoever sees only its events."""
+    """What a cell is, for whoever sees only its events; ``rate_per_s`` is None in closed loops."""
 
     cell: str
     system: str
@@ -24,6 +24,7 @@ class CellName(msgspec.Struct, frozen=True):
     grade_percent: int
     distance: str
     volume: str
+    rate_per_s: float | None
     repetition: int
 
     @classmethod
@@ -39,6 +40,7 @@ class CellName(msgspec.Struct, frozen=True):
             grade_percent=spec.grade_percent,
             distance=spec.distance_name if spec.grade_percent else "unique",
             volume=cell.volume,
+            rate_per_s=cell.rate_per_s,
             repetition=cell.repetition,
         )
 

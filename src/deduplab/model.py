@@ -57,6 +57,14 @@ class Stage(StrEnum):
     REFILL = "refill"
 
 
+def is_paced(stage: Stage, mode: str) -> bool:
+    """Whether a rate is kept in a stage: it is done object by object.
+
+    Bulk and refill go in batches; truncating or dropping is one operation.
+    """
+    return stage in (Stage.INSERT, Stage.READ) or (stage is Stage.DELETE and mode == "rowwise")
+
+
 class OutcomeKind(StrEnum):
     """How a measurement or a cell ended; only ``OK`` counts in figures."""
 
@@ -184,6 +192,9 @@ class Measurement:
     before the clock starts), ``flush_ns`` what the flush after them took.
     Each timed operation has one raw latency, kept by the store: a batch in
     bulk and refill, one object in insert and read, a batch of keys in delete.
+    ``rate_per_s`` is the rate at which operations were offered, one object each: then
+    latencies count from when each was due, service times are kept beside them, and
+    ``duration_ns`` contains the waiting. None: a closed loop.
     ``filled`` tells whether the container held data when the stage began.
     ``storage_write_bytes`` is what the system's processes caused to be written
     to storage from the stage's start until it came to rest, as the kernel counted it; None where it
@@ -205,6 +216,7 @@ class Measurement:
     moments: tuple[Moment, ...]
     outcome: Outcome = OK
     on_disk: OnDiskReading | None = None
+    rate_per_s: float | None = None
 
     def moment(self, name: str) -> Moment | None:
         """Return the moment of that name, or None."""

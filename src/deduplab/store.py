@@ -9,6 +9,7 @@
       not_run.json                  reasons of cells that were not run; a resumed run tries them
       cells/<cell_id>/cell.json     a CellResult
       cells/<cell_id>/latency-<position>.npy   raw nanoseconds, int64, one per timed operation
+      cells/<cell_id>/service-<position>.npy   the same of open loops: from when each began
       cells/<cell_id>/trace.npz     what a tracer saw, where there was one
       cells/<cell_id>/checksums.json   the BLAKE3 of each of the cell's files, by name
       set_aside/<cell_id>-<n>/      what a cell gave before it was measured anew; in no figure
@@ -190,6 +191,17 @@ class Run:
             directory = self._cells / cell_id
             return cell_directory.read_latencies_ns(directory, position, operations)
 
+    def service_ns(self, cell_id: str, position: int, operations: int) -> npt.NDArray[np.int64]:
+        """Return raw service times of an open loop in nanoseconds, in order of operation.
+
+        Raises
+        ------
+        StoreError
+            If they are missing or damaged, or are not so many.
+        """
+        with self._advising():
+            return cell_directory.read_service_ns(self._cells / cell_id, position, operations)
+
     def require_proven(self) -> None:
         """Look at every file of every committed cell, those too that no figure is made of.
 
@@ -250,6 +262,12 @@ class Run:
         trace: Trace | None = None,
     ) -> None:
         """Write a cell aside, sync it, and rename it into place; a committed one is never replaced.
+
+        Parameters
+        ----------
+        latencies_ns
+            Raw nanoseconds by position; shape (operations,), or (2, operations) of an open
+            loop: latencies and service times.
 
         Raises
         ------

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from deduplab import registry, volume_table
-from deduplab.cell import RemoteAddress
+from deduplab import rate_table, registry, volume_table
+from deduplab.cell import LATER, RemoteAddress
 from deduplab.errors import PlanError
 from deduplab.model import DEDUPE_MODES
 from deduplab.remote_table import remote_address
@@ -14,7 +14,11 @@ from deduplab.toml_table import Table, choice, integer
 
 @dataclass(frozen=True, slots=True)
 class SystemPlan:
-    """One system of a plan: variants, how to delete, which maintenance, how often."""
+    """One system of a plan: variants, how to delete, which maintenance, how often.
+
+    ``rates`` are those of its stages that go object by object: operations a second, each in
+    cells of its own; None is a closed loop.
+    """
 
     name: str
     variants: tuple[str, ...]
@@ -22,10 +26,15 @@ class SystemPlan:
     reclaim_modes: tuple[str, ...]
     repetitions: int
     remote: RemoteAddress | None = None
+    rates: tuple[float | None, ...] = field(default=rate_table.CLOSED_LOOP, metadata=LATER)
 
 
 def systems(
-    table: Table, repetitions: int, volumes: tuple[str, ...], dedupe: tuple[str, ...]
+    table: Table,
+    repetitions: int,
+    volumes: tuple[str, ...],
+    dedupe: tuple[str, ...],
+    rates: tuple[float | None, ...],
 ) -> tuple[SystemPlan, ...]:
     """Take all systems of a plan.
 
@@ -35,6 +44,8 @@ def systems(
         Of a system that names no number of its own.
     volumes, dedupe
         What the plan says of volumes: dedupe is a step of each system's maintenance.
+    rates
+        Those of a system that names none of its own.
 
     Raises
     ------
@@ -64,6 +75,7 @@ def systems(
                 reclaim_modes=_reclaim_modes(own, name, volumes, dedupe),
                 repetitions=own.take("repetitions", integer(1), default=repetitions),
                 remote=remote_address(own, name),
+                rates=rate_table.rates(own, rates),
             )
         )
         own.finish()

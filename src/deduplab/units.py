@@ -103,6 +103,11 @@ def format_ns(duration_ns: float) -> str:
     return format_seconds(value / 1e9)
 
 
+def format_rate(rate_per_s: float) -> str:
+    """Write operations a second for people, and so that it can be read back: ``500/s``."""
+    return f"{rate_per_s:.10g}/s"
+
+
 def format_seconds(duration_s: float) -> str:
     """Write a duration given in seconds for people: ``4.2 s``, ``3:05 min``."""
     if duration_s < 60:

@@ -289,14 +289,14 @@ def test_throughput_is_shown_with_its_n_and_intervals(tmp_path: Path) -> None:
     results[0] = replace(results[0], measurements=tuple(slower))
     run = run_of(tmp_path, results)
     words = " ".join(checked(html.render(run)).text.split())
-    table = words[words.index("stage n objects/s") :]
+    table = words[words.index("stage loop n objects/s") :]
     rate = next(
         row
         for row in rows(run)
         if (row.metric, row.stage, row.grade_asked) == ("objects_per_s", "bulk", "U0")
     )
     assert rate.ci_low != rate.ci_high
-    shown = f"bulk {rate.n} {wording.value(rate)} {wording.interval(rate)}"
+    shown = f"bulk closed {rate.n} {wording.value(rate)} {wording.interval(rate)}"
     assert " ".join(shown.split()) in table
 
 

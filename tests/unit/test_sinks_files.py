@@ -33,6 +33,7 @@ CELL = {
     "grade_percent": 90,
     "distance": "adjacent",
     "volume": "none",
+    "rate_per_s": None,
     "repetition": 2,
 }
 MEASURED: Message = {

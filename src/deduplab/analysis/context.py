@@ -74,6 +74,7 @@ class Context:
             grade_achieved=group.grade_achieved,
             distance=group.distance,
             placement=group.series.placement,
+            rate_per_s=group.series.rate_per_s,
             stage=place.stage,
             moment=place.moment,
             mode=place.mode,

@@ -16,7 +16,7 @@ ON: Final = " on "
 
 _SETTING_FIELDS: Final = (
     "durability", "stages", "batch_bytes", "read_objects", "delete_mode", "reclaim_modes",
-    "cache", "rest", "deadline_s", "volume_bytes",
+    "cache", "rest", "deadline_s", "volume_bytes", "arrivals",
 )  # fmt: skip
 _DATASET_FIELDS: Final = (
     "logical_bytes", "object_bytes", "seed", "source", "sizes", "multiplicity",
@@ -30,7 +30,7 @@ class Series:
 
     ``variant`` bears the settings that differ inside the run in brackets, so
     that unlike cells never share a name (``default [object_bytes=4096]``), and the
-    volume where there is one (``default on btrfs``).
+    volume where there is one (``default on btrfs``). ``rate_per_s`` is None for closed loops.
     """
 
     system: str
@@ -38,6 +38,7 @@ class Series:
     payload: str
     layout: str
     placement: str
+    rate_per_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,9 @@ def grouped(results: Iterable[CellResult]) -> tuple[Group, ...]:
         spec = cell.bulk
         variant = labels[_visible(cell), _settings_hash(cell)]
         variant += f"{ON}{cell.volume}" if cell.volume != "none" else ""
-        series = Series(cell.system, variant, spec.payload, cell.layout, spec.placement)
+        series = Series(
+            *(cell.system, variant, spec.payload, cell.layout, spec.placement), cell.rate_per_s
+        )
         distance = spec.distance if not isinstance(spec.distance, tuple) else spec.distance_name
         buckets[series, spec.grade_percent, distance].append(result)
     groups = [
@@ -128,9 +131,9 @@ def _same_identity(cells: Sequence[CellResult], who: str) -> Outcome:
     return OK
 
 
-def _variant_labels(cells: Sequence[Cell]) -> dict[tuple[tuple[str, ...], str], str]:
+def _variant_labels(cells: Sequence[Cell]) -> dict[tuple[tuple[Any, ...], str], str]:
     """Name variants so that the settings which differ between otherwise equal cells show."""
-    seen: dict[tuple[str, ...], dict[str, dict[str, Any]]] = defaultdict(dict)
+    seen: dict[tuple[Any, ...], dict[str, dict[str, Any]]] = defaultdict(dict)
     for cell in cells:
         seen[_visible(cell)][_settings_hash(cell)] = _settings(cell)
     labels = {}
@@ -143,7 +146,7 @@ def _variant_labels(cells: Sequence[Cell]) -> dict[tuple[tuple[str, ...], str], 
     return labels
 
 
-def _visible(cell: Cell) -> tuple[str, ...]:
+def _visible(cell: Cell) -> tuple[Any, ...]:
     return (
         cell.system,
         cell.variant,
@@ -151,6 +154,7 @@ def _visible(cell: Cell) -> tuple[str, ...]:
         cell.layout,
         cell.bulk.placement,
         cell.volume,
+        cell.rate_per_s,
     )
 
 
@@ -168,4 +172,5 @@ def _settings_hash(cell: Cell) -> str:
 
 
 def _group_order(group: Group) -> tuple[Any, ...]:
-    return (*dataclasses.astuple(group.series), group.grade_percent, str(group.distance))
+    *names, rate_per_s = dataclasses.astuple(group.series)
+    return (*names, rate_per_s or 0, group.grade_percent, str(group.distance))

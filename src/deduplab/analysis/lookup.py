@@ -10,6 +10,7 @@ from deduplab.analysis.groups import ON
 from deduplab.analysis.row import Row
 from deduplab.cell import shown_system
 from deduplab.model import Layer, Ruler
+from deduplab.units import format_rate
 
 MOMENTS: Final = ("flush", "rest", "reclaim")
 DISTANCES: Final = ("adjacent", "shuffled")
@@ -23,18 +24,19 @@ Key = tuple["Subject", str, str | int, str, str | None, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a finding is about: one variant of a system with one payload."""
+    """What a finding is about: one variant of a system with one payload, at one rate."""
 
     system: str
     variant: str
     payload: str
     layout: str
     placement: str
+    rate_per_s: float | None = None
 
     @classmethod
     def of(cls, row: Row) -> Subject:
         """Return the subject of a row."""
-        return cls(row.system, row.variant, row.payload, row.layout, row.placement)
+        return cls(row.system, row.variant, row.payload, row.layout, row.placement, row.rate_per_s)
 
     @property
     def data(self) -> str:
@@ -45,9 +47,10 @@ class Subject:
 
     @property
     def name(self) -> str:
-        """The system, with its variant where that is not the default."""
+        """The system, with its variant where that is not the default, its volume and its rate."""
         variant, on, volume = self.variant.partition(ON)
-        return f"{shown_system(self.system, variant)}{on}{volume}"
+        rate = "" if self.rate_per_s is None else f" at {format_rate(self.rate_per_s)}"
+        return f"{shown_system(self.system, variant)}{on}{volume}{rate}"
 
 
 class Lookup:

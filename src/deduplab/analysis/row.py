@@ -35,7 +35,9 @@ class Row:
     ``grade_achieved`` is 0 to 1, from the manifest. ``moment`` ``reclaim`` at
     stage ``bulk`` is the filled container after explicit maintenance, ``dedupe``
     after the volume's blocks were shared. ``mode``
-    is the delete or maintenance mode. ``layer`` and ``ruler`` are None for
+    is the delete or maintenance mode. ``rate_per_s`` is the cells' rate, None where all loops
+    were closed; bulk, refill and maintenance always are, and what was not has a row
+    ``offered_per_s``. ``layer`` and ``ruler`` are None for
     figures that count no bytes of a layer. A metric with a colon names a
     component of the footprint (``footprint_bytes:wal``) or a grain of a bound.
     """
@@ -49,6 +51,7 @@ class Row:
     grade_achieved: float | None
     distance: str | int
     placement: str
+    rate_per_s: float | None
     stage: str | None
     moment: str | None
     mode: str | None
@@ -87,6 +90,7 @@ def ordered(rows: Iterable[Row]) -> list[Row]:
             row.payload,
             row.layout,
             row.placement,
+            row.rate_per_s or 0,
             int(row.grade_asked[1:]),
             str(row.distance),
             _LAYER_ORDER.get((row.layer, row.ruler), len(_LAYER_ORDER)),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from deduplab.analysis.lookup import DISTANCES, Lookup, Subject
 from deduplab.analysis.row import Row
 from deduplab.model import DEDUPE
+from deduplab.units import format_rate
 
 
 @dataclass(slots=True)
@@ -37,7 +38,11 @@ class Bars:
 
 @dataclass(frozen=True, slots=True)
 class StageTiming:
-    """Throughput and latency rows of one stage; None where there is no such figure."""
+    """Throughput and latency rows of one stage; None where there is no such figure.
+
+    The last five are those of an open loop: the rate that was offered, service times, how late
+    the last operation began, and whether that was more than the system could do (1) or not (0).
+    """
 
     stage: str
     objects_per_s: Row | None
@@ -45,6 +50,22 @@ class StageTiming:
     p50: Row | None
     p99: Row | None
     write_amplification: Row | None
+    offered_per_s: Row | None = None
+    service_p50: Row | None = None
+    service_p99: Row | None = None
+    backlog_s: Row | None = None
+    saturated: Row | None = None
+
+    @property
+    def loop(self) -> str:
+        """``closed``, or the rate that was offered."""
+        offered = self.offered_per_s.value if self.offered_per_s else None
+        return "closed" if offered is None else f"open, {format_rate(offered)}"
+
+    @property
+    def is_saturated(self) -> bool:
+        """Whether more was offered, in any repetition, than the system could do."""
+        return bool(self.saturated and self.saturated.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +136,11 @@ def _stage(
         "latency_p50_ns",
         "latency_p99_ns",
         "write_amplification",
+        "offered_per_s",
+        "service_p50_ns",
+        "service_p99_ns",
+        "backlog_s",
+        "saturated",
     )
     return StageTiming(
         stage, *(lookup.row(subject, grade, distance, metric, stage) for metric in metrics)

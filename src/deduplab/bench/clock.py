@@ -8,12 +8,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
+
 from deduplab.record import Stored
 
 
 @dataclass(slots=True)
 class Timing:
-    """What a stage's timed regions gave so far.
+    """What a stage's timed regions gave so far; a closed loop: each operation begins at once.
 
     ``duration_ns`` is the sum of the regions, ``latencies_ns`` has one entry
     per operation, ``acknowledged`` counts objects.
@@ -25,7 +28,7 @@ class Timing:
 
     def batch(self, operation: Callable[[], int]) -> None:
         """Time one operation on many objects; it returns how many were acknowledged."""
-        with _no_collection():
+        with no_collection():
             begin = time.perf_counter_ns()
             acknowledged = operation()
             elapsed = time.perf_counter_ns() - begin
@@ -39,7 +42,7 @@ class Timing:
         """Time one operation per object; what returns without an error is acknowledged."""
         clock = time.perf_counter_ns
         append = self.latencies_ns.append
-        with _no_collection():
+        with no_collection():
             first = clock()
             for key, payload in zip(keys, payloads, strict=True):
                 begin = clock()
@@ -56,7 +59,7 @@ class Timing:
         clock = time.perf_counter_ns
         append = self.latencies_ns.append
         keep = found.append
-        with _no_collection():
+        with no_collection():
             first = clock()
             for key in keys:
                 begin = clock()
@@ -66,9 +69,22 @@ class Timing:
             self.duration_ns += clock() - first
         return found
 
+    def delete(self, delete: Callable[[Sequence[str]], int], keys: Sequence[str]) -> None:
+        """Time the deletion of these objects, in one request."""
+        self.batch(lambda: delete(keys))
+
+    @property
+    def rate_per_s(self) -> float | None:
+        """The rate at which operations were offered; None: none was, the loop is closed."""
+        return None
+
+    def raw_ns(self) -> npt.NDArray[np.int64]:
+        """Return what is kept of each operation: its latency; shape (operations,)."""
+        return np.asarray(self.latencies_ns, dtype=np.int64)
+
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
+def no_collection() -> Iterator[None]:
     """Keep Python's cyclic garbage collector out of a timed region."""
     enabled = gc.isenabled()
     gc.disable()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from deduplab import registry
 from deduplab.cell import Cell
-from deduplab.model import Stage
+from deduplab.dataset_spec import DatasetSpec
+from deduplab.model import Stage, is_paced
 from deduplab.units import MIB
 
 # Deliberately coarse; a cell of an embedded engine with 8 MiB takes about half a second on two
@@ -58,9 +60,37 @@ def _handed_over_bytes(cell: Cell) -> int:
     return loads * cell.bulk.logical_bytes + insert_bytes
 
 
+def scheduled_s(cell: Cell, objects: Mapping[DatasetSpec, int]) -> dict[Stage, float]:
+    """Return the seconds that the schedule of each stage with a rate takes, whatever the system.
+
+    Parameters
+    ----------
+    objects
+        How many objects each dataset has.
+    """
+    found: dict[Stage, float] = {}
+    if cell.rate_per_s is None:
+        return found
+    bulk = objects[cell.bulk]
+    insert = objects[cell.insert] if cell.insert else 0
+    live = 0
+    for stage in cell.stages:
+        done = {Stage.INSERT: insert, Stage.READ: min(cell.read_objects, bulk), Stage.DELETE: live}
+        if is_paced(stage, cell.delete_mode):
+            found[stage] = found.get(stage, 0.0) + done[stage] / cell.rate_per_s
+        if stage in (Stage.BULK, Stage.REFILL, Stage.INSERT):
+            live += insert if stage is Stage.INSERT else bulk
+        elif stage is Stage.DELETE:
+            live = 0
+    return found
+
+
 def duration_s(cell: Cell) -> float:
     """Return what one cell may take, in seconds; coarse, as :class:`Estimate` says."""
     entry = registry.system(cell.system)
+    specs = filter(None, (cell.bulk, cell.insert))
+    about = {spec: max(1, spec.logical_bytes // spec.object_bytes) for spec in specs}
     rests = 1 + sum(stage is not Stage.READ for stage in cell.stages)
     rest_s = cell.rest.window_s * rests if entry.capabilities().background_work else 0.0
-    return _START_S[entry.kind] + rest_s + 2 * _handed_over_bytes(cell) / _BYTES_PER_S
+    worked_s = 2 * _handed_over_bytes(cell) / _BYTES_PER_S
+    return _START_S[entry.kind] + rest_s + worked_s + sum(scheduled_s(cell, about).values())

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from deduplab.bench.cause import causes_told
 from deduplab.bench.manifests import ManifestCache
+from deduplab.bench.open_loop import timing_of
 from deduplab.bench.proof import InvalidError, Part
 from deduplab.bench.rig import Rig, bring_up
 from deduplab.bench.stage_record import StageRecord
@@ -186,7 +187,9 @@ class _Chain:
             if stages.filled:  # of an emptied container there is nothing to share
                 modes = (*modes[-1:], *self.cell.volume_modes)
         for mode in modes:
-            yield StageRecord(stage, len(self.measurements), stages.filled, mode)
+            position = len(self.measurements)
+            timing = timing_of(self.cell, stage, mode, position)
+            yield StageRecord(stage, position, stages.filled, mode, timing=timing)
 
     def _measure(self, stages: Stages, record: StageRecord) -> Outcome:
         outcome = OK
@@ -202,5 +205,5 @@ class _Chain:
         except DeduplabError as error:
             outcome = Outcome(OutcomeKind.FAILED, f"{type(error).__name__}: {error}")
         self.measurements.append(record.frozen(outcome))
-        self.latencies_ns[record.position] = np.asarray(record.timing.latencies_ns, dtype=np.int64)
+        self.latencies_ns[record.position] = record.timing.raw_ns()
         return outcome

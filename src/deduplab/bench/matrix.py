@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from itertools import product
 
 from deduplab import volume_table
 from deduplab.cell import Cell
@@ -14,6 +14,7 @@ from deduplab.dataset_spec import DatasetSpec
 from deduplab.datasets import PAYLOADS, build_dataset, missing_source
 from deduplab.errors import DatasetError, PlanError
 from deduplab.model import DEDUPE_MODES, Stage
+from deduplab.rate_table import ARRIVALS
 from deduplab.systems_table import SystemPlan
 from deduplab.volumes import NONE
 
@@ -32,8 +33,13 @@ def cells(plan: Plan) -> tuple[Cell, ...]:
     return tuple(unfolded)
 
 
-def check_datasets(cells: Iterable[Cell]) -> None:
+def check_datasets(cells: Collection[Cell]) -> dict[DatasetSpec, int]:
     """Build every dataset of these cells once, so that an impossible one is refused at the start.
+
+    Returns
+    -------
+    dict
+        How many objects each of them has.
 
     Raises
     ------
@@ -42,12 +48,14 @@ def check_datasets(cells: Iterable[Cell]) -> None:
     """
     stages = {spec: "insert" for cell in cells if (spec := cell.insert)}
     stages |= {cell.bulk: "bulk" for cell in cells}
+    objects = {}
     for spec, stage in stages.items():
         try:
-            build_dataset(spec)
+            objects[spec] = build_dataset(spec).objects
         except (PlanError, DatasetError) as error:
             kind = f"{spec.payload} U{spec.grade_percent} {spec.distance}"
             raise type(error)(f"the data of stage {stage} ({kind}): {error}") from error
+    return objects
 
 
 def without_data(cells: Iterable[Cell]) -> dict[str, str]:
@@ -66,9 +74,10 @@ def without_data(cells: Iterable[Cell]) -> dict[str, str]:
 
 def _unfold(plan: Plan) -> Iterator[Cell]:
     for system in plan.systems:
-        for volume, variant, layout, payload, placement, grade, repetition in itertools.product(
+        for volume, variant, rate, layout, payload, placement, grade, repetition in product(
             plan.volumes,
             system.variants,
+            system.rates,
             plan.layouts,
             plan.payloads,
             plan.placements,
@@ -92,7 +101,7 @@ def _unfold(plan: Plan) -> Iterator[Cell]:
                     copies=plan.copies,
                     vary=plan.vary,
                 )
-                yield _cell(plan, system, volume, variant, layout, bulk, repetition)
+                yield _cell(plan, system, volume, variant, rate, layout, bulk, repetition)
 
 
 def _cell(
@@ -100,6 +109,7 @@ def _cell(
     system: SystemPlan,
     volume: str,
     variant: str,
+    rate_per_s: float | None,
     layout: str,
     bulk: DatasetSpec,
     repetition: int,
@@ -126,6 +136,8 @@ def _cell(
         trace_hz=plan.trace_hz,
         volume=volume,
         volume_bytes=volume_table.size_of(volume, plan.volume_bytes, bulk, insert),
+        rate_per_s=rate_per_s,
+        arrivals=ARRIVALS[0] if rate_per_s is None else plan.arrivals,
     )
 
 

@@ -46,4 +46,5 @@ class StageRecord:
             moments=tuple(self.moments),
             outcome=outcome,
             on_disk=self.on_disk,
+            rate_per_s=self.timing.rate_per_s,
         )

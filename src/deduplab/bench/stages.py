@@ -152,7 +152,7 @@ class Stages:
                 for start in range(0, part.dataset.objects, KEYS_AT_ONCE):
                     stop = min(start + KEYS_AT_ONCE, part.dataset.objects)
                     keys = part.dataset.keys(start, stop)
-                    record.timing.batch(lambda keys=keys: self.rig.adapter.delete(keys))  # type: ignore[misc]
+                    record.timing.delete(self.rig.adapter.delete, keys)
         else:
 
             def emptied() -> int:

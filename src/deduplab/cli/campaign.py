@@ -19,7 +19,7 @@ from deduplab.bench.faulty_cells import DAMAGED, faulty_cells
 from deduplab.bench.runner import Tally, run_campaign
 from deduplab.cell import Cell
 from deduplab.cli.findings import report_path
-from deduplab.cli.progress import ConsoleProgress, TimeLeft
+from deduplab.cli.progress import ConsoleProgress, TimeLeft, kind_of
 from deduplab.cli.told_progress import told_run
 from deduplab.config import Plan
 from deduplab.errors import StoreError
@@ -198,10 +198,10 @@ def _set_aside(run: Run, left_out: Collection[str], console: Console) -> int:
     return len(faults)
 
 
-def measured_s(run: Run) -> dict[tuple[str, str], list[float]]:
-    """Return what the committed cells of a run took in seconds, by system and variant."""
-    taken_s: dict[tuple[str, str], list[float]] = {}
+def measured_s(run: Run) -> dict[tuple[str, ...], list[float]]:
+    """Return what the committed cells of a run took in seconds, by :func:`kind_of`."""
+    taken_s: dict[tuple[str, ...], list[float]] = {}
     for result in run.cells():
         duration_s = (result.finished_unix_ns - result.started_unix_ns) / 1e9
-        taken_s.setdefault((result.cell.system, result.cell.variant), []).append(duration_s)
+        taken_s.setdefault(kind_of(result.cell), []).append(duration_s)
     return taken_s

@@ -15,6 +15,7 @@ from rich.table import Table
 from deduplab.analysis import Calibration, Row, calibrate, findings, tables
 from deduplab.analysis.storage_layer import volume_findings
 from deduplab.analysis.tables import volumes_table
+from deduplab.cli.open_loops import open_loops
 from deduplab.errors import unwritten
 from deduplab.store import Run
 
@@ -57,12 +58,12 @@ def _remove_left(run: Run) -> None:
 
 
 def print_findings(run: Run, rows: list[Row], console: Console) -> None:
-    """Print the tables of findings and of volumes, and the calibration verdict below them."""
+    """Print findings, volumes and open loops as tables, and the calibration verdict below."""
     _print_table(findings(rows), console)
-    volumes = volumes_table(volume_findings(rows))
-    if volumes.lines:
-        console.print()
-        _print_table(volumes, console)
+    for table in (volumes_table(volume_findings(rows)), open_loops(rows)):
+        if table.lines:
+            console.print()
+            _print_table(table, console)
     calibration = calibrate(run)
     console.print(calibration.summary, style=_STYLES[calibration.verdict], soft_wrap=True)
 

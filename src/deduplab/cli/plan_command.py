@@ -20,7 +20,7 @@ from deduplab.cell import Cell
 from deduplab.cli.campaign import measured_s, unfinished_runs
 from deduplab.cli.options import plan_argument, runs_option, split_only
 from deduplab.cli.progress import TimeLeft
-from deduplab.units import format_bytes, format_seconds
+from deduplab.units import format_bytes, format_rate, format_seconds
 
 
 @click.command(
@@ -125,6 +125,7 @@ def _print_estimate(console: Console, plan: config.Plan, expected: Estimate) -> 
         ("grades", ", ".join(f"U{grade}" for grade in plan.grades)),
         ("distances", distances),
         ("stages", " > ".join(plan.stages)),
+        *_rates(plan),
         (
             "one dataset",
             f"{format_bytes(plan.dataset_bytes)} in objects of {format_bytes(plan.object_bytes)}",
@@ -136,6 +137,15 @@ def _print_estimate(console: Console, plan: config.Plan, expected: Estimate) -> 
     ):
         table.add_row(name, value)
     console.print(table)
+
+
+def _rates(plan: config.Plan) -> Iterator[tuple[str, str]]:
+    """Word at which rates operations are offered; nothing where all loops are closed."""
+    rates = list(dict.fromkeys(rate for system in plan.systems for rate in system.rates))
+    if rates == [None]:
+        return
+    words = ", ".join("closed loop" if rate is None else format_rate(rate) for rate in rates)
+    yield "rates", f"{words}; {plan.arrivals} arrivals, in insert, read and delete by row"
 
 
 def _distance(distance: str | int | tuple[int, ...]) -> str:

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from deduplab.cell import Cell, shown_system
 from deduplab.model import Outcome, Stage
-from deduplab.units import format_seconds
+from deduplab.units import format_rate, format_seconds
 
 _MARKS = {"OK": "green", "UNSUPPORTED": "cyan", "INVALID": "yellow", "FAILED": "red"}
 _PLAIN_EVERY_S = 5.0
@@ -33,22 +33,22 @@ class TimeLeft:
     guess_s
         Tells what a cell may take before anything was measured, in seconds.
     taken_s
-        Seconds of cells that ended before, by system and variant.
+        Seconds of cells that ended before, by :func:`kind_of`.
     """
 
     def __init__(
         self,
         cells: Iterable[Cell],
         guess_s: Callable[[Cell], float],
-        taken_s: Mapping[tuple[str, str], Sequence[float]] | None = None,
+        taken_s: Mapping[tuple[str, ...], Sequence[float]] | None = None,
     ) -> None:
         # Kept as sums, for it is asked at every stage, and a campaign may have thousands of cells.
         self._guesses_s: dict[str, float] = {}
-        self._waiting: dict[tuple[str, str], _Sum] = defaultdict(_Sum)
-        self._taken: dict[tuple[str, str], _Sum] = defaultdict(_Sum)
+        self._waiting: dict[tuple[str, ...], _Sum] = defaultdict(_Sum)
+        self._taken: dict[tuple[str, ...], _Sum] = defaultdict(_Sum)
         for cell in cells:
             self._guesses_s[cell.cell_id] = guess_s(cell)
-            self._waiting[_kind(cell)].add(self._guesses_s[cell.cell_id])
+            self._waiting[kind_of(cell)].add(self._guesses_s[cell.cell_id])
         for kind, durations_s in (taken_s or {}).items():
             for duration_s in durations_s:
                 self._taken[kind].add(duration_s)
@@ -59,7 +59,7 @@ class TimeLeft:
         guess_s = self._no_longer_waiting(cell)
         if guess_s is None:
             return
-        self._taken[_kind(cell)].add(duration_s)
+        self._taken[kind_of(cell)].add(duration_s)
         self._guessed_s += guess_s
         self._needed_s += duration_s
 
@@ -71,9 +71,9 @@ class TimeLeft:
     def left_s(self) -> float:
         """Return the seconds left.
 
-        For each waiting cell that is the mean of what cells of its system and variant
-        took; before one has ended, the guess, corrected by how far guesses were off. A
-        first cell, with which drivers are imported, says little about that.
+        For each waiting cell that is the mean of what cells of its kind took; before one
+        has ended, the guess, corrected by how far guesses were off. A first cell, with which
+        drivers are imported, says little about that.
         """
         off = (self._needed_s + _TRUSTED_S) / (self._guessed_s + _TRUSTED_S)
         left_s = 0.0
@@ -86,7 +86,7 @@ class TimeLeft:
         """Take a cell out; return what was guessed of it, None if it was out already."""
         guess_s = self._guesses_s.pop(cell.cell_id, None)
         if guess_s is not None:
-            self._waiting[_kind(cell)].add(-guess_s, n=-1)
+            self._waiting[kind_of(cell)].add(-guess_s, n=-1)
         return guess_s
 
 
@@ -194,9 +194,11 @@ class ConsoleProgress:
         self._live.update(line, refresh=True)
 
 
+def kind_of(cell: Cell) -> tuple[str, ...]:
+    """Return what cells that take about as long have in common: system, variant, and rate."""
+    rate = () if cell.rate_per_s is None else (format_rate(cell.rate_per_s),)
+    return (cell.system, cell.variant, *rate)
+
+
 def _name(cell: Cell) -> str:
     return shown_system(cell.system, cell.variant)
-
-
-def _kind(cell: Cell) -> tuple[str, str]:
-    return cell.system, cell.variant

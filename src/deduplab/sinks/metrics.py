@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _PREFIX: Final = "deduplab_"
 _CELL: Final = ("cell", "system", "variant")
-_NAME: Final = ("system", "variant", "layout", "payload", "grade", "distance", "volume")
+_NAME: Final = ("system", "variant", "layout", "payload", "grade", "distance", "volume", "rate")
 _STAGE: Final = (*_NAME, "stage", "mode", "filled")
 _RUN: Final = ("run",)
 
@@ -183,8 +183,12 @@ def _filled(family: Any, values: Mapping[Labels, float]) -> Any:
 
 
 def _name(message: Message) -> Labels:
-    grade = f"U{message['grade_percent']}"
-    return tuple(grade if key == "grade" else str(message[key]) for key in _NAME)
+    rate = message["rate_per_s"]
+    shown = {
+        "grade": f"U{message['grade_percent']}",
+        "rate": "" if rate is None else f"{rate:g}",
+    }
+    return tuple(shown[key] if key in shown else str(message[key]) for key in _NAME)
 
 
 def _conventional(column: str, value: float) -> tuple[str, float]:
