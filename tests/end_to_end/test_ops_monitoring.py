@@ -121,6 +121,13 @@ def test_a_directory_that_can_not_be_written_is_named(tmp_path: Path, cli: Cli) 
     assert "watch/prometheus/prometheus.yml can't be written" in done.stderr
 
 
+def test_an_address_without_a_port_is_refused(tmp_path: Path, cli: Cli) -> None:
+    done = cli("ops", "monitoring", "-o", "watch", "--scrape", "lab")
+    assert done.returncode == 2
+    assert "HOST:PORT" in done.stderr
+    assert not (tmp_path / "watch").exists()
+
+
 def test_every_query_of_the_dashboard_finds_what_a_run_shows(
     tmp_path: Path, workspace: Path, cli: Cli, not_brought_up: Missing
 ) -> None:

@@ -12,6 +12,7 @@ from deduplab.errors import PlanError
 from deduplab.ops.monitoring.dashboard import dashboard
 from deduplab.ops.monitoring.grafana_files import DASHBOARDS, data_source
 from deduplab.ops.monitoring.prometheus_files import RULES, RULES_NAME, configuration
+from deduplab.sinks.sinks_file import host_and_port
 
 _LISTENS: Final = "127.0.0.1:9464"
 
@@ -55,6 +56,8 @@ def command(
 
     Names and units of the metrics are in docs/monitoring.md.
     """
+    for address in (*scrape, *pushgateway):
+        host_and_port(address)
     if not scrape and not pushgateway:
         scrape = (_LISTENS,)
     files = {

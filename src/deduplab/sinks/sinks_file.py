@@ -83,7 +83,7 @@ def _kafka(table: Table) -> Settings:
 
 
 def _prometheus(table: Table) -> Settings:
-    host, port = table.take("listen", _address)
+    host, port = table.take("listen", host_and_port)
     return PrometheusSettings(host, port)
 
 
@@ -119,7 +119,8 @@ def _authorities(value: Any) -> str:
     return str(authorities(string(value)))
 
 
-def _address(value: Any) -> tuple[str, int]:
+def host_and_port(value: Any) -> tuple[str, int]:
+    """Return host and port of an address, and refuse what is none."""
     host, _, port = string(value).rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) <= _MOST_PORT:
         raise PlanError(f"must be HOST:PORT, as '127.0.0.1:9464', not {value!r}")
@@ -128,7 +129,7 @@ def _address(value: Any) -> tuple[str, int]:
 
 def _addresses(value: Any) -> str:
     for one in string(value).split(","):
-        _address(one.strip())
+        host_and_port(one.strip())
     return string(value)
 
 
