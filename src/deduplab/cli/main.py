@@ -22,6 +22,7 @@ CLOSED_PIPE_EXIT_CODE: Final = 141  # what a shell reports of a process that SIG
 # command -> what is left of its work when it is ended by a signal
 _LEFT: Final = {
     "run": "what was committed stays, and the same command goes on with it",
+    "export": "a half-written export does not count, and the same command goes on",
     "scan": "nothing was written, so scan again",
 }
 
@@ -30,6 +31,7 @@ COMMANDS: Final = {
     "run": "Run a plan, or go on where it stopped, and write the report.",
     "plan": "Show the cells, bytes, disk and time of a plan; start nothing.",
     "report": "Write the report of a run, or print its figures as rows.",
+    "export": "Bring runs to a directory, archive, bucket or Git repository, and verify that.",
     "trace": "Show the traces of a run, or write one as CSV.",
     "list": "List systems, variants, payloads, plans or runs.",
     "data": "List, fetch, make and verify datasets.",

@@ -1,0 +1,82 @@
+"""The seam of targets: where an export goes, and how it is read back."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from deduplab.exports.content import Content
+from deduplab.exports.manifest import Manifest
+
+CHUNK_BYTES: Final = 1024 * 1024
+"""How much is read of a file at a time."""
+
+StoredFile = tuple[str, Iterable[bytes]]
+"""A file that lies at a target: its path below the export's folder, and its bytes in pieces."""
+
+
+class Target(ABC):
+    """A place that takes exports, each run's in a folder that bears the run's id.
+
+    An ``OSError`` of this machine passes through; the caller words it.
+
+    Attributes
+    ----------
+    shown
+        The target for people and receipts: where it is, without user, secret and options.
+    """
+
+    shown: str
+
+    @property
+    def remark(self) -> str:
+        """What has to be told of the last write; empty where it went as always."""
+        return ""
+
+    def taken(self, content: Content) -> Content:
+        """Return the part of a content that this target takes: all of it, unless it says so."""
+        return content
+
+    def lies_in(self, directory: Path) -> bool:
+        """Whether the target lies in a directory of this machine, and would go with it."""
+        return False
+
+    @abstractmethod
+    def manifest(self, name: str) -> Manifest | None:
+        """Return the manifest of a run's export that lies there; None if there is nothing of it.
+
+        Raises
+        ------
+        StoreError
+            If what lies there is no export, or another run's.
+        SystemUnavailable
+            If the target can't be reached or refuses the login.
+        """
+
+    @abstractmethod
+    def write(self, content: Content) -> None:
+        """Write a content in the place of an earlier one; the manifest last, or all at once.
+
+        Raises
+        ------
+        StoreError
+            If it can't be written; what was there before still is, or counts no longer.
+        SystemUnavailable
+            If the target can't be reached or refuses the login.
+        """
+
+    @abstractmethod
+    def read(self, name: str) -> Iterator[StoredFile]:
+        """Yield every file of a run's export as it lies there, the manifest too.
+
+        The bytes of a file have to be read before the next one is asked for.
+        """
+
+
+def pieces(path: Path) -> Iterator[bytes]:
+    """Yield the bytes of a file of this machine in pieces."""
+    with path.open("rb") as file:
+        while piece := file.read(CHUNK_BYTES):
+            yield piece
