@@ -15,7 +15,7 @@ from deduplab.exports.export import Exported, export
 from deduplab.exports.target import Target
 from deduplab.model import OutcomeKind
 from deduplab.store import PlannedCell, Run
-from tests.report.factory import DUCKDB, PLAIN, failed, latencies_of, matrix
+from tests.report.factory import DUCKDB, PLAIN, failed, latencies_of, matrix, run_of
 from tests.report.trace_factory import asking, traced_run, usual_trace
 
 RUN_ID = "2026-11-23-quick"
@@ -47,6 +47,13 @@ def a_run(root: Path) -> Run:
     (run.root / "run.json").write_text(json.dumps(header))
     run = Run.open(run.root)
     run.keep_not_run({NOT_RUN: "redis is not here"})
+    return run
+
+
+def finished_run(root: Path) -> Run:
+    """Make a run of one cell, as ``run`` leaves it."""
+    run = run_of(root, matrix([PLAIN], grades=(0,)))
+    (run.root / "report.html").write_text("the report")
     return run
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, Final, TypeVar
 
 from deduplab.bound.sources.address import Address
-from deduplab.bound.sources.base import driver, words_of
+from deduplab.bound.sources.base import driver
 from deduplab.bound.sources.s3_bucket import check_address, open_bucket
 from deduplab.errors import (
     DeduplabError,
@@ -24,6 +24,7 @@ _FIRST: Final = HEADER  # so that it is known whose files lie there if the expor
 _LOGIN: Final = re.compile(
     "InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|status code: 40[13]|UnauthorizedAccess"
 )
+_ANSWER: Final = re.compile(r"<Code>(\w+)</Code>.*?<Message>([^<]*)</Message>", re.DOTALL)
 _FULL: Final = re.compile("XMinioStorageFull|status code: 507")
 _AWAY: Final = re.compile(
     r"error sending request|request or response body error|timed out|status code: 50\d"
@@ -143,9 +144,12 @@ class S3Target(Target):
 
 def _translated(error: Exception, shown: str) -> DeduplabError:
     said = str(error).split("\n\nDebug source")[0]
-    words = f"{shown}: {words_of(type(error)(said))}"
+    code = _ANSWER.search(said)
+    words = f"{shown}: {f'{code[1]}: {code[2]}' if code else ' '.join(said.split())[:300]}"
     if _LOGIN.search(said):
-        return LoginRefused(f"{words}; check access_key, the secret, and what that user may do")
+        return LoginRefused(
+            f"{words.rstrip('.')}; check access_key, the secret, and what that user may do"
+        )
     if "NoSuchBucket" in said:
         return StoreError(f"{words}; make the bucket, deduplab makes none that it is to export to")
     if _FULL.search(said):
