@@ -67,7 +67,7 @@ def test_a_secret_of_a_plan_is_in_no_exported_byte(tmp_path: Path) -> None:
 
 
 def require_absent(tmp_path: Path, run: Path, secret: bytes) -> None:
-    git = ["git", "-C", str(tmp_path / "r.git"]
+    git = ["git", "-C", str(tmp_path / "r.git")]
     objects = subprocess.run(
         [*git, "cat-file", "--batch-all-objects", "--batch"], capture_output=True, check=True
     ).stdout

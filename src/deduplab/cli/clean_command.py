@@ -27,6 +27,7 @@ _DAY_NS = 86_400 * 10**9
     short_help="Remove what was left behind.",
     epilog="Examples:\n\n\b\n"
     "  deduplab clean                              instances of killed runs\n"
+    "  deduplab clean --plan lab.toml              also our namespaces at its remote servers\n"
     "  deduplab clean --exported --yes             also finished runs that were exported\n"
     "  deduplab clean --exported --to /srv/results --older-than 30 --yes\n"
     "  deduplab clean --run quick-20261123T2150    also this run's results\n"
@@ -34,6 +35,13 @@ _DAY_NS = 86_400 * 10**9
 )
 @runs_option
 @workspace_option
+@click.option(
+    "--plan",
+    "plan_path",
+    metavar="PLAN",
+    type=click.Path(path_type=Path),
+    help="Drop what bears our marker at the remote servers of this plan, too.",
+)
 @click.option("--run", "names", metavar="RUN", multiple=True, help="Delete this run's results too.")
 @click.option("--exported", is_flag=True, help="Delete every run that is finished and exported.")
 @click.option(
@@ -60,6 +68,7 @@ _DAY_NS = 86_400 * 10**9
 def command(
     runs: Path,
     workspace: Path,
+    plan_path: Path | None,
     names: tuple[str, ...],
     exported: bool,
     targets: tuple[str, ...],
@@ -81,6 +90,8 @@ def command(
     opened = [open_target(text) for text in targets]
     ended, removed = sweep(prepared(workspace))
     click.echo(f"{removed} abandoned instances removed, {ended} processes ended")
+    if plan_path is not None:
+        _clean_remotes(plan_path, workspace)
     remove_left(runs)
     if exported:
         _remove_exported(runs, opened, days, yes=yes)
@@ -89,6 +100,18 @@ def command(
     named = {run.root: run for run in (find_run(runs, name) for name in names)}
     for run in named.values():
         _remove_named(run, yes=yes, unexported_too=unexported_too)
+
+
+def _clean_remotes(plan_path: Path, workspace: Path) -> None:
+    """Drop the lab's namespaces at the remote systems of a plan."""
+    from deduplab import config
+    from deduplab.bench.matrix import cells
+    from deduplab.bench.remote_systems import drop_namespaces, of_remote_systems
+
+    for cell in of_remote_systems(cells(config.load(plan_path))):
+        assert cell.remote is not None
+        drop_namespaces(cell, workspace)
+        click.echo(f"{cell.system} at {cell.remote.host}: no namespace of ours is left")
 
 
 def _remove_named(run: Run, *, yes: bool, unexported_too: bool) -> None:

@@ -17,12 +17,13 @@ from deduplab.errors import DeduplabError, PlanError, StoreError
 from deduplab.exports.archive import RUN, ArchiveTarget
 from deduplab.exports.catalogue import open_target
 from deduplab.exports.content import gathered
-from deduplab.exports.export import Exported, What, export
+from deduplab.exports.export import Exported, What, export, worded
 from deduplab.exports.target import Target
 from deduplab.runs_folder import find_run, run_directories
 from deduplab.store import Run
 from deduplab.units import format_bytes
 
+_NO_RUN = "deduplab-check"  # no run is called so: its id ends with a time
 _OUTCOMES = {
     What.WRITTEN: "written and read back",
     What.RENEWED: "an earlier export renewed, and read back",
@@ -39,6 +40,7 @@ _OUTCOMES = {
     "  deduplab export --all --to 's3://lab/runs?endpoint=https://s3.example.org"
     "&access_key=lab&secret=env:LAB_S3'\n"
     "  deduplab export latest --to 'git+ssh://git@example.org/lab/results.git?branch=runs'\n"
+    "  deduplab export --check --to /srv/results           can it be reached? writes nothing\n"
     "  (cd /srv/results/quick-20261123T215000-5f0c1a && sha256sum -c SHA256SUMS)\n"
     "  deduplab report /srv/results/quick-20261123T215000-5f0c1a    an export is a run as well",
 )
@@ -57,6 +59,9 @@ _OUTCOMES = {
 @click.option(
     "--damaged-too", is_flag=True, help="Take damaged runs as they are, without figures of them."
 )
+@click.option(
+    "--check", is_flag=True, help="Only ask each target whether it can be reached; write nothing."
+)
 @click.option("--without-parquet", is_flag=True, help="Write figures as CSV alone.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON, nothing else.")
 def command(
@@ -65,6 +70,7 @@ def command(
     targets: tuple[str, ...],
     runs: Path,
     damaged_too: bool,
+    check: bool,
     without_parquet: bool,
     as_json: bool,
 ) -> None:
@@ -78,6 +84,9 @@ def command(
     files than 1 MiB are not committed to Git (largest=SIZE in its address).
     """
     opened = [open_target(text) for text in targets]
+    if check:
+        _check(opened, as_json=as_json)
+        return
     found = _chosen(runs, names, every=every)
     _check_archives(opened, len(found))
     console = Console(stderr=as_json)
@@ -119,6 +128,17 @@ def _exported(
         yield _Failure(run_id, "", error)
 
 
+def _check(targets: list[Target], *, as_json: bool) -> None:
+    """Ask every target for an export that is not there; one that can't be asked is an error."""
+    for target in targets:
+        with worded(target):
+            target.manifest(_NO_RUN)
+        if not as_json:
+            click.echo(f"{target.shown}: can be reached")
+    if as_json:
+        click.echo(json.dumps([{"target": target.shown, "reached": True} for target in targets]))
+
+
 def _chosen(runs: Path, names: tuple[str, ...], *, every: bool) -> list[Run]:
     """Return the runs that were named, each once."""
     if every and names:
@@ -150,6 +170,8 @@ def _words(done: Exported | _Failure) -> str:
         words += f" ({receipt.left_out} larger ones of the run left out)"
     if receipt.damaged:
         words += f" ({receipt.damaged} damaged cells, so no figures)"
+    if receipt.cells < receipt.planned_cells:
+        words += f" (not finished: {receipt.cells} of {receipt.planned_cells} cells)"
     remark = f" ({done.remark})" if done.remark else ""
     return f"{receipt.run_id}: {words} -> {receipt.target}: {_OUTCOMES[done.what]}{remark}"
 

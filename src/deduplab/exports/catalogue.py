@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from deduplab.bound.sources.address import Address, parse_address
 from deduplab.errors import PlanError, unknown_name
@@ -44,6 +44,13 @@ def open_target(text: str) -> Target:
     if path.suffix == ".git":
         raise PlanError(f"no bare Git repository is in {text}; make it: git init --bare {text}")
     return DirectoryTarget(path)
+
+
+def secret_of(text: str) -> str | None:
+    """Return what a target's address refers to as secret: ``env:NAME`` or ``file:PATH``."""
+    if "://" not in text:
+        return None
+    return dict(parse_qsl(urlsplit(text).query)).get("secret")
 
 
 def _of_address(text: str, scheme: str) -> Target:

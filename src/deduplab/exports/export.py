@@ -56,7 +56,7 @@ def export(run: Run, content: Content, target: Target) -> Exported:
             "another target"
         )
     taken = target.taken(content)
-    with _worded(target):
+    with worded(target):
         there = target.manifest(taken.name)
     if there is not None:
         _require_same_run(there, content.manifest, f"{target.shown}: {taken.name}")
@@ -64,7 +64,7 @@ def export(run: Run, content: Content, target: Target) -> Exported:
     if there is not None and there.checksums == taken.manifest.checksums:
         what = What.THERE
     else:
-        with _worded(target):
+        with worded(target):
             target.write(taken)
     verify(target, taken.name, taken.manifest)
     receipt = _receipt(run, taken, content, target)
@@ -83,7 +83,7 @@ def verify(target: Target, name: str, expected: Manifest) -> None:
         If the target can't be reached.
     """
     found = {}
-    with _worded(target):
+    with worded(target):
         for path, content in target.read(name):
             digest = hashlib.sha256()
             for piece in content:
@@ -99,8 +99,14 @@ def verify(target: Target, name: str, expected: Manifest) -> None:
 
 
 @contextmanager
-def _worded(target: Target) -> Iterator[None]:
-    """Word an error of this machine's files: a full disk, or no permission."""
+def worded(target: Target) -> Iterator[None]:
+    """Word an error of this machine's files: a full disk, or no permission.
+
+    Raises
+    ------
+    StoreError
+        With what can't be done there.
+    """
     try:
         yield
     except OSError as error:
@@ -131,6 +137,7 @@ def _receipt(run: Run, taken: Content, whole: Content, target: Target) -> Receip
         exported_unix_ns=time.time_ns(),
         deduplab=deduplab.__version__,
         cells=len(run.committed_ids()),
+        planned_cells=len(run.header.cell_ids),
         files=len(taken.files),
         total_bytes=taken.total_bytes,
         manifest_sha256=taken.manifest.digest,

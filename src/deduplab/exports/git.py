@@ -45,6 +45,8 @@ class GitTarget(Target):
         that are larger are left out).
     """
 
+    takes_all = False
+
     def __init__(self, url: str, address: Address) -> None:
         self._url = url
         self._address = address

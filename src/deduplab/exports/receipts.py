@@ -26,8 +26,8 @@ class Receipt:
     ----------
     target
         As :attr:`deduplab.exports.target.Target.shown`.
-    cells
-        Committed cells that the export has.
+    cells, planned_cells
+        Committed cells that the export has, and how many the run was to have.
     manifest_sha256
         The SHA-256 of the export's manifest.
     raw_sha256
@@ -44,6 +44,7 @@ class Receipt:
     exported_unix_ns: int
     deduplab: str
     cells: int
+    planned_cells: int
     files: int
     total_bytes: int
     manifest_sha256: str

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from deduplab.errors import StoreError
-from deduplab.exports.export import verify
-from deduplab.exports.receipts import Receipt, standing
+from deduplab.exports.export import verify, worded
+from deduplab.exports.receipts import standing
 from deduplab.exports.target import Target
 from deduplab.store import Run
 
@@ -30,16 +30,11 @@ def require_still_there(run: Run, targets: Sequence[Target]) -> None:
     found = standing(run)
     if found.reason:
         raise StoreError(found.reason)
-    by_target = {receipt.target: receipt for receipt in found.receipts}
+    manifests = {receipt.manifest_sha256 for receipt in found.receipts}
     for target in targets:
-        receipt = by_target.get(target.shown)
-        if receipt is None:
-            raise StoreError(f"all of it as it is now was never exported to {target.shown}")
-        _require(target, receipt)
-
-
-def _require(target: Target, receipt: Receipt) -> None:
-    there = target.manifest(receipt.run_id)
-    if there is None or there.digest != receipt.manifest_sha256:
-        raise StoreError(f"its export is not at {target.shown} any more: export it again")
-    verify(target, receipt.run_id, there)
+        with worded(target):
+            there = target.manifest(run.header.run_id)
+        # By what lies there, and not by its name: the same place may have another elsewhere.
+        if there is None or there.digest not in manifests:
+            raise StoreError(f"all of it as it is now is not at {target.shown}: export it there")
+        verify(target, run.header.run_id, there)

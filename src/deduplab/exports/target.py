@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 from deduplab.exports.content import Content
 from deduplab.exports.manifest import Manifest
@@ -24,10 +24,13 @@ class Target(ABC):
 
     Attributes
     ----------
+    takes_all
+        Whether it takes files of any length; else an export may be a part of the run.
     shown
         The target for people and receipts: where it is, without user, secret and options.
     """
 
+    takes_all: ClassVar[bool] = True
     shown: str
 
     @property

@@ -1,0 +1,108 @@
+"""The pipeline of a campaign: five steps, each some commands, whatever runs them.
+
+preflight tries what the plan needs; reset takes away what killed runs left; run measures, and
+goes on where it was ended; export brings every run to its targets, also after a run that failed;
+clean-up deletes what is wholly exported, and looks itself whether it is.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from deduplab.errors import PlanError
+
+
+@dataclass(frozen=True, slots=True)
+class NeededSecret:
+    """A secret that the plan or a target refers to: by its name, never what it is.
+
+    ``kind`` is ``env`` (a variable) or ``file``; ``needed_by`` says what for.
+    """
+
+    kind: str
+    name: str
+    needed_by: str
+
+    @classmethod
+    def of(cls, reference: str, needed_by: str) -> NeededSecret:
+        """Read a reference as plans write it."""
+        kind, _, name = reference.partition(":")
+        return cls(kind, name, needed_by)
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """A plan with all that its five steps are made of.
+
+    Attributes
+    ----------
+    name, digest
+        Those of the plan.
+    plan
+        The path of the plan, from where the steps run.
+    options
+        Arguments that change what the plan unfolds to: ``--scale``, ``--only``.
+    targets
+        Where runs are exported to, as they were written.
+    whole_targets
+        Those of them that take all of a run: clean-up reads runs back from these.
+    secrets
+        What has to be there by name.
+    run_hours
+        When a run that has not ended is taken for stuck.
+    """
+
+    name: str
+    digest: str
+    plan: str
+    options: tuple[str, ...]
+    targets: tuple[str, ...]
+    whole_targets: tuple[str, ...]
+    secrets: tuple[NeededSecret, ...]
+    run_hours: int
+
+    def __post_init__(self) -> None:
+        """Refuse a pipeline that would clean away what it has exported a part of."""
+        if not self.whole_targets:
+            raise PlanError(
+                "no target takes all of a run (a Git repository takes small files only), so "
+                "nothing could be cleaned up; name a directory, an archive or a bucket with --to"
+            )
+
+    @property
+    def preflight(self) -> list[str]:
+        """Try what the plan and the targets need; nothing is measured or written."""
+        return [
+            _line("deduplab", "plan", self.plan, *self.options, "--check"),
+            _line("deduplab", "export", "--check", *_to(self.targets)),
+        ]
+
+    @property
+    def reset(self) -> list[str]:
+        """Take away what bears our marker: instances of killed runs, namespaces at remote ones."""
+        return [_line("deduplab", "clean", "--plan", self.plan)]
+
+    @property
+    def run(self) -> list[str]:
+        """Measure, or go on where it was ended."""
+        return [_line("deduplab", "run", self.plan, *self.options)]
+
+    @property
+    def export(self) -> list[str]:
+        """Bring every run there is to every target."""
+        return [_line("deduplab", "export", "--all", *_to(self.targets))]
+
+    @property
+    def clean_up(self) -> list[str]:
+        """Delete runs that are finished, and lie whole at every target that takes all of them."""
+        return [_line("deduplab", "clean", "--exported", *_to(self.whole_targets), "--yes")]
+
+
+def _line(*words: str) -> str:
+    return shlex.join(words)
+
+
+def _to(targets: Sequence[str]) -> list[str]:
+    return [word for target in targets for word in ("--to", target)]
