@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -113,8 +114,6 @@ def test_an_export_is_there_once_its_manifest_is(bucket: Bucket, tmp_path: Path)
 def test_a_credential_is_in_no_exported_byte(
     bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import os
-
     run = a_run(tmp_path)
     brought(run, bucket.target("secrets"))
     secret = os.environ[SECRET].encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -74,7 +75,7 @@ def test_a_failed_export_followed_by_the_clean_up_deletes_nothing(tmp_path: Path
     for words in (("--to", "blocked/below"), ("--to", "good", "--to", "blocked/below")):
         kept = cli("clean", "--exported", *words, "--yes")
         assert kept.returncode == 5
-        assert f"was never exported to {tmp_path / 'blocked/below'}" in kept.stdout
+        assert f"is not at {tmp_path / 'blocked/below'}" in kept.stdout
         assert run.exists()
     unnamed = tmp_path / "runs" / "unnamed"
     shutil.copytree(run, unnamed)
@@ -143,8 +144,6 @@ def test_a_damaged_run_is_not_exported_in_silence(tmp_path: Path, cli: Cli) -> N
 
 
 def test_a_run_that_is_being_measured_is_not_exported(tmp_path: Path, cli: Cli) -> None:
-    import fcntl
-
     run = made(tmp_path)
     with (run / "lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -23,7 +23,6 @@ from deduplab.runs_folder import find_run, run_directories
 from deduplab.store import Run
 from deduplab.units import format_bytes
 
-_NO_RUN = "deduplab-check"  # no run is called so: its id ends with a time
 _OUTCOMES = {
     What.WRITTEN: "written and read back",
     What.RENEWED: "an earlier export renewed, and read back",
@@ -129,10 +128,10 @@ def _exported(
 
 
 def _check(targets: list[Target], *, as_json: bool) -> None:
-    """Ask every target for an export that is not there; one that can't be asked is an error."""
+    """Ask every target; one that can't be reached is an error."""
     for target in targets:
         with worded(target):
-            target.manifest(_NO_RUN)
+            target.check()
         if not as_json:
             click.echo(f"{target.shown}: can be reached")
     if as_json:

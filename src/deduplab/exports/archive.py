@@ -17,7 +17,7 @@ from typing import IO, Final
 from deduplab.errors import PlanError, StoreError
 from deduplab.exports.content import Content
 from deduplab.exports.manifest import FILE_NAME, Manifest
-from deduplab.exports.target import CHUNK_BYTES, StoredFile, Target
+from deduplab.exports.target import CHUNK_BYTES, StoredFile, Target, require_writable
 from deduplab.run_files import sync_directory
 
 ENDINGS: Final = (".tar.gz", ".tgz", ".zip")
@@ -48,6 +48,10 @@ class ArchiveTarget(Target):
     def lies_in(self, directory: Path) -> bool:
         """Whether the archive is in a directory, links followed."""
         return self.pattern.parent.resolve().is_relative_to(directory.resolve())
+
+    def check(self) -> None:
+        """Look whether the archive's folder can be written to, or made."""
+        require_writable(self.pattern.parent)
 
     def manifest(self, name: str) -> Manifest | None:
         """Read the manifest in a run's archive."""

@@ -11,7 +11,7 @@ from typing import Final
 from deduplab.errors import StoreError
 from deduplab.exports.content import Content
 from deduplab.exports.manifest import FILE_NAME, Manifest
-from deduplab.exports.target import StoredFile, Target, pieces
+from deduplab.exports.target import StoredFile, Target, pieces, require_writable
 from deduplab.run_files import sync_directory, write_synced
 
 _ASIDE: Final = ".staging-"
@@ -28,6 +28,10 @@ class DirectoryTarget(Target):
     def lies_in(self, directory: Path) -> bool:
         """Whether the folder is in a directory, links followed."""
         return self.root.resolve().is_relative_to(directory.resolve())
+
+    def check(self) -> None:
+        """Look whether the folder can be written to, or made."""
+        require_writable(self.root)
 
     def manifest(self, name: str) -> Manifest | None:
         """Read the manifest in a run's folder."""

@@ -99,7 +99,7 @@ def keep_receipt(run: Run, receipt: Receipt) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Which exports have all of a run as it is now; where there is none, the reason."""
+    """Which exports are of a run as it is now, and why it is not wholly exported, if it is not."""
 
     receipts: tuple[Receipt, ...]
     reason: str = ""
@@ -116,8 +116,9 @@ def standing(run: Run) -> Standing:
     if unknown := strangers(run.root):
         return Standing((), f"it holds {unknown[0]}, which is in no export: move it away")
     now = (run.header.run_id, summed(raw_files(run.root)).digest)
-    same = [receipt for receipt in receipts if (receipt.run_id, receipt.raw_sha256) == now]
+    same = tuple(one for one in receipts if (one.run_id, one.raw_sha256) == now)
     if not same:
         return Standing((), "it is not any more what was exported: export it again")
-    whole = tuple(receipt for receipt in same if receipt.whole)
-    return Standing(whole, "" if whole else "a part of it alone was exported, or it is damaged")
+    if not any(receipt.whole for receipt in same):
+        return Standing(same, "a part of it alone was exported, or it is damaged")
+    return Standing(same)

@@ -17,8 +17,8 @@ def require_still_there(run: Run, targets: Sequence[Target]) -> None:
     Parameters
     ----------
     targets
-        Where it has to lie too: every byte is read from there. Without them the receipts are
-        believed.
+        Where its export has to lie, as much of it as each takes: every byte is read from there.
+        Without them the receipts are believed.
 
     Raises
     ------
@@ -36,5 +36,5 @@ def require_still_there(run: Run, targets: Sequence[Target]) -> None:
             there = target.manifest(run.header.run_id)
         # By what lies there, and not by its name: the same place may have another elsewhere.
         if there is None or there.digest not in manifests:
-            raise StoreError(f"all of it as it is now is not at {target.shown}: export it there")
+            raise StoreError(f"its export as it is now is not at {target.shown}: export it there")
         verify(target, run.header.run_id, there)

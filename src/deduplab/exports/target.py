@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,6 +14,8 @@ from deduplab.exports.manifest import Manifest
 
 CHUNK_BYTES: Final = 1024 * 1024
 """How much is read of a file at a time."""
+
+_NO_RUN: Final = "deduplab-check"  # no run is called so: its id ends with a time
 
 StoredFile = tuple[str, Iterable[bytes]]
 """A file that lies at a target: its path below the export's folder, and its bytes in pieces."""
@@ -45,6 +49,18 @@ class Target(ABC):
     def lies_in(self, directory: Path) -> bool:
         """Whether the target lies in a directory of this machine, and would go with it."""
         return False
+
+    def check(self) -> None:
+        """Ask whether the target can be reached, and written to as far as that can be told.
+
+        Nothing is written.
+
+        Raises
+        ------
+        StoreError, SystemUnavailable
+            If it can't.
+        """
+        self.manifest(_NO_RUN)
 
     @abstractmethod
     def manifest(self, name: str) -> Manifest | None:
@@ -83,3 +99,18 @@ def pieces(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while piece := file.read(CHUNK_BYTES):
             yield piece
+
+
+def require_writable(folder: Path) -> None:
+    """Refuse a folder that this user can't write to, or make.
+
+    Raises
+    ------
+    OSError
+        With what is in the way.
+    """
+    place = next(path for path in (folder, *folder.parents) if path.exists())
+    if not place.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(place))
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))

@@ -47,7 +47,7 @@ class Pipeline:
     targets
         Where runs are exported to, as they were written.
     whole_targets
-        Those of them that take all of a run: clean-up reads runs back from these.
+        Those of them that take all of a run.
     secrets
         What has to be there by name.
     run_hours
@@ -96,8 +96,8 @@ class Pipeline:
 
     @property
     def clean_up(self) -> list[str]:
-        """Delete runs that are finished, and lie whole at every target that takes all of them."""
-        return [_line("deduplab", "clean", "--exported", *_to(self.whole_targets), "--yes")]
+        """Delete runs that are finished, and whose export lies at every target."""
+        return [_line("deduplab", "clean", "--exported", *_to(self.targets), "--yes")]
 
 
 def _line(*words: str) -> str:
