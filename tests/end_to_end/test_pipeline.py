@@ -239,6 +239,7 @@ def test_the_script_exports_what_a_failed_run_measured_and_keeps_it(
         (("gitlab", "render", "plan.toml", "--state", "runs"), "has to be an absolute path"),
         (("gitlab", "render", "plan.toml", "--to", "ftp://x/y"), "unknown kind of target"),
         (("gitlab", "render", "none.toml"), "can't be read"),
+        (("gitlab", "render", "plan.toml", "--to", "a\nb"), "has a line break"),
         (("pipeline", "plan.toml"), "no target takes all of a run"),
         (("pipeline", "plan.toml", "--to", "git+ssh://h/r.git"), "no target takes all of a run"),
     ],

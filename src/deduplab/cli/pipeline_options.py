@@ -103,7 +103,7 @@ def pipeline_of(
 
 def command_line() -> str:
     """Return the command that was typed, for the head of what it renders."""
-    return shlex.join(["deduplab", *sys.argv[1:]])
+    return " ".join(shlex.join(["deduplab", *sys.argv[1:]]).splitlines())
 
 
 def write_rendered(text: str, output: Path | None) -> None:

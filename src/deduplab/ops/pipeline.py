@@ -101,6 +101,16 @@ class Pipeline:
 
 
 def _line(*words: str) -> str:
+    """Return a command as a shell reads it.
+
+    Raises
+    ------
+    PlanError
+        If it would take more than one line.
+    """
+    for word in words:
+        if not word.isprintable():
+            raise PlanError(f"{word!r} has a line break or the like, so it is in no command")
     return shlex.join(words)
 
 
