@@ -145,7 +145,7 @@ def test_a_push_that_others_were_faster_than_is_tried_again_and_told(
     one_more(run)
     with pytest.raises(StoreError, match="others pushed before us 5 times"):
         brought(run, open_target(str(bare)))
-    assert standing(run).reason.startswith("it is not any more what was exported")
+    assert standing(run).reason == "it is not exported"
 
 
 def test_a_push_that_is_refused_is_told_and_not_tried_again(bare: Path, tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_a_push_that_is_refused_is_told_and_not_tried_again(bare: Path, tmp_path
     with pytest.raises(StoreError, match=r"the push was refused: .*no pushes on Sundays"):
         brought(run, open_target(str(bare)))
     assert (tmp_path / "asked").read_text() == "x\n"
-    assert standing(run).reason == "it was never exported"
+    assert standing(run).reason == "it is not exported"
     assert git("-C", bare, "ls-tree", "--name-only", "deduplab-runs") == "theirs.txt"
 
 
@@ -201,6 +201,8 @@ def test_without_an_identity_nothing_is_committed(
     run = finished_run(tmp_path)
     with pytest.raises(PlanError, match=r"user.name is not set.*git config --global user.name"):
         brought(run, open_target(str(bare)))
+    with pytest.raises(PlanError, match=r"user\.name is not set"):
+        open_target(str(bare)).check()
     monkeypatch.setenv("GIT_AUTHOR_NAME", "Bea")
     monkeypatch.setenv("GIT_AUTHOR_EMAIL", "bea@lab.example")
     assert brought(run, open_target(str(bare))).what is What.WRITTEN

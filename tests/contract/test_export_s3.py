@@ -139,7 +139,7 @@ def test_an_upload_that_was_cut_short_does_not_count_and_is_gone_on_with(
     with pytest.raises(SystemUnavailable):
         brought(run, CutShort(parse_address(bucket.address("cut"), OPTIONS)))
     assert bucket.keys(f"cut/{RUN_ID}")
-    assert standing(run).reason == "it was never exported"
+    assert standing(run).reason == "it is not exported"
     target = bucket.target("cut")
     assert target.manifest(RUN_ID) is None
     other = a_run(tmp_path / "other")
@@ -158,6 +158,7 @@ def test_a_refused_login_and_what_is_not_there_are_told(
     bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = a_run(tmp_path)
+    bucket.target("nothing/there").check()
     missing = bucket.url.replace("s3://deduplab-results", "s3://deduplab-no-such")
     with pytest.raises(StoreError, match="make the bucket"):
         brought(run, open_target(missing))
@@ -165,6 +166,8 @@ def test_a_refused_login_and_what_is_not_there_are_told(
     with pytest.raises(LoginRefused, match="check access_key, the secret") as refused:
         brought(run, bucket.target("wrong"))
     assert refused.value.exit_code == 3
+    with pytest.raises(LoginRefused):
+        bucket.target("wrong").check()
     assert "not-the-secret" not in str(refused.value)
     monkeypatch.delenv(SECRET)
     with pytest.raises(PlanError, match=f"{SECRET} is not set"):

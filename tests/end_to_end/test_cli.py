@@ -331,7 +331,7 @@ def test_only_the_runs_that_are_named_are_cleaned_away(tmp_path: Path, cli: Cli)
     assert "nobody answered" in unasked.stderr
     unexported = cli("clean", "--run", "latest", "--yes")
     assert unexported.returncode == 5
-    assert "it was never exported" in unexported.stderr
+    assert "it is not exported" in unexported.stderr
     assert newer.exists()
     twice = ("--run", "latest", "--run", "latest")
     assert cli("clean", *twice, "--yes", "--unexported-too").returncode == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -19,9 +20,11 @@ from deduplab.exports.directory import DirectoryTarget
 from deduplab.exports.export import What
 from deduplab.exports.manifest import Manifest
 from deduplab.exports.receipts import read_receipts, standing
+from deduplab.exports.still_there import require_still_there
 from deduplab.exports.target import Target
 from deduplab.store import Run
 from deduplab.trace import Trace
+from tests.report.factory import run_of
 from tests.unit.exported_runs import (
     NOT_RUN,
     RUN_ID,
@@ -199,7 +202,45 @@ def test_without_being_read_back_whole_there_is_no_receipt(tmp_path: Path) -> No
     run = a_run(tmp_path)
     with pytest.raises(StoreError, match=r"is not what it has to be: figures.csv has other bytes"):
         brought(run, Torn(tmp_path / "out"))
-    assert standing(run).reason == "it was never exported"
+    assert standing(run).reason == "it is not exported"
+
+
+def test_a_receipt_goes_before_what_it_is_of_is_changed(tmp_path: Path) -> None:
+    run = a_run(tmp_path)
+    target = DirectoryTarget(tmp_path / "out")
+    brought(run, target)
+    page = tmp_path / "out" / RUN_ID / "report.html"
+    page.write_text("damaged")
+    with pytest.raises(StoreError, match=r"report\.html has other bytes"):
+        brought(run, target)
+    assert not read_receipts(run.root), "what lies there is not whole"
+    shutil.rmtree(tmp_path / "out")
+    brought(run, target)
+    assert read_receipts(run.root)
+    # Another version of deduplab makes another report of the same results.
+    manifest = tmp_path / "out" / RUN_ID / "SHA256SUMS"
+    manifest.write_text(re.sub(r"\w{64}  report", f"{'0' * 64}  report", manifest.read_text()))
+    with pytest.raises(StoreError, match="other bytes"):
+        brought(run, Torn(tmp_path / "out"))
+    assert not read_receipts(run.root)
+
+
+def test_an_export_that_is_used_as_a_run_stays_whole(tmp_path: Path) -> None:
+    run = a_run(tmp_path)
+    first, second = DirectoryTarget(tmp_path / "out"), DirectoryTarget(tmp_path / "more")
+    brought(run, first)
+    brought(Run.open(tmp_path / "out" / RUN_ID), second)
+    assert contents(tmp_path / "more" / RUN_ID).items() < contents(first.root / RUN_ID).items()
+    with run.locked():
+        require_still_there(run, [first, second])
+
+
+def test_a_run_without_any_result_is_exported_too(tmp_path: Path) -> None:
+    run = run_of(tmp_path, [], planned=lambda ids: [NOT_RUN])
+    done = brought(run, DirectoryTarget(tmp_path / "out"))
+    assert (done.receipt.cells, done.receipt.planned_cells) == (0, 1)
+    require_sound(tmp_path / "out" / RUN_ID)
+    assert pq.read_table(tmp_path / "out" / RUN_ID / "figures.parquet").num_rows == 0
 
 
 @pytest.mark.parametrize("name", ["results", "one.tar.gz", "one.zip"])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deduplab.errors import PlanError
@@ -25,7 +25,7 @@ STEPS = ("preflight", "reset", "run", "export", "clean-up")
 
 def pipeline(*targets: str) -> Pipeline:
     return Pipeline(
-        name="quick", digest="d" * 16, plan="plans/my plan.toml", options=("--scale", "1/2"),
+        name="quick", digest="d" * 16, plan="plans/my plan.toml", scale="1/2", only="redis",
         targets=targets, whole_targets=targets,
         secrets=(NeededSecret.of("env:LAB_S3", "the target"), NeededSecret.of("file:/s", "it")),
         run_hours=7,
@@ -69,7 +69,12 @@ def test_commands_arrive_at_the_shell_as_they_were_meant() -> None:
         assert document[step]["script"] == wanted
         words = shlex.split(wanted[-1])
         assert [words[n + 1] for n, word in enumerate(words) if word == "--to"] == list(targets)
-    assert document["run"]["script"] == ["deduplab run 'plans/my plan.toml' --scale 1/2"]
+    assert document["run"]["script"] == [
+        "deduplab run 'plans/my plan.toml' --scale 1/2 --only redis"
+    ]
+    assert document["reset"]["script"] == [
+        "deduplab clean --plan 'plans/my plan.toml' --only redis"
+    ]
 
 
 def test_runners_are_told_in_the_file() -> None:
@@ -89,10 +94,13 @@ def test_secrets_are_named_and_there_is_none() -> None:
     assert "$LAB_S3: the target" in script.render(pipeline(TARGET), "x")
 
 
+@example("true")
+@example("a ")
 @given(st.text(st.characters(blacklist_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1))
 def test_any_text_is_one_scalar(text: str) -> None:
     assert yaml.safe_load(f"x: {scalar(text)}") == {"x": text}
     assert yaml.safe_load(f"x:\n{item('$ ' + text)}\n") == {"x": ["$ " + text]}
+    assert yaml.safe_load(f"x:\n{item(text.lstrip())}\n")["x"][0] in (text.lstrip(), None)
 
 
 def test_the_script_is_one_for_any_sh() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from deduplab.cli.campaign import is_finished
-from deduplab.cli.options import runs_option, workspace_option
+from deduplab.cli.options import runs_option, split_only, workspace_option
 from deduplab.errors import DeduplabError, PlanError, StoreError
 from deduplab.executors.workspace import prepared, sweep
 from deduplab.exports.catalogue import open_target
@@ -42,6 +42,12 @@ _DAY_NS = 86_400 * 10**9
     type=click.Path(path_type=Path),
     help="Drop what bears our marker at the remote servers of this plan, too.",
 )
+@click.option(
+    "--only",
+    metavar="SYSTEM,...",
+    default="",
+    help="With --plan: only at these systems of it.",
+)
 @click.option("--run", "names", metavar="RUN", multiple=True, help="Delete this run's results too.")
 @click.option("--exported", is_flag=True, help="Delete every run that is finished and exported.")
 @click.option(
@@ -63,12 +69,13 @@ _DAY_NS = 86_400 * 10**9
 @click.option(
     "--unexported-too",
     is_flag=True,
-    help="With --run and --yes: delete a run though it was never exported.",
+    help="With --run and --yes: delete a run though it is not exported.",
 )
 def command(
     runs: Path,
     workspace: Path,
     plan_path: Path | None,
+    only: str,
     names: tuple[str, ...],
     exported: bool,
     targets: tuple[str, ...],
@@ -91,7 +98,7 @@ def command(
     ended, removed = sweep(prepared(workspace))
     click.echo(f"{removed} abandoned instances removed, {ended} processes ended")
     if plan_path is not None:
-        _clean_remotes(plan_path, workspace)
+        _clean_remotes(plan_path, split_only(only), workspace)
     remove_left(runs)
     if exported:
         _remove_exported(runs, opened, days, yes=yes)
@@ -102,13 +109,13 @@ def command(
         _remove_named(run, yes=yes, unexported_too=unexported_too)
 
 
-def _clean_remotes(plan_path: Path, workspace: Path) -> None:
+def _clean_remotes(plan_path: Path, only: tuple[str, ...], workspace: Path) -> None:
     """Drop the lab's namespaces at the remote systems of a plan."""
     from deduplab import config
     from deduplab.bench.matrix import cells
     from deduplab.bench.remote_systems import drop_namespaces, of_remote_systems
 
-    for cell in of_remote_systems(cells(config.load(plan_path))):
+    for cell in of_remote_systems(cells(config.load(plan_path, only=only))):
         assert cell.remote is not None
         drop_namespaces(cell, workspace)
         click.echo(f"{cell.system} at {cell.remote.host}: no namespace of ours is left")

@@ -36,12 +36,12 @@ _OUTCOMES = {
     epilog="Examples:\n\n\b\n"
     "  deduplab export latest --to /srv/results\n"
     "  deduplab export latest --to '{run}.tar.gz'          the same bytes for the same run\n"
-    "  deduplab export --all --to 's3://lab/runs?endpoint=https://s3.example.org"
-    "&access_key=lab&secret=env:LAB_S3'\n"
-    "  deduplab export latest --to 'git+ssh://git@example.org/lab/results.git?branch=runs'\n"
+    "  deduplab export --all \\\n"
+    "      --to 's3://lab/runs?endpoint=https://s3.example.org&access_key=lab&secret=env:LAB_S3'\n"
+    "  deduplab export --to 'git+ssh://git@example.org/lab/results.git?branch=runs'\n"
     "  deduplab export --check --to /srv/results           can it be reached? writes nothing\n"
-    "  (cd /srv/results/quick-20261123T215000-5f0c1a && sha256sum -c SHA256SUMS)\n"
-    "  deduplab report /srv/results/quick-20261123T215000-5f0c1a    an export is a run as well",
+    "  (cd /srv/results/RUN && sha256sum -c SHA256SUMS)    without deduplab\n"
+    "  deduplab report /srv/results/RUN -o page.html       an export is a run as well",
 )
 @click.argument("names", metavar="[RUN]...", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="Export every run of --runs.")

@@ -20,7 +20,9 @@ COMMANDS: Final = {
     modules="deduplab.cli.ops_",
     words=COMMANDS,
     short_help="Run plans elsewhere.",
-    epilog="See: deduplab ops gitlab render --help",
+    epilog="Examples:\n\n\b\n"
+    "  deduplab ops gitlab render plans/quick.toml -o .gitlab-ci.yml\n"
+    "  deduplab ops pipeline plans/quick.toml --to /srv/results -o pipeline.sh",
 )
 def command() -> None:
     """Run plans elsewhere than here, and operate what is there of them."""

@@ -74,10 +74,6 @@ def pipeline_of(
     """
     plan = config.load(plan_path, scale=scale, only=split_only(only))
     whole = tuple(text for text in targets if open_target(text).takes_all)
-    options = [
-        *(("--scale", str(told(scale))) if scale != 1 else ()),
-        *(("--only", only) * bool(only)),
-    ]
     secrets = [
         NeededSecret.of(system.remote.secret, f"secret of the system {system.name}")
         for system in plan.systems
@@ -93,7 +89,8 @@ def pipeline_of(
         name=plan.name,
         digest=plan.digest,
         plan=str(plan_path),
-        options=tuple(options),
+        scale="" if scale == 1 else str(told(scale)),
+        only=only,
         targets=(*more_targets, *targets),
         whole_targets=(*more_targets, *whole),
         secrets=tuple(dict.fromkeys(secrets)),

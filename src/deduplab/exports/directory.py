@@ -11,6 +11,7 @@ from typing import Final
 from deduplab.errors import StoreError
 from deduplab.exports.content import Content
 from deduplab.exports.manifest import FILE_NAME, Manifest
+from deduplab.exports.raw_files import OF_USE
 from deduplab.exports.target import StoredFile, Target, pieces, require_writable
 from deduplab.run_files import sync_directory, write_synced
 
@@ -70,8 +71,9 @@ class DirectoryTarget(Target):
         """Yield the files of a run's folder."""
         folder = self.root / name
         for path in sorted(folder.rglob("*")):
-            if not path.is_dir():
-                yield str(path.relative_to(folder)), pieces(path)
+            inner = str(path.relative_to(folder))
+            if not path.is_dir() and inner not in OF_USE:
+                yield inner, pieces(path)
 
 
 def _keep_one(place: Path, replaced: Path) -> None:

@@ -14,7 +14,7 @@ from deduplab.errors import PlanError, StoreError, unwritten
 from deduplab.exports.content import Content
 from deduplab.exports.manifest import FILE_NAME, HEADER, Manifest
 from deduplab.exports.raw_files import is_of_cell
-from deduplab.exports.receipts import Receipt, keep_receipt
+from deduplab.exports.receipts import Receipt, drop_receipt, keep_receipt
 from deduplab.exports.target import Target
 from deduplab.store import Run
 
@@ -64,9 +64,14 @@ def export(run: Run, content: Content, target: Target) -> Exported:
     if there is not None and there.checksums == taken.manifest.checksums:
         what = What.THERE
     else:
+        drop_receipt(run, target.shown)
         with worded(target):
             target.write(taken)
-    verify(target, taken.name, taken.manifest)
+    try:
+        verify(target, taken.name, taken.manifest)
+    except StoreError:
+        drop_receipt(run, target.shown)
+        raise
     receipt = _receipt(run, taken, content, target)
     keep_receipt(run, receipt)
     return Exported(what, receipt, "" if what is What.THERE else target.remark)

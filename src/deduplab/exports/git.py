@@ -68,6 +68,11 @@ class GitTarget(Target):
         """Return the part that is small enough."""
         return content.smaller(self._largest_bytes)
 
+    def check(self) -> None:
+        """Ask for the branch, and for who commits."""
+        identity(self.shown)
+        super().check()
+
     def lies_in(self, directory: Path) -> bool:
         """Whether the repository is in a directory, links followed."""
         return self._path is not None and self._path.resolve().is_relative_to(directory.resolve())

@@ -14,8 +14,11 @@ CELLS: Final = ("cells", "set_aside")
 """The folders of cells: a file in them is never changed once it is there."""
 
 _FILES: Final = (HEADER, "plan.toml", "not_run.json")
+OF_USE: Final = ("lock", "receipts.json")
+"""What comes into an export's folder when it is used as a run, and is no part of it."""
+
 # Cells have the manifests that they were measured with; the folder only spares counting again.
-_MADE_ANEW: Final = ("lock", "report.html", "manifests", "receipts.json")
+_MADE_ANEW: Final = (*OF_USE, "report.html", "manifests")
 
 
 def is_raw(path: str) -> bool:

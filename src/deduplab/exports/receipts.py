@@ -83,14 +83,31 @@ def keep_receipt(run: Run, receipt: Receipt) -> None:
     StoreError
         If it can't be written.
     """
-    kept = [one for one in read_receipts(run.root) if one.target != receipt.target]
-    path = run.root / FILE_NAME
-    aside = run.root / f".staging-receipts-{os.getpid()}"
-    content = msgspec.json.format(msgspec.json.encode([*kept, receipt]))
+    others = [one for one in read_receipts(run.root) if one.target != receipt.target]
+    _write(run.root, [*others, receipt])
+
+
+def drop_receipt(run: Run, target: str) -> None:
+    """Keep no receipt of a target: what lies there is about to change, or is not whole.
+
+    Raises
+    ------
+    StoreError
+        If that can't be written.
+    """
+    kept = read_receipts(run.root)
+    others = [one for one in kept if one.target != target]
+    if len(others) < len(kept):
+        _write(run.root, others)
+
+
+def _write(root: Path, receipts: list[Receipt]) -> None:
+    path = root / FILE_NAME
+    aside = root / f".staging-receipts-{os.getpid()}"
     try:
-        write_synced(aside, content)
+        write_synced(aside, msgspec.json.format(msgspec.json.encode(receipts)))
         aside.rename(path)
-        sync_directory(run.root)
+        sync_directory(root)
     except OSError as error:
         with suppress(OSError):
             aside.unlink()
@@ -112,7 +129,7 @@ def standing(run: Run) -> Standing:
     """
     receipts = read_receipts(run.root)
     if not receipts:
-        return Standing((), "it was never exported")
+        return Standing((), "it is not exported")
     if unknown := strangers(run.root):
         return Standing((), f"it holds {unknown[0]}, which is in no export: move it away")
     now = (run.header.run_id, summed(raw_files(run.root)).digest)

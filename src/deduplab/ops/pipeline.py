@@ -42,8 +42,8 @@ class Pipeline:
         Those of the plan.
     plan
         The path of the plan, from where the steps run.
-    options
-        Arguments that change what the plan unfolds to: ``--scale``, ``--only``.
+    scale, only
+        What changes what the plan unfolds to, as it was written; empty where nothing does.
     targets
         Where runs are exported to, as they were written.
     whole_targets
@@ -57,7 +57,8 @@ class Pipeline:
     name: str
     digest: str
     plan: str
-    options: tuple[str, ...]
+    scale: str
+    only: str
     targets: tuple[str, ...]
     whole_targets: tuple[str, ...]
     secrets: tuple[NeededSecret, ...]
@@ -75,19 +76,19 @@ class Pipeline:
     def preflight(self) -> list[str]:
         """Try what the plan and the targets need; nothing is measured or written."""
         return [
-            _line("deduplab", "plan", self.plan, *self.options, "--check"),
+            _line("deduplab", "plan", self.plan, *self._options, "--check"),
             _line("deduplab", "export", "--check", *_to(self.targets)),
         ]
 
     @property
     def reset(self) -> list[str]:
         """Take away what bears our marker: instances of killed runs, namespaces at remote ones."""
-        return [_line("deduplab", "clean", "--plan", self.plan)]
+        return [_line("deduplab", "clean", "--plan", self.plan, *self._only)]
 
     @property
     def run(self) -> list[str]:
         """Measure, or go on where it was ended."""
-        return [_line("deduplab", "run", self.plan, *self.options)]
+        return [_line("deduplab", "run", self.plan, *self._options)]
 
     @property
     def export(self) -> list[str]:
@@ -98,6 +99,14 @@ class Pipeline:
     def clean_up(self) -> list[str]:
         """Delete runs that are finished, and whose export lies at every target."""
         return [_line("deduplab", "clean", "--exported", *_to(self.targets), "--yes")]
+
+    @property
+    def _only(self) -> list[str]:
+        return ["--only", self.only] if self.only else []
+
+    @property
+    def _options(self) -> list[str]:
+        return [*(["--scale", self.scale] if self.scale else []), *self._only]
 
 
 def _line(*words: str) -> str:

@@ -30,13 +30,19 @@ def environment() -> jinja2.Environment:
 
 def item(text: str) -> str:
     """Write text as an item of a list of commands, four columns in: as it is, whatever is in it."""
-    if _PLAIN.fullmatch(text):
+    if _is_plain(text):
         return f"    - {text}"
     return f"    - |-\n      {text}"
 
 
 def scalar(text: str) -> str:
     """Write text as a YAML scalar on one line: plain where that is safe, else in single quotes."""
-    if _PLAIN.fullmatch(text) and text.lower() not in _WORDS and not text.endswith(" "):
+    if _is_plain(text):
         return text
     return "'" + text.replace("'", "''") + "'"
+
+
+def _is_plain(text: str) -> bool:
+    """Whether YAML reads text that stands there by itself as this text."""
+    means_more = text.lower() in _WORDS or text.endswith(" ")
+    return bool(_PLAIN.fullmatch(text)) and not means_more
