@@ -14,6 +14,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 BY_SYSTEM: Final = (
     "tests/contract/test_adapters.py",
+    "tests/contract/test_export_s3.py",
     "tests/contract/test_families.py",
     "tests/contract/test_granted_rights.py",
     "tests/contract/test_redis.py",
@@ -26,7 +27,9 @@ BY_SYSTEM: Final = (
 """Files whose servers are brought up for one system each: the first parameter."""
 
 BY_TEST: Final = (
+    "tests/end_to_end/test_export.py",
     "tests/end_to_end/test_lab.py",
+    "tests/end_to_end/test_pipeline.py",
     "tests/faults/",
 )
 """Files in which each test brings up what it needs."""

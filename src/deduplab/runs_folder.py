@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from typing import Final
 
 from deduplab.errors import StoreError
 from deduplab.store import Run
+
+_GOING: Final = ".deleting-"
 
 
 def run_directories(runs: Path) -> list[Path]:
@@ -37,6 +41,29 @@ def find_run(runs: Path, name: str) -> Run:
             f"{'several runs begin' if matching else 'no run'} {name!r}; there: {found}"
         )
     return Run.open(matching[0])
+
+
+def remove_run(run: Run) -> None:
+    """Delete a run, which has to be held; one half-deleted is no run any more.
+
+    Raises
+    ------
+    StoreError
+        If it can't be deleted; where its name could be taken away, the next call of
+        :func:`remove_left` deletes what is left.
+    """
+    going = run.root.with_name(f"{_GOING}{run.root.name}")
+    try:
+        run.root.rename(going)
+        shutil.rmtree(going)
+    except OSError as error:
+        raise StoreError(f"run {run.header.run_id} can't be deleted: {error}") from error
+
+
+def remove_left(runs: Path) -> None:
+    """Delete what is left of runs whose deletion was cut short."""
+    for going in runs.glob(f"{_GOING}*"):
+        shutil.rmtree(going, ignore_errors=True)
 
 
 def _created_unix_ns(root: Path) -> int:

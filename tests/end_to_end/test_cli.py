@@ -329,7 +329,12 @@ def test_only_the_runs_that_are_named_are_cleaned_away(tmp_path: Path, cli: Cli)
     unasked = cli("clean", "--run", "latest")
     assert unasked.returncode == 2
     assert "nobody answered" in unasked.stderr
-    assert cli("clean", "--run", "latest", "--run", "latest", "--yes").returncode == 0
+    unexported = cli("clean", "--run", "latest", "--yes")
+    assert unexported.returncode == 5
+    assert "it is not exported" in unexported.stderr
+    assert newer.exists()
+    twice = ("--run", "latest", "--run", "latest")
+    assert cli("clean", *twice, "--yes", "--unexported-too").returncode == 0
     assert older.exists()
     assert not newer.exists()
     renamed = older.rename(older.with_name("renamed"))

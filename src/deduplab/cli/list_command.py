@@ -16,6 +16,7 @@ from deduplab.cli import shipped
 from deduplab.cli.options import runs_option
 from deduplab.datasets import PAYLOADS
 from deduplab.errors import StoreError
+from deduplab.exports.receipts import read_receipts
 from deduplab.runs_folder import run_directories
 from deduplab.store import Run
 
@@ -91,17 +92,31 @@ def _runs(runs: Path) -> Rows:
         try:
             run = Run.open(directory)
             done = len(run.committed_ids())
+            exported = _exported(directory, done)
         except StoreError as error:
-            rows.append({"run": directory.name, "plan": "?", "cells": str(error)})
+            failed = {"plan": "?", "cells": str(error), "exported": "?"}
+            rows.append({"run": directory.name, **failed})
             continue
         rows.append(
             {
                 "run": directory.name,  # what other commands find it by, if it was renamed too
                 "plan": run.header.plan_name,
                 "cells": f"{done}/{len(run.header.cell_ids)}",
+                "exported": exported,
             }
         )
     return rows
+
+
+def _exported(directory: Path, cells: int) -> str:
+    """Say where a run was exported to, by its receipts alone; no file of it is summed."""
+    told = []
+    for receipt in read_receipts(directory):
+        part = "" if receipt.whole else " (a part)"
+        if receipt.cells != cells:
+            part = f" ({receipt.cells} of {cells} cells)"
+        told.append(f"{receipt.target}{part}")
+    return ", ".join(told) or "no"
 
 
 def _table(name: str, rows: Rows) -> Table:

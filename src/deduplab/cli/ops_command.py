@@ -1,36 +1,30 @@
-"""``deduplab ops``: what surrounds a campaign."""
+"""``deduplab ops``: plans run elsewhere, and what is there of them, operated."""
 
 from __future__ import annotations
 
-import importlib
 from typing import Final
 
 import click
 
-# command -> one line of help, so that ``deduplab ops --help`` imports nothing else
+from deduplab.cli.lazy_group import LazyGroup
+
 COMMANDS: Final = {
+    "gitlab": "Render the pipeline of a campaign for GitLab.",
+    "pipeline": "Render the pipeline of a campaign as a shell script.",
     "monitoring": "Write the files by which Prometheus and Grafana watch runs.",
 }
 
 
-class _LazyGroup(click.Group):
-    """Imports a command's module when it is called for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"deduplab.cli.ops_{cmd_name}_command")
-        command: click.Command = module.command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-
-@click.group("ops", cls=_LazyGroup, short_help="Render and operate what surrounds a campaign.")
+@click.group(
+    "ops",
+    cls=LazyGroup,
+    modules="deduplab.cli.ops_",
+    words=COMMANDS,
+    short_help="Run plans elsewhere, and watch them.",
+    epilog="Examples:\n\n\b\n"
+    "  deduplab ops gitlab render plans/quick.toml -o .gitlab-ci.yml\n"
+    "  deduplab ops pipeline plans/quick.toml --to /srv/results -o pipeline.sh\n"
+    "  deduplab ops monitoring -o watch",
+)
 def command() -> None:
-    """Render and operate what surrounds a campaign, from outside of it."""
+    """Run plans elsewhere than here, operate what is there of them, and watch runs."""

@@ -18,7 +18,7 @@ from deduplab.bench import preflight
 from deduplab.bench.estimate import Estimate, duration_s, estimate
 from deduplab.cell import Cell
 from deduplab.cli.campaign import measured_s, unfinished_runs
-from deduplab.cli.options import plan_argument, runs_option, split_only
+from deduplab.cli.options import plan_argument, runs_option, split_only, workspace_option
 from deduplab.cli.progress import TimeLeft
 from deduplab.units import format_bytes, format_rate, format_seconds
 
@@ -31,22 +31,41 @@ from deduplab.units import format_bytes, format_rate, format_seconds
     "  deduplab plan plans/quick.toml\n"
     "  deduplab plan plans/quick.toml --scale 100 --cells\n"
     "  deduplab plan plans/seed-864.toml --scale 1/1024\n"
-    "  deduplab plan plans/quick.toml --json",
+    "  deduplab plan plans/quick.toml --json\n"
+    "  deduplab plan plans/quick.toml --check        could it run here and now?",
 )
 @plan_argument
 @runs_option
+@workspace_option
+@click.option(
+    "--check",
+    "as_check",
+    is_flag=True,
+    help="Try what it needs: data, disks, secrets, volumes, each system. Measures nothing.",
+)
 @click.option("--cells", "show_cells", is_flag=True, help="Show every cell, in execution order.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with every cell.")
 def command(
-    plan_path: Path, scale: Fraction, only: str, runs: Path, show_cells: bool, as_json: bool
+    plan_path: Path,
+    scale: Fraction,
+    only: str,
+    runs: Path,
+    workspace: Path,
+    as_check: bool,
+    show_cells: bool,
+    as_json: bool,
 ) -> None:
     """Check PLAN and show its cells, logical bytes, disk needed and a time estimate.
 
-    Nothing is started. Where a run of exactly this is unfinished, the time left is told by
+    Nothing is started but by --check, which ends with the exit code that a run would end with
+    if something is missing. Where a run of exactly this is unfinished, the time left is told by
     what its cells took. A plan with an unknown name or key is refused with its
     line and the nearest valid name (exit code 2).
     """
     plan = config.load(plan_path, scale=scale, only=split_only(only))
+    if as_check:
+        _check(plan, runs, workspace, as_json=as_json)
+        return
     found = preflight.check(plan)
     cells = found.cells
     expected = estimate(cells)
@@ -75,6 +94,30 @@ def command(
         console.print(f"not run: {count} cells: {reason}", markup=False, highlight=False)
     for line in _measured(runs, plan, cells):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _check(plan: config.Plan, runs: Path, workspace: Path, *, as_json: bool) -> None:
+    """Tell what the plan needs as it is tried.
+
+    Raises
+    ------
+    DeduplabError
+        The first of what would end a run.
+    """
+    from deduplab.cli.plan_check import checks
+
+    console = Console(stderr=as_json)
+    found = []
+    for one in checks(plan, runs, workspace):
+        found.append(one)
+        words = f"{'ok' if one.ok else 'FAILED':6}  {one.name:16}  {one.detail}"
+        console.print(words, markup=False, highlight=False, soft_wrap=True)
+    errors = [one.error for one in found if one.error]
+    if as_json:
+        rows = [{"check": one.name, "ok": one.ok, "detail": one.detail} for one in found]
+        click.echo(json.dumps({"plan": plan.name, "can_run": not errors, "checks": rows}, indent=2))
+    if errors:
+        raise type(errors[0])(f"plan {plan.name} can't run here: {errors[0]}")
 
 
 def _measured(runs: Path, plan: config.Plan, cells: tuple[Cell, ...]) -> Iterator[str]:

@@ -121,7 +121,7 @@ def _one(run: Run, start: str) -> tuple[CellResult, Trace]:
 
 
 def _write_csv(trace: Trace, path: Path) -> None:
-    from deduplab.cli.trace_csv import csv_lines
+    from deduplab.analysis.trace_csv import csv_lines
 
     if str(path) == _STANDARD_OUTPUT:
         for line in csv_lines(trace):

@@ -107,9 +107,9 @@ def _server(text: str, asked: Asked) -> Source:
         asked.check(kind, address.shown)
         return maker(address, table=asked.table, query=asked.query, options=asked.options)
     if scheme == "s3":
-        from deduplab.bound.sources import s3
+        from deduplab.bound.sources import s3, s3_bucket
 
-        address = parse_address(text, s3.OPTIONS)
+        address = parse_address(text, s3_bucket.OPTIONS)
         asked.check("s3", address.shown)
         return s3.S3Source(address)
     if scheme == "kafka":

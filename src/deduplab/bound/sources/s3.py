@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import timedelta
 from itertools import islice
 from typing import Any, Final
 
 from deduplab.bound.sources.address import Address
 from deduplab.bound.sources.base import BLOCK_BYTES, ScanSource, driver, words_of
 from deduplab.bound.sources.buffer import BlockBuffer
+from deduplab.bound.sources.s3_bucket import check_address, open_bucket
 from deduplab.bound.stream import Block, Source
-from deduplab.errors import PlanError, SystemUnavailable
+from deduplab.errors import SystemUnavailable
 
-OPTIONS: Final = ("endpoint", "access_key", "region", "anonymous")
 _THREADS: Final = 8
 _AHEAD: Final = 32
 _REQUEST_COST_BYTES: Final = 256 * 1024
@@ -41,10 +40,7 @@ class S3Source(ScanSource):
     """
 
     def __init__(self, address: Address) -> None:
-        if not address.host:
-            raise PlanError("s3: name a bucket: s3://BUCKET/PREFIX")
-        if address.options.get("access_key") and not address.secret:
-            raise PlanError(f"{address.shown}: access_key needs secret=env:NAME or file:PATH")
+        check_address(address)
         super().__init__(address.shown)
         self.address = address
         self._keys: list[Key] | None = None
@@ -63,7 +59,7 @@ class S3Source(ScanSource):
         """
         if self._keys is not None:
             return [self]
-        keys = list(self._listed(self._store()))
+        keys = list(self._listed(open_bucket(self.address, self.name)))
         target = sum(length + _REQUEST_COST_BYTES for _, length in keys) / max(1, count)
         parts: list[S3Source] = []
         spent = 0.0
@@ -88,7 +84,7 @@ class S3Source(ScanSource):
             If obstore is missing or the bucket can't be listed.
         """
         self.left_out.clear()
-        store = self._store()
+        store = open_bucket(self.address, self.name)
         keys = iter(self._keys) if self._keys is not None else self._listed(store)
         buffer = BlockBuffer()
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="deduplab-s3") as pool:
@@ -151,24 +147,6 @@ class S3Source(ScanSource):
             if not count or self._keys is not None:
                 raise SystemUnavailable(f"{self.name} {said}") from error
             self.leave_out(self.name, f"{said}; the {count} objects before are counted")
-
-    def _store(self) -> Any:
-        stores: Any = driver("obstore.store", "s3", self.name)
-        options = self.address.options
-        endpoint = options.get("endpoint", "")
-        given: dict[str, Any] = {
-            "endpoint": endpoint or None,
-            "region": options.get("region", "us-east-1" if endpoint else None),
-            "access_key_id": options.get("access_key"),
-            "secret_access_key": self.address.password(),
-            "skip_signature": True if options.get("anonymous") == "yes" else None,
-        }
-        return stores.S3Store(
-            self.address.host,
-            **{name: value for name, value in given.items() if value is not None},
-            client_options={"allow_http": endpoint.startswith("http://"), "timeout": "300s"},
-            retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=20)},
-        )
 
 
 def _fetched_ahead(
