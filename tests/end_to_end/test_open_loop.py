@@ -130,6 +130,7 @@ def test_what_a_system_can_not_do_is_told_as_saturated(tmp_path: Path) -> None:
     assert "it can't do 1000000/s" in found["objects_per_s"].reason
     assert {row.rate_per_s for row in rows(run)} == {1_000_000.0}
     page = html.render(run)
+    assert 'id="open-loops"' in page
     assert "open, 1000000/s <b" in page
     assert ">saturated</b>" in page
 

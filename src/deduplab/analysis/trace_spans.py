@@ -11,8 +11,8 @@ from deduplab.trace import Mark, Trace
 
 OPERATIONS: Final = "operations"
 BASELINE: Final = "baseline"
-PARTS: Final = (OPERATIONS, "flush", "rest", "proof")
-"""What is done within a stage, in this order; a stage that changes nothing has the first alone."""
+PARTS: Final = (OPERATIONS, "flush", "rest", "proof", "restart")
+"""What is done within a stage: it begins with the first; a cold read is restarted before it."""
 _END: Final = "end"
 
 
@@ -74,7 +74,7 @@ def places(trace: Trace) -> list[tuple[str, str]]:
 
 
 def _is_within(mark: Mark) -> bool:
-    return mark.name in PARTS[1:]
+    return mark.name in PARTS
 
 
 def _part_of(mark: Mark) -> str:

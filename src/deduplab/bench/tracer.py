@@ -64,6 +64,17 @@ class Watched:
     volume: Path | None
     embedded: bool
 
+    def connect(self) -> Adapter:
+        """Return an adapter with a connection of its own, which looks at the namespace."""
+        adapter = self.adapter_class()
+        try:
+            adapter.open(self.endpoint)
+            adapter.watch(self.entered)
+        except BaseException:
+            adapter.close()
+            raise
+        return adapter
+
 
 class Tracer:
     """A tracer's process, as the cell's process sees it.
@@ -168,12 +179,11 @@ def _trace(connection: Connection, period_ns: int) -> None:
     client = os.getppid()
     reasons = {}
     gauges: list[Gauge] = []
-    adapter = watched.adapter_class()
+    engine = None
     if watched.entered is not None:
         try:
-            adapter.open(watched.endpoint)
-            adapter.watch(watched.entered)
-            gauges.append(EngineGauge(adapter))
+            engine = EngineGauge(watched.connect)
+            gauges.append(engine)
         except DeduplabError as error:
             reasons["engine"] = str(error)
     if watched.endpoint.directory is not None:
@@ -201,7 +211,8 @@ def _trace(connection: Connection, period_ns: int) -> None:
         samples.add(time.perf_counter_ns(), _read(paced))
     connection.recv()
     samples.add(time.perf_counter_ns(), _read(paced))
-    adapter.close()
+    if engine is not None:
+        engine.close()
     reasons.update({gauge.name: gauge.reason for gauge in paced if gauge.reason})
     connection.send((samples, reasons, time.process_time_ns() - begun_cpu_ns))
 

@@ -20,7 +20,9 @@ FILES_COLOUR: Final = PALETTE[0]
 VOLUME_COLOUR: Final = PALETTE[3]
 SYSTEM_COLOUR: Final = PALETTE[5]
 CLIENT_COLOUR: Final = "#8d99a8"
-PART_COLOURS: Final = dict(zip(PARTS, ("#5b6675", PALETTE[1], PALETTE[2], "#c9d0d8"), strict=True))
+PART_COLOURS: Final = dict(
+    zip(PARTS, ("#5b6675", PALETTE[1], PALETTE[2], "#c9d0d8", PALETTE[7]), strict=True)
+)
 _BANDS: Final = ("#f1f4f7", "#ffffff")
 _WIDTH_IN: Final = 4.6
 _NAME_SIZE_PT: Final = 7.0
