@@ -19,7 +19,7 @@ from deduplab.cell import LATER, RestSettings, declared, hash_of
 from deduplab.dataset_spec import CopySpec, SizeSpec
 from deduplab.datasets import PAYLOADS, PLACEMENTS
 from deduplab.errors import PlanError, unknown_name
-from deduplab.model import Stage
+from deduplab.model import READS, Stage
 from deduplab.scale import scaled_bytes, told
 from deduplab.systems_table import SystemPlan
 from deduplab.toml_table import Table, boolean, choice, integer, seconds, some_bytes, string
@@ -146,7 +146,7 @@ def parse(text: str, *, origin: str, scale: Fraction | int = 1, only: tuple[str,
         durability=root.take(
             "durability", choice("durability", ("fsync", "interval", "none")), default="fsync"
         ),
-        cache=root.take("cache", choice("cache state", CACHES), default="warm"),
+        cache=root.take("cache", _cache, default="warm"),
         cell_deadline_s=root.take("cell_deadline_s", seconds, default=600.0),
         payloads=data.take_list("payloads", choice("payload", tuple(PAYLOADS))),
         grades=data.take_list("grades", _grade),
@@ -233,11 +233,11 @@ def _check_chain(stages: tuple[Stage, ...], root: Table) -> None:
         raise root.error("stages", "the first stage is 'bulk': the others need what it stores")
     filled = False
     for place, stage in enumerate(stages):
-        if stage is not Stage.RECLAIM and stage is not Stage.READ and stage in stages[:place]:
+        if stage not in (Stage.RECLAIM, *READS) and stage in stages[:place]:
             raise root.error("stages", f"'{stage}' may stand once in a chain")
         if stage is Stage.REFILL and Stage.DELETE not in stages[:place]:
             raise root.error("stages", "'refill' needs a 'delete' before it")
-        if stage in (Stage.READ, Stage.INSERT) and not filled:
+        if stage in (*READS, Stage.INSERT) and not filled:
             raise root.error("stages", f"'{stage}' needs data, and so does not follow 'delete'")
         if stage in (Stage.BULK, Stage.REFILL, Stage.DELETE):
             filled = stage is not Stage.DELETE
@@ -266,6 +266,12 @@ def _name(value: Any) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9_-]{0,40}", text):
         raise PlanError(f"{text!r} is not a plan name: a-z, 0-9, _ and -, a letter first")
     return text
+
+
+def _cache(value: Any) -> str:
+    if value == "cold":
+        raise PlanError("give the stage 'cold-read': between stages nothing is made cold")
+    return choice("cache state", CACHES)(value)
 
 
 def _grade(value: Any) -> int:

@@ -52,9 +52,14 @@ class Stage(StrEnum):
     BULK = "bulk"
     INSERT = "insert"
     READ = "read"
+    COLD_READ = "cold-read"
     DELETE = "delete"
     RECLAIM = "reclaim"
     REFILL = "refill"
+
+
+READS: Final = (Stage.READ, Stage.COLD_READ)
+"""The stages that change nothing."""
 
 
 def is_paced(stage: Stage, mode: str) -> bool:
@@ -62,7 +67,8 @@ def is_paced(stage: Stage, mode: str) -> bool:
 
     Bulk and refill go in batches; truncating or dropping is one operation.
     """
-    return stage in (Stage.INSERT, Stage.READ) or (stage is Stage.DELETE and mode == "rowwise")
+    object_by_object = (Stage.INSERT, *READS)
+    return stage in object_by_object or (stage is Stage.DELETE and mode == "rowwise")
 
 
 class OutcomeKind(StrEnum):
@@ -185,6 +191,23 @@ class OnDiskReading:
 
 
 @dataclass(frozen=True, slots=True)
+class ColdStart:
+    """How an instance was made cold before it was read.
+
+    ``restart_ns`` is the time from its last answer to the first one after the restart, without
+    the dropping. ``file_bytes`` is the apparent length of its files; of them were in the page
+    cache: ``resident_before_bytes`` before the restart, ``resident_after_bytes`` after they were
+    dropped, ``resident_at_read_bytes`` when the reads began (what its own start has read).
+    """
+
+    restart_ns: int
+    file_bytes: int
+    resident_before_bytes: int
+    resident_after_bytes: int
+    resident_at_read_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Measurement:
     """One stage of one cell, as it was measured.
 
@@ -194,7 +217,8 @@ class Measurement:
     bulk and refill, one object in insert and read, a batch of keys in delete.
     ``rate_per_s`` is the rate at which operations were offered, one object each: then
     latencies count from when each was due, service times are kept beside them, and
-    ``duration_ns`` contains the waiting. None: a closed loop.
+    ``duration_ns`` contains the waiting. None: a closed loop. ``cold`` tells how the instance
+    of a cold read was made cold.
     ``filled`` tells whether the container held data when the stage began.
     ``storage_write_bytes`` is what the system's processes caused to be written
     to storage from the stage's start until it came to rest, as the kernel counted it; None where it
@@ -217,6 +241,7 @@ class Measurement:
     outcome: Outcome = OK
     on_disk: OnDiskReading | None = None
     rate_per_s: float | None = None
+    cold: ColdStart | None = None
 
     def moment(self, name: str) -> Moment | None:
         """Return the moment of that name, or None."""
@@ -225,9 +250,14 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Which instance of which product answered: compared at the start and the end of a cell."""
+    """Which instance of which product answered: compared at the start and the end of a cell.
+
+    ``instance`` stays what it is over a restart, ``since`` does not: it tells which run of the
+    instance answers; empty where the product does not say.
+    """
 
     product: str
     version: str
     instance: str
     configuration: dict[str, str] = field(default_factory=dict)
+    since: str = ""

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
 from deduplab.cell import RemoteAddress
-from deduplab.errors import PlanError
+from deduplab.errors import PlanError, Unsupported
 from deduplab.server import Endpoint, Secret, Server
 
 
@@ -45,6 +46,16 @@ class RemoteServer(Server):
 
     def stop(self) -> None:
         """Do nothing: it is not ours to stop."""
+
+    def restart(self, while_down: Callable[[], None] = lambda: None) -> Endpoint:
+        """Refuse: others may use it.
+
+        Raises
+        ------
+        Unsupported
+            Always.
+        """
+        raise Unsupported("a server that runs already is not ours to restart")
 
     def processes(self) -> tuple[int, ...]:
         """Return nothing: its processes can't be seen from here."""

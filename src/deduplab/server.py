@@ -9,7 +9,7 @@ is recognised by its owner file and swept at the next start.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -169,6 +169,27 @@ class Server(ABC):
     @abstractmethod
     def stop(self) -> None:
         """Shut down in order, by force after a deadline; safe to call twice."""
+
+    def restart(self, while_down: Callable[[], None] = lambda: None) -> Endpoint:
+        """Shut down in order and start again: the same data, address and credentials.
+
+        A recipe whose ``start`` would choose another port sees to it that it does not here.
+
+        Parameters
+        ----------
+        while_down
+            Called when nothing of the instance runs.
+
+        Raises
+        ------
+        SystemUnavailable
+            If it does not come up again.
+        Unsupported
+            If it is not ours to restart.
+        """
+        self.stop()
+        while_down()
+        return self.start()
 
     @abstractmethod
     def processes(self) -> tuple[int, ...]:

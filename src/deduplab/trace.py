@@ -35,6 +35,10 @@ CLIENT_PREFIX: Final = "client_"
 ENGINE_PREFIX: Final = "engine_"
 """What an adapter's counters are called in a trace, before their own names."""
 
+OPERATIONS: Final = "operations"
+PARTS: Final = (OPERATIONS, "flush", "rest", "proof", "restart")
+"""What is done within a stage: it begins with the first; a cold read is restarted before it."""
+
 
 class Mark(NamedTuple):
     """Something that began at a moment of a trace.
@@ -46,7 +50,7 @@ class Mark(NamedTuple):
     position
         Which measurement of the cell it belongs to, from 0 on; -1 for none.
     name
-        ``baseline``, a stage, ``flush``, ``rest`` or ``proof`` within one, or ``end``.
+        ``baseline``, a stage, one of ``PARTS`` within one, or ``end``.
     """
 
     at_ns: int

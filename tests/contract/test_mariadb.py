@@ -241,7 +241,7 @@ def test_a_port_that_is_taken_meanwhile_is_passed_over(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         ports = iter([other.getsockname()[1], free_port()])
-        monkeypatch.setattr("deduplab.servers.mariadb.free_port", lambda: next(ports))
+        monkeypatch.setattr("deduplab.servers._private_server.free_port", lambda: next(ports))
         with instance(workspace) as (_, endpoint, adapter):
             assert endpoint.port != other.getsockname()[1]
             assert adapter.identity().product == "MariaDB"

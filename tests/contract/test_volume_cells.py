@@ -12,17 +12,26 @@ import psutil
 import pytest
 
 from deduplab import config
-from deduplab.bench import matrix
+from deduplab.bench import cold, matrix
 from deduplab.bench.lifecycle import run_cell
 from deduplab.bench.manifests import ManifestCache
+from deduplab.bench.rig import Rig
 from deduplab.cell import CellResult
-from deduplab.model import DEDUPE, Layer, Measurement, OutcomeKind, Ruler, Stage
+from deduplab.errors import SystemUnavailable
+from deduplab.model import (
+    DEDUPE,
+    ColdStart,
+    Identity,
+    Layer,
+    Measurement,
+    OutcomeKind,
+    Ruler,
+    Stage,
+)
 from deduplab.runs_folder import find_run
 from deduplab.store import Run
 from deduplab.units import MIB
-from deduplab.volumes import (
-    mount_points,
-)
+from deduplab.volumes import direct_reads, mount_points, mounted
 from tests.contract.loop_mounts import (
     GONE_S,
     KINDS,
@@ -110,6 +119,54 @@ def eta(cells: dict[int, CellResult], moment: str, layer: Layer = Layer.VOLUME) 
 
 def dedupe_of(result: CellResult) -> Measurement:
     return next(entry for entry in result.measurements if entry.mode == DEDUPE)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_volume_is_read_cold_past_the_cache_below_for_so_long(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop device goes past it from the restart to the last read, and at no other time."""
+    seen = []
+    real = cold.made_cold
+
+    def watched(rig: Rig, expected: Identity) -> tuple[ColdStart, Identity]:
+        seen.append(is_direct(tmp_path))
+        return real(rig, expected)
+
+    monkeypatch.setattr("deduplab.bench.stages.made_cold", watched)
+    stages = '"bulk", "cold-read", "insert", "delete"'
+    found = cells_on(kind, tmp_path, "sqlite", stages=stages)[50].measurements[1]
+    assert seen == [True, True]
+    assert found.cold is not None
+    assert found.cold.resident_before_bytes > MIB
+    assert found.cold.resident_after_bytes == 0
+
+
+def test_a_volume_goes_through_the_cache_again_after_direct_reads(tmp_path: Path) -> None:
+    directory = tmp_path / "v"
+    directory.mkdir()
+    with mounted("ext4", 64 * MIB, directory):
+        (directory / "file").write_bytes(b"x" * MIB)
+        assert not is_direct(tmp_path)
+        with direct_reads(directory):
+            assert is_direct(tmp_path)
+            assert (directory / "file").read_bytes() == b"x" * MIB
+        assert not is_direct(tmp_path)
+    with (
+        pytest.raises(SystemUnavailable, match="no file system is mounted at"),
+        direct_reads(directory),
+    ):
+        pass
+
+
+def is_direct(root: Path) -> bool:
+    """Whether the only loop device below a directory goes past the page cache."""
+    (backing,) = (
+        path
+        for path in Path("/sys/block").glob("loop*/loop/backing_file")
+        if path.read_text().startswith(str(root))
+    )
+    return (backing.parent / "dio").read_text().strip() == "1"
 
 
 @pytest.mark.parametrize("kind", KINDS)

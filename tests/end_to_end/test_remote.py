@@ -23,7 +23,7 @@ from deduplab.model import Layer, OutcomeKind, Stage
 from deduplab.remote import resolve
 from deduplab.report import html
 from deduplab.server import Endpoint, Server
-from deduplab.servers import redis as redis_recipe
+from deduplab.servers import _private_server
 from deduplab.servers.redis import RedisServer
 from deduplab.servers.rest import RestServer
 from deduplab.store import Run, RunHeader
@@ -217,7 +217,7 @@ def test_an_instance_that_is_replaced_is_unavailable_for_the_cell(
 
         def replace_it() -> None:
             first.stop()
-            monkeypatch.setattr(redis_recipe, "free_port", lambda: endpoint.port)
+            monkeypatch.setattr(_private_server, "free_port", lambda: endpoint.port)
             assert second.start().port == endpoint.port
 
         try:

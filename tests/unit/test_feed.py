@@ -99,8 +99,10 @@ def test_a_message_says_run_cell_and_stage() -> None:
             Marked(5, "c1", 0, "bulk"),
             Marked(6, "c1", 0, "flush"),
             sampled(7, a=2.0),
-            Marked(8, "c1", 1, "read"),
-            Marked(9, "c1", -1, "end"),
+            Marked(8, "c1", 1, "cold-read"),
+            Marked(9, "c1", 1, "restart"),
+            Marked(10, "c1", 1, "operations"),
+            Marked(11, "c1", -1, "end"),
         )
     ]
     assert {(one["run"], one["plan"]) for one in told} == {("r1", "p1")}
@@ -111,7 +113,9 @@ def test_a_message_says_run_cell_and_stage() -> None:
         ("bulk", "operations"),
         ("bulk", "flush"),
         ("bulk", "flush"),
-        ("read", "operations"),
+        ("cold-read", "operations"),
+        ("cold-read", "restart"),
+        ("cold-read", "operations"),
         ("", "end"),
     ]
     assert told[6]["values"] == {"a": 2.0}

@@ -12,7 +12,7 @@ from deduplab.analysis.operations import Operations
 from deduplab.bench.clock import Timing
 from deduplab.bench.open_loop import OpenTiming, timing_of
 from deduplab.bench.pace import Pace
-from deduplab.model import Stage
+from deduplab.model import READS, Stage
 from tests.report import factory
 
 MS = 1_000_000
@@ -114,19 +114,47 @@ def test_a_system_that_is_too_slow_is_later_each_time() -> None:
     assert timing.late_ns == 50 * 3 * MS
     latency, service = timing.raw_ns()
     assert operations(latency, service).saturated == (True,)
-    assert operations(latency, service).words.startswith("saturated: it can't do 200/s")
+    assert operations(latency, service).words.startswith("saturated: it did not keep up with 200/s")
 
 
-@pytest.mark.parametrize(("at", "stall_ns"), [(0, 100), (10, 400), (90, 300), (99, 300)])
+@pytest.mark.parametrize(("at", "stall_ns"), [(0, 100), (10, 400), (90, 300), (150, 300)])
 def test_a_stall_is_no_saturation(at: int, stall_ns: int) -> None:
-    """The queue behind it empties, or has emptied before it came."""
+    """The queue behind it empties, or there was none before it came."""
     world = World(stalls_ns={at: stall_ns * MS})
     timing = world.timing()
     put(timing, world, 200)
     found = operations(*timing.raw_ns())
     assert found.saturated == (False,)
     assert found.words == ""
-    assert timing.duration_ns == 200 * GAP
+    assert timing.duration_ns == 200 * GAP + timing.late_ns
+
+
+def test_a_stall_whose_queue_has_not_emptied_in_the_end_is_a_backlog() -> None:
+    """A second of schedule, 0.9 s of stall: the last one is late, and each was less than before."""
+    world = World(stalls_ns={0: 900 * MS})
+    timing = world.timing()
+    put(timing, world, 200)
+    latency, service = timing.raw_ns()
+    assert operations(latency, service).saturated == (False,)
+    assert latency[-1] - service[-1] == 900 * MS - 5 * MS - 198 * 4 * MS
+    assert timing.late_ns == 900 * MS - 5 * MS - 199 * 4 * MS
+
+
+@pytest.mark.parametrize("rate", [250, 500, 800])
+def test_poisson_arrivals_wait_as_the_theory_of_queues_says(rate: int) -> None:
+    """One server, a fixed service time D, load p (M/D/1): p D / (2 (1 - p)) is the mean wait.
+
+    Pollaczek and Khinchine; this seed is within 5 % over 100 000 operations.
+    """
+    world = World()
+    pace = Pace(rate, "poisson", 8)
+    timing = OpenTiming(pace=pace, now=world.now, wait_until=world.wait_until)
+    put(timing, world, 100_000)
+    latency_ns, service_ns = timing.raw_ns()
+    load = rate * SERVICE / 1e9
+    expected_ns = load * SERVICE / (2 * (1 - load))
+    assert (latency_ns - service_ns).mean() == pytest.approx(expected_ns, rel=0.05)
+    assert operations(latency_ns, service_ns, rate).saturated == (False,)
 
 
 def test_deletions_are_one_key_a_request_at_their_time() -> None:
@@ -160,12 +188,10 @@ def test_some_stages_alone_keep_a_rate() -> None:
         if timing_of(paced, stage, mode, 0).rate_per_s == RATE
     }
     reads = {
-        (stage, mode)
-        for stage in (Stage.INSERT, Stage.READ)
-        for mode in ("", "rowwise", "truncate")
+        (stage, mode) for stage in (Stage.INSERT, *READS) for mode in ("", "rowwise", "truncate")
     }
     assert open_ones == {*reads, (Stage.DELETE, "rowwise")}
 
 
-def operations(latency: Sequence[int], service: Sequence[int]) -> Operations:
-    return Operations((np.asarray(latency),), (np.asarray(service),), RATE, "")
+def operations(latency: Sequence[int], service: Sequence[int], rate: float = RATE) -> Operations:
+    return Operations((np.asarray(latency),), (np.asarray(service),), rate, "")

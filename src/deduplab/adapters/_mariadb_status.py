@@ -78,11 +78,11 @@ COUNTERS: Final = {
 """Status variables, and what they are called in a trace; those that a server has."""
 
 
-def identity(sql: Connection) -> tuple[str, str, dict[str, str]]:
-    """Return the version, the server's id with port and start, and the settings in force."""
+def identity(sql: Connection) -> tuple[str, str, dict[str, str], str]:
+    """Return the version, the server's id with port, the settings in force, and the start."""
     version, server, port = sql.query("SELECT version(), @@server_uid, @@port")[0]
     configuration = {name: value for name, value in sql.query(_among("VARIABLES", SETTINGS))}
-    return version, f"{server}:{port} since {sql.scalar(START)}", configuration
+    return version, f"{server}:{port}", configuration, str(sql.scalar(START))
 
 
 def check_engine(sql: Connection, variant: str) -> None:

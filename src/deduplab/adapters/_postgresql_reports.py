@@ -118,17 +118,17 @@ def counters(wire: Wire) -> dict[str, int]:
 
 
 def identity(wire: Wire) -> Identity:
-    """Return version, system identifier with start time, and the settings in force."""
-    version, instance = wire.query(
-        "SELECT current_setting('server_version'), "
-        "system_identifier || ' since ' || pg_postmaster_start_time() FROM pg_control_system()"
+    """Return version, system identifier and start time, and the settings in force."""
+    version, instance, since = wire.query(
+        "SELECT current_setting('server_version'), system_identifier, pg_postmaster_start_time() "
+        "FROM pg_control_system()"
     )[0]
     names = ", ".join(f"'{name}'" for name in _SETTINGS)
     rows = wire.query(
         "SELECT name, current_setting(name) FROM pg_settings "  # noqa: S608
         f"WHERE name IN ({names}) ORDER BY name"
     )
-    return Identity("PostgreSQL", version, instance, {name: value for name, value in rows})
+    return Identity("PostgreSQL", version, instance, {name: value for name, value in rows}, since)
 
 
 def _counts(wire: Wire, names: tuple[str, ...], statement: str) -> dict[str, int]:

@@ -82,14 +82,17 @@ def setting(redis: Resp, name: str) -> str:
     return answer[1].decode() if answer else ""
 
 
-def identity(redis: Resp) -> tuple[str, str, str, dict[str, str]]:
-    """Return product, version, the id of this run, and settings with the allocator."""
+def identity(redis: Resp) -> tuple[str, str, str, dict[str, str], str]:
+    """Return product, version, port, settings with the allocator, and the id of this run.
+
+    Nothing else stays what it is over a restart.
+    """
     found = info(redis)
     product = "Valkey" if found.get("server_name") == "valkey" else "Redis"
     version = found.get("valkey_version") or found["redis_version"]
     configuration = {name: setting(redis, name) for name in _SETTINGS}
     configuration["mem_allocator"] = found.get("mem_allocator", "")
-    return product, version, found["run_id"], configuration
+    return product, version, f"port {found['tcp_port']}", configuration, found["run_id"]
 
 
 def memory(redis: Resp) -> tuple[int, int, str]:

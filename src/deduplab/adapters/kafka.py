@@ -204,8 +204,8 @@ class KafkaAdapter(ServerAdapter[KafkaClient, KafkaNamespace]):
         if namespace is None:
             return Identity("Apache Kafka", version, instance)
         epoch = client.wire.leader_epoch(namespace.marker_topic)
-        instance = f"{instance} since leader epoch {epoch}"
-        return Identity("Apache Kafka", version, instance, namespace.configuration(client))
+        configuration = namespace.configuration(client)
+        return Identity("Apache Kafka", version, instance, configuration, f"leader epoch {epoch}")
 
     # The state
 

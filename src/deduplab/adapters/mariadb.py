@@ -200,10 +200,10 @@ class MariadbAdapter(ServerAdapter[Connection, str]):
 
     def identity(self) -> Identity:
         """Return version, the server's id with port and start time, and the settings in force."""
-        version, instance, configuration = told.identity(self._wire)
+        version, instance, configuration, since = told.identity(self._wire)
         if self._namespace is not None:
             configuration |= self._layout.described()
-        return Identity("MariaDB", version, instance, configuration)
+        return Identity("MariaDB", version, instance, configuration, since)
 
     def _create(self, settings: Settings) -> None:
         """Create database and tables, after checking the server's durability."""

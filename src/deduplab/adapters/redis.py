@@ -162,11 +162,11 @@ class RedisAdapter(ServerAdapter[Resp, str]):
         return told.numbers(self._wire, told.COUNTERS)
 
     def identity(self) -> Identity:
-        """Return product and version, the id of this run, the settings and the allocator."""
-        product, version, instance, configuration = told.identity(self._wire)
+        """Return product and version, port, settings and allocator, and the id of this run."""
+        product, version, instance, configuration, since = told.identity(self._wire)
         if self._namespace is not None:
             configuration |= self._values.layout.described()
-        return Identity(product, version, instance, configuration)
+        return Identity(product, version, instance, configuration, since)
 
     def _create(self, settings: Settings) -> None:
         """Set the marker, after checking the server's durability; delete what was left of ours."""

@@ -78,13 +78,14 @@ class Operations:
     def saturated(self) -> tuple[bool, ...]:
         """Of each repetition whether more was offered than the system could do.
 
-        It was if in the whole second half no operation began before the next one was due:
-        then nothing was ever caught up with. After a stall the queue empties again.
+        It was if in the whole second half no operation began before the next one was due, and
+        the queue did not shorten. After a stall it does, and empties again.
         """
         if self.rate_per_s is None:
             return ()
         gap_ns = 1e9 / self.rate_per_s
-        return tuple(bool(late[len(late) // 2 :].min() >= gap_ns) for late in self.lateness_ns)
+        halves = (late[len(late) // 2 :] for late in self.lateness_ns)
+        return tuple(bool(half.min() >= gap_ns and half[-1] >= half[0]) for half in halves)
 
     @property
     def words(self) -> str:
@@ -94,8 +95,8 @@ class Operations:
             return self.remark
         where = "" if count == of else f" in {count} of {of} repetitions"
         words = (
-            f"saturated{where}: it can't do {format_rate(self.rate_per_s)}, so latencies grow "
-            "with the length of the stage"
+            f"saturated{where}: it did not keep up with {format_rate(self.rate_per_s)}, so "
+            "latencies grow with the length of the stage"
         )
         return "; ".join(filter(None, (words, self.remark)))
 

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from deduplab.analysis.lookup import DISTANCES, Lookup, Subject
 from deduplab.analysis.row import Row
-from deduplab.model import DEDUPE
+from deduplab.model import DEDUPE, Stage
 from deduplab.units import format_rate
+
+COLD_READ: Final = Stage.COLD_READ.value
+_TIMED: Final = ("bulk", "insert", "read", COLD_READ, "delete", "refill")
+_COLD: Final = (
+    "latency_first_ns",
+    "restart_s",
+    "cold_file_bytes",
+    "resident_before_bytes",
+    "resident_after_bytes",
+    "resident_at_read_bytes",
+)
 
 
 @dataclass(slots=True)
@@ -69,6 +81,26 @@ class StageTiming:
 
 
 @dataclass(frozen=True, slots=True)
+class ColdRead:
+    """What a cold read of one subject took, at its lowest grade, with the warm one beside it.
+
+    ``warm`` is None where the plan reads cold alone; of the others those are None that have no
+    figure.
+    """
+
+    subject: Subject
+    grade: str
+    cold: StageTiming
+    warm: StageTiming | None
+    first: Row | None
+    restart_s: Row | None
+    file_bytes: Row | None
+    before_bytes: Row | None
+    after_bytes: Row | None
+    at_read_bytes: Row | None
+
+
+@dataclass(frozen=True, slots=True)
 class Timings:
     """What the stages of one subject took, at its lowest grade."""
 
@@ -112,19 +144,35 @@ def footprint_bars(rows: Iterable[Row]) -> list[Bars]:
 def timings(rows: Iterable[Row]) -> list[Timings]:
     """Return what the stages took for each subject, at its lowest grade: U0 where it counts."""
     lookup = Lookup(rows)
+    return [Timings(subject, grade, stages) for subject, grade, _, stages in _lowest_grades(lookup)]
+
+
+def cold_reads(rows: Iterable[Row]) -> list[ColdRead]:
+    """Return the cold reads of each subject, at its lowest grade."""
+    lookup = Lookup(rows)
     found = []
+    for subject, grade, distance, stages in _lowest_grades(lookup):
+        by_name = {one.stage: one for one in stages}
+        cold = by_name.get(COLD_READ)
+        if cold is None or cold.objects_per_s is None or cold.objects_per_s.value is None:
+            continue
+        told = (lookup.row(subject, grade, distance, name, COLD_READ) for name in _COLD)
+        found.append(ColdRead(subject, grade, cold, by_name.get("read"), *told))
+    return found
+
+
+def _lowest_grades(
+    lookup: Lookup,
+) -> Iterator[tuple[Subject, str, str | int, tuple[StageTiming, ...]]]:
+    """Yield, for each subject, the lowest grade that has timings, its distance, and its stages."""
     for subject in lookup.subjects():
         for grade in reversed(lookup.grades(subject)):
             distance = "none" if grade == "U0" else _far(lookup, subject, grade)
-            stages = [
-                _stage(lookup, subject, grade, distance, stage)
-                for stage in ("bulk", "insert", "read", "delete", "refill")
-            ]
+            stages = [_stage(lookup, subject, grade, distance, stage) for stage in _TIMED]
             timed = tuple(entry for entry in stages if entry.objects_per_s is not None)
             if timed:
-                found.append(Timings(subject, grade, timed))
+                yield subject, grade, distance, timed
                 break
-    return found
 
 
 def _stage(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
+
+import numpy as np
 
 from deduplab.analysis.context import Context, Place, cells_left_out, left_out
 from deduplab.analysis.footprints import Column, Spot, maintenance_moment, sample, spot_of
@@ -12,10 +14,19 @@ from deduplab.analysis.operations import Operations, operation_rows
 from deduplab.analysis.row import Row
 from deduplab.analysis.statistics import Statistic, estimate, first_column, quotient
 from deduplab.cell import CellResult
-from deduplab.model import Measurement, Outcome, OutcomeKind, Stage
+from deduplab.model import ColdStart, Measurement, Outcome, OutcomeKind, Stage
 from deduplab.store import Run
 
 _LOADS: Final = (Stage.BULK, Stage.INSERT, Stage.REFILL)
+_Of = Callable[[ColdStart], float]
+_COLD: Final[tuple[tuple[str, str, _Of], ...]] = (
+    ("restart_s", "s", lambda cold: cold.restart_ns / 1e9),
+    ("cold_file_bytes", "byte", lambda cold: cold.file_bytes),
+    ("resident_before_bytes", "byte", lambda cold: cold.resident_before_bytes),
+    ("resident_after_bytes", "byte", lambda cold: cold.resident_after_bytes),
+    ("resident_at_read_bytes", "byte", lambda cold: cold.resident_at_read_bytes),
+)
+"""What is told of a cold start: see :class:`ColdStart`."""
 
 
 def timing_rows(run: Run, group: Group) -> Iterator[Row]:
@@ -34,6 +45,8 @@ def timing_rows(run: Run, group: Group) -> Iterator[Row]:
         operations = Operations.read(run, group, position, ids)
         yield from _throughput_rows(context, group, spot, measurement, operations.words)
         yield from operation_rows(context, Place.of(spot), operations)
+        if measurement.cold is not None:
+            yield from _cold_rows(context, group, spot, position, operations)
         if measurement.stage in (*_LOADS, Stage.DELETE):
             yield _row(context, group, spot, "flush_s", "s", [_flush_seconds(position)])
         if measurement.stage in _LOADS:
@@ -50,6 +63,17 @@ def _throughput_rows(
     if measurement.stage is not Stage.DELETE:
         logical = [_logical(position), _seconds(position)]
         yield _row(context, group, spot, "bytes_per_s", "byte/s", logical, remark)
+
+
+def _cold_rows(
+    context: Context, group: Group, spot: Spot, position: int, operations: Operations
+) -> Iterator[Row]:
+    """Yield how cold a cold read was, and what its first operation took."""
+    firsts = np.array([values[:1] for values in operations.latencies_ns], dtype=np.float64)
+    first = estimate(first_column, [firsts])
+    yield context.figure(Place.of(spot), "latency_first_ns", "ns", first, operations.words)
+    for name, unit, of in _COLD:
+        yield _row(context, group, spot, name, unit, [_cold(position, of)])
 
 
 def _row(
@@ -119,6 +143,16 @@ def _flush_seconds(position: int) -> Column:
     def column(cell: CellResult) -> float | Outcome:
         found = _measured(cell, position)
         return found if isinstance(found, Outcome) else found.flush_ns / 1e9
+
+    return column
+
+
+def _cold(position: int, of: _Of) -> Column:
+    def column(cell: CellResult) -> float | Outcome:
+        found = _measured(cell, position)
+        if isinstance(found, Outcome):
+            return found
+        return of(found.cold) if found.cold else Outcome(OutcomeKind.INVALID, "it was not cold")
 
     return column
 

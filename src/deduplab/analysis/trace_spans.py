@@ -7,12 +7,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from deduplab.trace import Mark, Trace
+from deduplab.trace import OPERATIONS, PARTS, Mark, Trace
 
-OPERATIONS: Final = "operations"
 BASELINE: Final = "baseline"
-PARTS: Final = (OPERATIONS, "flush", "rest", "proof")
-"""What is done within a stage, in this order; a stage that changes nothing has the first alone."""
 _END: Final = "end"
 
 
@@ -74,7 +71,7 @@ def places(trace: Trace) -> list[tuple[str, str]]:
 
 
 def _is_within(mark: Mark) -> bool:
-    return mark.name in PARTS[1:]
+    return mark.name in PARTS
 
 
 def _part_of(mark: Mark) -> str:

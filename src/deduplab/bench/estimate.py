@@ -9,7 +9,7 @@ from typing import Final
 from deduplab import registry
 from deduplab.cell import Cell
 from deduplab.dataset_spec import DatasetSpec
-from deduplab.model import Stage, is_paced
+from deduplab.model import READS, Stage, is_paced
 from deduplab.units import MIB
 
 # Deliberately coarse; a cell of an embedded engine with 8 MiB takes about half a second on two
@@ -75,7 +75,8 @@ def scheduled_s(cell: Cell, objects: Mapping[DatasetSpec, int]) -> dict[Stage, f
     insert = objects[cell.insert] if cell.insert else 0
     live = 0
     for stage in cell.stages:
-        done = {Stage.INSERT: insert, Stage.READ: min(cell.read_objects, bulk), Stage.DELETE: live}
+        read = min(cell.read_objects, bulk)
+        done = {Stage.INSERT: insert, Stage.DELETE: live, **dict.fromkeys(READS, read)}
         if is_paced(stage, cell.delete_mode):
             found[stage] = found.get(stage, 0.0) + done[stage] / cell.rate_per_s
         if stage in (Stage.BULK, Stage.REFILL, Stage.INSERT):
@@ -90,7 +91,8 @@ def duration_s(cell: Cell) -> float:
     entry = registry.system(cell.system)
     specs = filter(None, (cell.bulk, cell.insert))
     about = {spec: max(1, spec.logical_bytes // spec.object_bytes) for spec in specs}
-    rests = 1 + sum(stage is not Stage.READ for stage in cell.stages)
+    rests = 1 + sum(stage not in READS for stage in cell.stages)
     rest_s = cell.rest.window_s * rests if entry.capabilities().background_work else 0.0
+    starts_s = _START_S[entry.kind] * (1 + cell.stages.count(Stage.COLD_READ))
     worked_s = 2 * _handed_over_bytes(cell) / _BYTES_PER_S
-    return _START_S[entry.kind] + rest_s + worked_s + sum(scheduled_s(cell, about).values())
+    return starts_s + rest_s + worked_s + sum(scheduled_s(cell, about).values())

@@ -14,7 +14,7 @@ import psutil
 
 from deduplab.adapter import Adapter
 from deduplab.bench.storage_io import storage_io
-from deduplab.errors import DeduplabError
+from deduplab.errors import DeduplabError, SystemUnavailable
 from deduplab.probes.files import FilesProbe
 from deduplab.trace import (
     CLIENT_PREFIX,
@@ -43,14 +43,18 @@ class Gauge(Protocol):
         Where they come from.
     share
         The share of a core that reading them may take.
-    cost_ns
-        The clock that says what a reading took: the tracer's own CPU time, or, where somebody
-        else works meanwhile, the time that passes.
     """
 
     name: str
     share: float
-    cost_ns: Callable[[], int]
+
+    def cost_ns(self) -> int:
+        """Return a clock that says what a reading took.
+
+        That is the tracer's own CPU time, or, where somebody else works meanwhile, the time that
+        passes.
+        """
+        ...
 
     def read(self) -> Mapping[str, float]:
         """Return what can be read now, by column; what can't be read now is left out.
@@ -64,18 +68,52 @@ class Gauge(Protocol):
 
 
 class EngineGauge:
-    """The counters that the system tells, over a connection of its own."""
+    """The counters that the system tells, over a connection of its own.
+
+    One that is lost is made anew at the next reading: a cold read restarts a server.
+
+    Parameters
+    ----------
+    connect
+        Returns an adapter that is open and watches.
+    """
 
     name = "engine"
     share = _ENGINE_SHARE
-    cost_ns = staticmethod(time.perf_counter_ns)  # the system works meanwhile
 
-    def __init__(self, adapter: Adapter) -> None:
-        self._adapter = adapter
+    def __init__(self, connect: Callable[[], Adapter]) -> None:
+        self._connect = connect
+        self._adapter = connect()
+        self._is_lost = False
+        self._connecting_ns = 0
+
+    def cost_ns(self) -> int:
+        """Return the time, for the system works meanwhile; what connecting took is no reading."""
+        return time.perf_counter_ns() - self._connecting_ns
 
     def read(self) -> Mapping[str, float]:
         """Return the adapter's counters."""
-        return {f"{ENGINE_PREFIX}{name}": value for name, value in self._adapter.counters().items()}
+        if self._is_lost:
+            self._connect_again()
+        try:
+            found = self._adapter.counters()
+        except SystemUnavailable:
+            self._is_lost = True
+            raise
+        return {f"{ENGINE_PREFIX}{name}": value for name, value in found.items()}
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._adapter.close()
+
+    def _connect_again(self) -> None:
+        begun_ns = time.perf_counter_ns()
+        try:
+            self.close()
+            self._adapter = self._connect()
+        finally:
+            self._connecting_ns += time.perf_counter_ns() - begun_ns
+        self._is_lost = False
 
 
 class FilesGauge:

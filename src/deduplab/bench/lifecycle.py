@@ -155,6 +155,7 @@ class _Chain:
             rig,
             self.bulk,
             self.insert,
+            self.identity,
             lambda record, name: self._mark(record.position, name),
         )
         for stage in self.cell.stages:
@@ -166,7 +167,7 @@ class _Chain:
                     return Outcome(outcome.kind, f"{stage}: {outcome.reason}")
         with causes_told(rig.server, "the last look"):
             identity = rig.adapter.identity()
-        if identity != self.identity:
+        if identity != stages.identity:
             return Outcome(
                 OutcomeKind.INVALID,
                 "another instance or configuration answers at the end than at the start",

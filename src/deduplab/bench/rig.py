@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -29,7 +29,14 @@ from deduplab.record import RecordType
 from deduplab.remote import RemoteServer
 from deduplab.server import Endpoint, Server
 from deduplab.versions import check_version
-from deduplab.volumes import NONE, file_system, mounted, require_sharing, share_blocks
+from deduplab.volumes import (
+    NONE,
+    direct_reads,
+    file_system,
+    mounted,
+    require_sharing,
+    share_blocks,
+)
 
 NAMESPACE: Final = "deduplab-lab"
 
@@ -142,6 +149,10 @@ class Rig:
         self.volume.sync()
         directory = self.volume.directory
         share_blocks(directory, directory.with_name(f"{directory.name}.hashes"), deadline_s, mode)
+
+    def direct_reads(self) -> AbstractContextManager[None]:
+        """Have the volume, where there is one, read past the page cache of the disk below."""
+        return direct_reads(self.volume.directory) if self.volume else nullcontext()
 
     def _volume_is_still(self, footprint: Footprint) -> bool:
         """Whether the volume says again what it said in a footprint."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from deduplab.bench.clock import Timing
-from deduplab.model import Measurement, Moment, OnDiskReading, Outcome, Stage
+from deduplab.model import ColdStart, Measurement, Moment, OnDiskReading, Outcome, Stage
 
 
 @dataclass(slots=True)
@@ -27,6 +27,7 @@ class StageRecord:
     timing: Timing = field(default_factory=Timing)
     moments: list[Moment] = field(default_factory=list)
     on_disk: OnDiskReading | None = None
+    cold: ColdStart | None = None
 
     def frozen(self, outcome: Outcome) -> Measurement:
         """Return the measurement, with how it ended."""
@@ -47,4 +48,5 @@ class StageRecord:
             outcome=outcome,
             on_disk=self.on_disk,
             rate_per_s=self.timing.rate_per_s,
+            cold=self.cold,
         )

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from deduplab.batch import Batch
+from deduplab.bench.cold import made_cold, require_dropped, require_possible
 from deduplab.bench.on_disk import read_on_disk
 from deduplab.bench.proof import InvalidError, Part, Proof, prove_object
 from deduplab.bench.rig import Rig
@@ -19,7 +20,7 @@ from deduplab.bench.stage_record import StageRecord
 from deduplab.cell import Cell
 from deduplab.datasets import StreamDigest
 from deduplab.errors import Unsupported
-from deduplab.model import DEDUPE, DEDUPE_MODES, Moment, Stage
+from deduplab.model import DEDUPE, DEDUPE_MODES, Identity, Moment, Stage
 
 KEYS_AT_ONCE: Final = 10_000  # of one request to delete; every system here takes that many
 
@@ -33,9 +34,16 @@ class Stages:
         What bulk and refill store.
     insert
         What insert stores; None for a chain without it.
+    identity
+        Which run of which instance this is.
     mark
-        Called when something begins within a stage, with its record and a name: ``flush``,
-        ``rest`` or ``proof``. Never under the clock.
+        Called when something begins within a stage, with its record and a name: ``restart``,
+        ``operations`` after it, ``flush``, ``rest`` or ``proof``. Never under the clock.
+
+    Attributes
+    ----------
+    identity
+        The same by now: a planned restart begins another run of the instance.
     """
 
     def __init__(
@@ -44,9 +52,11 @@ class Stages:
         rig: Rig,
         bulk: Part,
         insert: Part | None,
+        identity: Identity,
         mark: Callable[[StageRecord, str], None] = lambda record, name: None,
     ) -> None:
         self.rig = rig
+        self.identity = identity
         self._mark = mark
         self._cell = cell
         self._bulk_part = bulk
@@ -75,6 +85,7 @@ class Stages:
             Stage.BULK: self._bulk,
             Stage.INSERT: self._insert,
             Stage.READ: self._read,
+            Stage.COLD_READ: self._cold_read,
             Stage.DELETE: self._delete,
             Stage.RECLAIM: self._reclaim,
             Stage.REFILL: self._bulk,
@@ -123,10 +134,26 @@ class Stages:
         self._mark(record, "proof")
         self._proof.content(self.rig, self._live)
 
-    def _read(self, record: StageRecord) -> None:
-        """Read a seeded choice of bulk's objects by key; verify outside the clock."""
+    def _cold_read(self, record: StageRecord) -> None:
+        """Restart the instance with its pages dropped, and read as :meth:`_read` does."""
+        self._require_data()
+        require_possible(self.rig)
+        with self.rig.direct_reads():
+            self._mark(record, "restart")
+            record.cold, self.identity = made_cold(self.rig, self.identity)
+            require_dropped(record.cold)
+            self._mark(record, "operations")
+            self._read(record)
+        self._mark(record, "proof")
+        self._proof.content(self.rig, self._live)
+
+    def _require_data(self) -> None:
         if not self.rig.capabilities.stores_data:
             raise Unsupported("it discards what it gets")
+
+    def _read(self, record: StageRecord) -> None:
+        """Read a seeded choice of bulk's objects by key; verify outside the clock."""
+        self._require_data()
         dataset = self._bulk_part.dataset
         record.objects = min(self._cell.read_objects, dataset.objects)
         chosen = self._proof.choose(dataset, record.objects)

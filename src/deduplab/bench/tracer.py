@@ -69,6 +69,17 @@ class Watched:
     volume: Path | None
     embedded: bool
 
+    def connect(self) -> Adapter:
+        """Return an adapter with a connection of its own, which looks at the namespace."""
+        adapter = self.adapter_class()
+        try:
+            adapter.open(self.endpoint)
+            adapter.watch(self.entered)
+        except BaseException:
+            adapter.close()
+            raise
+        return adapter
+
 
 class Tracer:
     """A tracer's process, as the cell's process sees it.
@@ -191,16 +202,9 @@ def _trace(connection: Connection, period_ns: int, tell: _Tell) -> None:
     """Look at what the cell's process tells, until it tells that it was enough."""
     watched: Watched = connection.recv()
     client = os.getppid()
-    reasons = {}
-    gauges: list[Gauge] = []
-    adapter = watched.adapter_class()
-    if watched.entered is not None:
-        try:
-            adapter.open(watched.endpoint)
-            adapter.watch(watched.entered)
-            gauges.append(EngineGauge(adapter))
-        except DeduplabError as error:
-            reasons["engine"] = str(error)
+    reasons: dict[str, str] = {}
+    engine = _engine_gauge(watched, reasons)
+    gauges: list[Gauge] = [engine] if engine is not None else []
     if watched.endpoint.directory is not None:
         gauges.append(FilesGauge(watched.endpoint.directory))
         gauges.append(ProcessGauge.system(client, embedded=watched.embedded))
@@ -233,9 +237,21 @@ def _trace(connection: Connection, period_ns: int, tell: _Tell) -> None:
         look()
     connection.recv()
     look()
-    adapter.close()
+    if engine is not None:
+        engine.close()
     reasons.update({gauge.name: gauge.reason for gauge in paced if gauge.reason})
     connection.send((samples, reasons, time.process_time_ns() - begun_cpu_ns))
+
+
+def _engine_gauge(watched: Watched, reasons: dict[str, str]) -> EngineGauge | None:
+    """Return what asks the system, or None where nothing can, with the reason if it should."""
+    if watched.entered is None:
+        return None
+    try:
+        return EngineGauge(watched.connect)
+    except DeduplabError as error:
+        reasons["engine"] = str(error)
+        return None
 
 
 def _read(gauges: list[PacedGauge]) -> Mapping[str, float]:

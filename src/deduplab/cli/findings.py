@@ -15,6 +15,7 @@ from rich.table import Table
 from deduplab.analysis import Calibration, Row, calibrate, findings, tables
 from deduplab.analysis.storage_layer import volume_findings
 from deduplab.analysis.tables import volumes_table
+from deduplab.cli.cold_reads import cold_read_table
 from deduplab.cli.open_loops import open_loops
 from deduplab.errors import unwritten
 from deduplab.store import Run
@@ -58,9 +59,10 @@ def _remove_left(run: Run) -> None:
 
 
 def print_findings(run: Run, rows: list[Row], console: Console) -> None:
-    """Print findings, volumes and open loops as tables, and the calibration verdict below."""
+    """Print findings, volumes, open loops and cold reads as tables, and the calibration verdict."""
     _print_table(findings(rows), console)
-    for table in (volumes_table(volume_findings(rows)), open_loops(rows)):
+    volumes = volumes_table(volume_findings(rows))
+    for table in (volumes, open_loops(rows), cold_read_table(rows)):
         if table.lines:
             console.print()
             _print_table(table, console)

@@ -12,8 +12,8 @@ from deduplab.report.wording import value
 
 _LEGEND: Final = (
     "Latency: from when an operation was due, waiting for others included. Service: from when it "
-    "began. Backlog: how late the last one began. Saturated: the system can't do that rate, so "
-    "latencies grow with the length of the stage."
+    "began. Backlog: how late the last one began. Saturated: it did not keep up, so latencies grow "
+    "with the length of the stage."
 )
 
 

@@ -18,7 +18,7 @@ from deduplab.analysis.coverage import Trouble, coverage
 from deduplab.analysis.derive import rows_of
 from deduplab.analysis.lookup import DISTANCES, FILES, MOMENTS
 from deduplab.analysis.row import Row
-from deduplab.analysis.series import footprint_bars, timings
+from deduplab.analysis.series import cold_reads, footprint_bars, timings
 from deduplab.analysis.statistics import LEAST_REPETITIONS, RESAMPLES
 from deduplab.analysis.storage_layer import volume_findings
 from deduplab.analysis.tables import Finding, findings_of, findings_table
@@ -120,6 +120,7 @@ def _content(run: Run, rows: list[Row] | None) -> dict[str, Any]:
         ],
         "volumes": volume_findings(rows),
         "timings": timed,
+        "cold_reads": cold_reads(rows),
         "open_loops": any(stage.offered_per_s for entry in timed for stage in entry.stages),
         **trace_section.content(run, results),
         "speeds": _speeds(entry for entry in timed if entry.subject.system != HARNESS),

@@ -11,16 +11,19 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 
 from deduplab.analysis.trace_rates import NS_PER_S, Curve
-from deduplab.analysis.trace_spans import PARTS, Span
+from deduplab.analysis.trace_spans import Span
 from deduplab.analysis.traces import Picture
 from deduplab.report.svg import INK, MUTED, PALETTE, board, inline
+from deduplab.trace import PARTS
 from deduplab.units import format_bytes
 
 FILES_COLOUR: Final = PALETTE[0]
 VOLUME_COLOUR: Final = PALETTE[3]
 SYSTEM_COLOUR: Final = PALETTE[5]
 CLIENT_COLOUR: Final = "#8d99a8"
-PART_COLOURS: Final = dict(zip(PARTS, ("#5b6675", PALETTE[1], PALETTE[2], "#c9d0d8"), strict=True))
+PART_COLOURS: Final = dict(
+    zip(PARTS, ("#5b6675", PALETTE[1], PALETTE[2], "#c9d0d8", PALETTE[7]), strict=True)
+)
 _BANDS: Final = ("#f1f4f7", "#ffffff")
 _WIDTH_IN: Final = 4.6
 _NAME_SIZE_PT: Final = 7.0

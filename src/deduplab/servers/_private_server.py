@@ -20,6 +20,7 @@ from deduplab.server import Endpoint, Secret, Server
 from deduplab.servers._account import Account, first_closed_directory
 from deduplab.servers._process import (
     ChildProcess,
+    free_port,
     log_tail,
     started_on_a_free_port,
 )
@@ -67,6 +68,8 @@ class PrivateServer(Server):
         self._account: Account | None = None
         self._child: ChildProcess | None = None
         self._secret: Secret | None = None
+        self._ports: dict[str, int] = {}
+        self._keeps_ports = False
 
     def start(self) -> Endpoint:
         """Prepare the data directory where that was not done yet, and start the server.
@@ -89,6 +92,22 @@ class PrivateServer(Server):
             self._child.stop(self.stop_steps)
             self._child = None
 
+    def restart(self, while_down: Callable[[], None] = lambda: None) -> Endpoint:
+        """Shut down in order and start again at the same ports, with the same data.
+
+        Raises
+        ------
+        SystemUnavailable
+            If it does not come up again, as where another process took a port meanwhile.
+        """
+        self.stop()
+        while_down()
+        self._keeps_ports = True
+        try:
+            return self.start()
+        finally:
+            self._keeps_ports = False
+
     def processes(self) -> tuple[int, ...]:
         """Return the ids of the server and of all its children."""
         return self._child.process_ids() if self._child is not None else ()
@@ -104,6 +123,16 @@ class PrivateServer(Server):
     @abstractmethod
     def _start_once(self) -> Endpoint:
         """Look for a free port and start the server there, by :meth:`_launch`."""
+
+    def _port(self, name: str = "client") -> int:
+        """Return a free port, another one for each name; in a restart the one that it had."""
+        if not (self._keeps_ports and name in self._ports):
+            self._ports.pop(name, None)
+            port = free_port()
+            while port in self._ports.values():
+                port = free_port()
+            self._ports[name] = port
+        return self._ports[name]
 
     def _port_is_taken(self) -> bool:
         """Whether the log says that another process has the port."""

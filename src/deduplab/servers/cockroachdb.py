@@ -28,7 +28,6 @@ from deduplab.servers._private_server import (
     PrivateServer,
     new_secret,
 )
-from deduplab.servers._process import free_port
 
 if TYPE_CHECKING:
     import psycopg
@@ -150,10 +149,10 @@ class CockroachdbServer(PrivateServer):
         self._secret = new_secret()
 
     def _start_once(self) -> Endpoint:
-        port = free_port()
+        port = self._port()
         authority = {"ssl_ca": str(self.certificates / "ca.crt")}
         endpoint = self._reached_at(port, database=DATABASE, options=authority)
-        command = self.command(self._program, port, free_port())
+        command = self.command(self._program, port, self._port("console"))
         self._launch(command, lambda: self._answers(endpoint), environment=_environment())
         return endpoint
 

@@ -36,7 +36,6 @@ from deduplab.servers._private_server import (
     new_secret,
     write_private,
 )
-from deduplab.servers._process import free_port
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
@@ -156,7 +155,7 @@ class KafkaServer(PrivateServer):
         self._secret, self._administrator, self._controller = (new_secret() for _ in range(3))
 
     def _start_once(self) -> Endpoint:
-        client, controller = _two_ports()
+        client, controller = self._port(), self._port("controller")
         self._configure(client, controller)
         if not self._formatted:
             self._format()
@@ -240,13 +239,6 @@ def find_driver() -> None:
         import confluent_kafka.admin  # noqa: F401
     except ImportError as error:
         raise driver_missing(system("kafka"), error) from error
-
-
-def _two_ports() -> tuple[int, int]:
-    client = controller = free_port()
-    while controller == client:
-        controller = free_port()
-    return client, controller
 
 
 def _listens(port: int) -> bool:

@@ -24,7 +24,7 @@ from deduplab.servers._private_server import (
     new_secret,
     write_private,
 )
-from deduplab.servers._process import free_port, log_tail
+from deduplab.servers._process import log_tail
 
 _INSTALL_S: Final = 120.0
 _READY_LINE: Final = b"ready for connections"
@@ -134,7 +134,7 @@ class MariadbServer(PrivateServer):
             self._account.own(self._first_statements)
 
     def _start_once(self) -> Endpoint:
-        port, begin = free_port(), self.log.stat().st_size
+        port, begin = self._port(), self.log.stat().st_size
         command = [str(self._programs.server), *self._arguments(port)]
         if self._first_statements.exists():
             command.append(f"--init-file={self._first_statements}")

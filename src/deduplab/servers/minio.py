@@ -22,7 +22,6 @@ from deduplab.servers._private_server import (
     PrivateServer,
     new_secret,
 )
-from deduplab.servers._process import free_port
 from deduplab.servers._s3_environment import s3_environment
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ class MinioServer(PrivateServer):
         self.data.mkdir(mode=0o700, exist_ok=True)
 
     def _start_once(self) -> Endpoint:
-        port = free_port()
+        port = self._port()
         admin = _administrator(port, self._root)
         address = ["--address", f"127.0.0.1:{port}"]
         self._launch(

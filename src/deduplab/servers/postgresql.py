@@ -34,7 +34,7 @@ from deduplab.servers._private_server import (
     new_secret,
     write_private,
 )
-from deduplab.servers._process import free_port, log_tail
+from deduplab.servers._process import log_tail
 
 if TYPE_CHECKING:
     import psycopg
@@ -198,7 +198,7 @@ class PostgresqlServer(PrivateServer):
         return ["-c", "dynamic_shared_memory_type=mmap"]
 
     def _start_once(self) -> Endpoint:
-        port = free_port()
+        port = self._port()
         endpoint = self._reached_at(port, database=DATABASE)
         where = ["-D", str(self.data), "-p", str(port)]
         self._launch(

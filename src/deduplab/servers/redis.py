@@ -21,7 +21,6 @@ from deduplab.servers._private_server import (
     new_secret,
     write_private,
 )
-from deduplab.servers._process import free_port
 from deduplab.servers._redis_binaries import find_client, find_redis, version_of
 
 _APPEND: Final = {
@@ -102,7 +101,7 @@ class RedisServer(PrivateServer):
         self._secret = secret
 
     def _start_once(self) -> Endpoint:
-        program, port = type(self).find(), free_port()
+        program, port = type(self).find(), self._port()
         endpoint = self._reached_at(port)
         self._launch(
             [str(program), str(self._configuration), "--port", str(port)],

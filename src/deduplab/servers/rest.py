@@ -70,21 +70,23 @@ class RestServer(PrivateServer):
         self._secret = Secret(self._token_file.read_text(encoding="ascii"))
 
     def _start_once(self) -> Endpoint:
-        """Start the server at a free port, which it tells by a file."""
+        """Start the server at a free port, which it tells by a file, or at the one it had."""
         assert self._secret is not None
         secret = self._secret
         words = ["--directory", self.data, "--token-file", self._token_file]
         words += ["--announce", self._port_file]
+        if self._keeps_ports and self.endpoint is not None:
+            words += ["--port", self.endpoint.port]
         self._launch(
             [sys.executable, "-P", "-m", "deduplab.rest_server", *map(str, words)],
             lambda: self._answers(secret),
             environment=server_environment(PYTHONUNBUFFERED="1"),
         )
-        port = self._port()
+        port = self._announced_port()
         assert port is not None
         return self._reached_at(port)
 
-    def _port(self) -> int | None:
+    def _announced_port(self) -> int | None:
         try:
             return int(self._port_file.read_text(encoding="ascii"))
         except FileNotFoundError:
@@ -92,7 +94,7 @@ class RestServer(PrivateServer):
 
     def _answers(self, secret: Secret) -> bool:
         """Whether our token is taken."""
-        port = self._port()
+        port = self._announced_port()
         if port is None:
             return False
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)

@@ -23,7 +23,6 @@ from deduplab.servers._private_server import (
     new_secret,
     write_private,
 )
-from deduplab.servers._process import free_port
 from deduplab.servers._s3_environment import s3_environment
 from deduplab.servers._seaweedfs_binaries import find
 
@@ -114,9 +113,9 @@ class SeaweedfsServer(PrivateServer):
         self._secret = secret
 
     def _start_once(self) -> Endpoint:
-        ports = {name: free_port() for name in _PORTS}
+        ports = {name: self._port(name) for name in _PORTS}
         # Else it would be the port and 10000, which may be taken or be no port.
-        self._grpc_ports = {f"{name}.grpc": free_port() for name in _PORTS}
+        self._grpc_ports = {name: self._port(name) for name in (f"{one}.grpc" for one in _PORTS)}
         addresses = {
             "master": f"127.0.0.1:{ports['master.port']}",
             "volumes": f"127.0.0.1:{ports['volume.port']}",
@@ -154,6 +153,8 @@ class SeaweedfsServer(PrivateServer):
             "filer.localSocket": "filer.sock",
             "s3.localSocket": "s3.sock",
             "master.telemetry": "false",
+            # Else a restarted one waits 20 s before it leads itself.
+            "master.electionTimeout": "1s",
             "master.volumeSizeLimitMB": VOLUME_LIMIT_MB,
             "volume.max": MOST_VOLUMES,
             "volume.preStopSeconds": 0,

@@ -5,7 +5,7 @@ Events of a feed name a cell by its id alone. A message has what the cell is, an
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -19,13 +19,11 @@ from deduplab.event import (
     RunBegan,
     Sampled,
 )
+from deduplab.trace import OPERATIONS, PARTS
 
 Message = dict[str, Any]
 """A flat JSON object: ``type``, ``at_unix_ns``, ``run``, the cell's name where it is of one, then
 the event's own fields."""
-
-PHASES: Final = ("flush", "rest", "proof")
-"""What is done in a stage after its operations."""
 
 
 class Context:
@@ -63,10 +61,10 @@ class Context:
         stage, _ = self._stages.get(event.cell, ("", ""))
         if event.position < 0:
             stage, phase = "", event.name
-        elif event.name in PHASES:
+        elif event.name in PARTS:
             phase = event.name
         else:
-            stage, phase = event.name, "operations"
+            stage, phase = event.name, OPERATIONS
         self._stages[event.cell] = stage, phase
         return stage, phase
 

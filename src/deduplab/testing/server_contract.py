@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 import os
 import shutil
@@ -15,7 +16,8 @@ import pytest
 
 from deduplab.errors import SystemUnavailable, Unsupported
 from deduplab.server import Endpoint, Secret, Server
-from deduplab.testing._fixtures import NewWorkspace, SystemFixtures, Unavailable
+from deduplab.testing._fixtures import NewWorkspace, SystemFixtures, Unavailable, assert_holds
+from deduplab.testing.payloads import batch_of, distinct_objects
 from deduplab.testing.system import SystemUnderTest
 
 GONE_DEADLINE_S: Final = 10.0
@@ -149,11 +151,47 @@ class ServerContract(SystemFixtures):
         server.stop()
         server.stop()
 
+    def test_a_restart_keeps_data_address_and_credentials(
+        self, sut: SystemUnderTest, started: tuple[Server, Endpoint]
+    ) -> None:
+        """After a restart the same instance answers at the same place, and holds what it held."""
+        server, endpoint = started
+        objects = distinct_objects(20)
+        adapter = sut.adapter()
+        running: list[tuple[int, ...]] = []
+        try:
+            adapter.open(endpoint)
+            adapter.create("restarted", **sut.default_settings)
+            adapter.put_many(batch_of(objects))
+            adapter.flush()
+            before, processes = adapter.identity(), _own_processes(server)
+            adapter.close()
+            again = server.restart(lambda: running.append(server.processes()))
+            assert running in ([()], [(os.getpid(),)])  # an embedded engine is this process
+            assert not psutil.wait_procs(processes, timeout=GONE_DEADLINE_S)[1]
+            assert _reached(again) == _reached(endpoint)
+            adapter.open(endpoint)
+            after = adapter.identity()
+            assert dataclasses.replace(after, since=before.since) == before
+            assert adapter.count() == (len(objects) if adapter.capabilities.stores_data else 0)
+            if adapter.capabilities.stores_data:
+                assert_holds(adapter, objects)
+            adapter.destroy()
+        finally:
+            adapter.close()
+
     def test_a_second_stop_does_nothing(self, started: tuple[Server, Endpoint]) -> None:
         """Stop works twice after a start."""
         server, _ = started
         server.stop()
         server.stop()
+
+
+def _reached(endpoint: Endpoint) -> dict[str, object]:
+    """Return what an endpoint says, with the secret as its text."""
+    secret = endpoint.secret.reveal() if endpoint.secret else None
+    found = {each.name: getattr(endpoint, each.name) for each in dataclasses.fields(endpoint)}
+    return found | {"secret": secret}
 
 
 def _server(sut: SystemUnderTest, workspace: Path) -> Server:

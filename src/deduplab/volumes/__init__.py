@@ -6,6 +6,7 @@ one takes root, the file system's tools and the kernel's support; what is
 missing is said in one sentence with what to do about it.
 """
 
+from deduplab.volumes.direct_reads import direct_reads
 from deduplab.volumes.file_systems import FILE_SYSTEMS, NONE, FileSystem, file_system, tool_version
 from deduplab.volumes.mounting import mount_points, mounted, private_mounts, unmount_below
 from deduplab.volumes.sharing import OPTIONS as DEDUPE_OPTIONS
@@ -18,6 +19,7 @@ __all__ = [
     "FILE_SYSTEMS",
     "NONE",
     "FileSystem",
+    "direct_reads",
     "file_system",
     "mount_points",
     "mounted",

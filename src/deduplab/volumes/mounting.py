@@ -127,6 +127,21 @@ def mount_points(process: str = "self") -> list[Path]:
     return [Path(_unescaped(line.split(" ")[4])) for line in lines]
 
 
+def mounted_device(directory: Path) -> Path:
+    """Return the device of the file system that is mounted at a directory.
+
+    Raises
+    ------
+    SystemUnavailable
+        If there is none.
+    """
+    for line in reversed(Path("/proc/self/mountinfo").read_text().splitlines()):
+        place, _, described = line.partition(" - ")
+        if Path(_unescaped(place.split(" ")[4])) == directory.resolve():
+            return Path(described.split(" ")[1])
+    raise SystemUnavailable(f"no file system is mounted at {directory}")
+
+
 def _unescaped(text: str) -> str:
     for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
         text = text.replace(code, character)
