@@ -115,6 +115,8 @@ def test_only_what_is_exported_as_it_is_now_is_cleaned_away(tmp_path: Path, cli:
     (tmp_path / "out").rename(tmp_path / "away")
     told = cli(*clean)
     assert (told.returncode, "is not at" in told.stdout) == (5, True)
+    told = cli("clean", "--exported", "--yes")
+    assert (told.returncode, "is not whole at" in told.stdout) == (5, True)
     assert run.exists()
     (tmp_path / "away").rename(tmp_path / "out")
     assert cli(*clean[:-1]).returncode == 5, "nobody answered"
