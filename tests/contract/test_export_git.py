@@ -10,6 +10,7 @@ import pytest
 
 from deduplab.errors import PlanError, StoreError, SystemUnavailable
 from deduplab.exports.catalogue import open_target
+from deduplab.exports.directory import DirectoryTarget
 from deduplab.exports.export import What
 from deduplab.exports.receipts import read_receipts, standing
 from deduplab.exports.still_there import require_still_there
@@ -112,6 +113,11 @@ def test_the_first_run_makes_the_branch(tmp_path: Path) -> None:
     require_sound(checked_out(tmp_path / "new.git", tmp_path / "seen", "lab/runs"))
     (receipt,) = read_receipts(run.root)
     assert receipt.target == f"{tmp_path / 'new.git'} branch lab/runs"
+    with run.locked():
+        require_still_there(run)
+        git("-C", "new.git", "update-ref", "-d", "refs/heads/lab/runs")
+        with pytest.raises(StoreError, match="is not whole at"):
+            require_still_there(run)
 
 
 def test_a_push_that_others_were_faster_than_is_tried_again_and_told(
@@ -192,6 +198,12 @@ def test_large_files_are_left_out_and_such_an_export_is_not_all_of_a_run(
     assert not [p for p in folder.rglob("*") if p.is_file() and p.stat().st_size >= largest]
     assert standing(run).reason.startswith("a part of it alone was exported")
     assert brought(run, target).what is What.THERE
+    brought(run, DirectoryTarget(tmp_path / "out"))
+    with run.locked():
+        require_still_there(run, [target])
+        (tmp_path / "out").rename(tmp_path / "away")
+        with pytest.raises(StoreError, match="is not whole at"):
+            require_still_there(run, [target])
 
 
 def test_without_an_identity_nothing_is_committed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from deduplab.exports.still_there import require_still_there
 from deduplab.exports.target import Target
 from deduplab.server import Endpoint
 from deduplab.store import Run
+from deduplab.units import MIB
 from tests.end_to_end.conftest import workspace_of
 from tests.unit.exported_runs import RUN_ID, a_run, brought, one_more, opened_up
 
@@ -92,6 +94,9 @@ def _bucket(system: str, endpoint: Endpoint, patched: pytest.MonkeyPatch) -> Buc
 
 def test_an_export_is_there_once_its_manifest_is(bucket: Bucket, tmp_path: Path) -> None:
     run = a_run(tmp_path)
+    large = run.root / "set_aside" / f"{'b' * 20}-1" / "latency-0.npy"
+    large.parent.mkdir(parents=True)
+    large.write_bytes(random.Random(1).randbytes(11 * MIB))  # it travels in several parts
     target = bucket.target("lab/runs/")
     assert brought(run, target).what is What.WRITTEN
     stored = bucket.keys("lab/runs")

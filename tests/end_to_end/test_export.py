@@ -5,16 +5,22 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import random
 import shutil
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from deduplab import volumes
 from deduplab.errors import Unsupported
+from deduplab.exports.receipts import read_receipts
 from deduplab.units import KIB, MIB
-from tests.end_to_end.conftest import Cli, write_plan
+from tests.end_to_end.conftest import Cli, command, environment, write_plan
 from tests.unit.exported_runs import RUN_ID, finished_run, require_sound
+
+KILLS = 8
 
 
 def measured(tmp_path: Path, cli: Cli, *systems: str) -> Path:
@@ -109,6 +115,8 @@ def test_only_what_is_exported_as_it_is_now_is_cleaned_away(tmp_path: Path, cli:
     (tmp_path / "out").rename(tmp_path / "away")
     told = cli(*clean)
     assert (told.returncode, "is not at" in told.stdout) == (5, True)
+    told = cli("clean", "--exported", "--yes")
+    assert (told.returncode, "is not whole at" in told.stdout) == (5, True)
     assert run.exists()
     (tmp_path / "away").rename(tmp_path / "out")
     assert cli(*clean[:-1]).returncode == 5, "nobody answered"
@@ -181,3 +189,40 @@ def test_a_target_that_runs_full_is_told_and_nothing_half_written_stays(
         pytest.skip(str(error))
     finally:
         place.rmdir()
+
+
+def test_an_export_that_is_killed_again_and_again_is_whole_or_does_not_count(
+    tmp_path: Path, cli: Cli
+) -> None:
+    run = made(tmp_path)
+    large = run / "set_aside" / f"{'b' * 20}-1" / "latency-0.npy"
+    large.parent.mkdir(parents=True)
+    large.write_bytes(os.urandom(48 * MIB))
+    chance = random.Random(20261130)
+    to = ("--to", "out", "--to", "{run}.tar.gz", "--without-parquet")
+    killed = 0
+    for _ in range(KILLS):
+        process = subprocess.Popen(
+            command("export", *to), env=environment(tmp_path), cwd=tmp_path,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            process.wait(chance.uniform(0.5, 4))
+        except subprocess.TimeoutExpired:
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+            killed += 1
+        folder, archive = tmp_path / "out" / RUN_ID, tmp_path / f"{RUN_ID}.tar.gz"
+        if folder.exists():
+            require_sound(folder)
+        if archive.exists():
+            subprocess.run(["tar", "-tzf", archive], capture_output=True, timeout=60, check=True)
+        receipts = {receipt.target for receipt in read_receipts(run)}
+        assert folder.exists() or str(tmp_path / "out") not in receipts
+        assert archive.exists() or len(receipts) < 2
+    assert killed >= KILLS // 2
+    assert cli("export", *to).returncode == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {RUN_ID}
+    assert not list(tmp_path.glob(".staging-*"))
+    assert not list(run.glob(".*"))
+    assert cli("clean", "--exported", *to[:4], "--yes").returncode == 0

@@ -233,6 +233,10 @@ def test_an_export_that_is_used_as_a_run_stays_whole(tmp_path: Path) -> None:
     assert contents(tmp_path / "more" / RUN_ID).items() < contents(first.root / RUN_ID).items()
     with run.locked():
         require_still_there(run, [first, second])
+        require_still_there(run)
+        shutil.rmtree(tmp_path / "out" / RUN_ID / "cells")
+        with pytest.raises(StoreError, match="is not whole at"):
+            require_still_there(run)
 
 
 def test_a_run_without_any_result_is_exported_too(tmp_path: Path) -> None:
@@ -276,7 +280,9 @@ def test_a_damaged_run_goes_out_only_where_that_is_asked_for(tmp_path: Path) -> 
     folder = tmp_path / "out" / RUN_ID
     require_sound(folder)
     assert done.receipt.damaged == 1
-    assert str(path) in (folder / "DAMAGED.txt").read_text()
+    told = (folder / "DAMAGED.txt").read_text()
+    assert told.startswith(f"{path.relative_to(run.root)} is damaged")
+    assert str(tmp_path) not in told
     assert not (folder / "figures.csv").exists()
     assert standing(run).reason.endswith("or it is damaged")
 

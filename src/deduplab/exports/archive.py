@@ -38,7 +38,7 @@ class ArchiveTarget(Target):
         self.pattern = pattern.expanduser().absolute()
         if RUN in str(self.pattern.parent):
             raise PlanError(f"{pattern}: {RUN} stands for the run in an archive's own name only")
-        self.shown = str(self.pattern)
+        self.shown = self.reopen = str(self.pattern)
 
     @property
     def takes_several(self) -> bool:

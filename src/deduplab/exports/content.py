@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -121,7 +122,8 @@ def _written(run: Run, damaged: tuple[str, ...], aside: Path, *, parquet: bool) 
 def _derived(run: Run, damaged: tuple[str, ...], *, parquet: bool) -> Iterator[tuple[str, bytes]]:
     """Yield what is made of a run for readers: paths, and what belongs there."""
     if damaged:
-        yield "DAMAGED.txt", "".join(f"{reason}\n" for reason in damaged).encode()
+        here = f"{run.root}/"  # what is of this machine alone
+        yield "DAMAGED.txt", "".join(f"{one.replace(here, '')}\n" for one in damaged).encode()
         return
     from deduplab.report import html  # drawing takes long to import
 
@@ -142,6 +144,7 @@ def _refusal(run: Run, damaged: tuple[str, ...]) -> str:
     more = f" (and {len(damaged) - 1} more)" if len(damaged) > 1 else ""
     return (
         f"run {run.header.run_id} is damaged, so it is not exported: {damaged[0]}{more}; have it "
-        f"measured anew: {run.header.command(run.root / 'plan.toml')} --resume {run.root} --again; "
+        f"measured anew: {run.header.command(run.root / 'plan.toml')} "
+        f"--resume {shlex.quote(str(run.root))} --again; "
         "or take it as it is, without figures: --damaged-too"
     )

@@ -24,7 +24,7 @@ class DirectoryTarget(Target):
 
     def __init__(self, root: Path) -> None:
         self.root = root.expanduser().absolute()
-        self.shown = str(self.root)
+        self.shown = self.reopen = str(self.root)
 
     def lies_in(self, directory: Path) -> bool:
         """Whether the folder is in a directory, links followed."""

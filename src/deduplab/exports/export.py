@@ -139,6 +139,7 @@ def _receipt(run: Run, taken: Content, whole: Content, target: Target) -> Receip
     return Receipt(
         run_id=taken.name,
         target=target.shown,
+        reopen=target.reopen,
         exported_unix_ns=time.time_ns(),
         deduplab=deduplab.__version__,
         cells=len(run.committed_ids()),

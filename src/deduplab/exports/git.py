@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from deduplab.bound.sources.address import Address
 from deduplab.errors import PlanError, StoreError
@@ -57,6 +58,9 @@ class GitTarget(Target):
         self._path = Path(url) if address.scheme == "git+file" else None
         where = str(self._path) if self._path else address.shown
         self.shown = f"{where} branch {self._branch}"
+        if self._path:
+            options = f"branch={quote(self._branch)}&largest={self._largest_bytes}"
+            self.reopen = f"git+file://{quote(str(self._path))}?{options}"
         self._behind = 0
 
     @property

@@ -26,6 +26,8 @@ class Receipt:
     ----------
     target
         As :attr:`deduplab.exports.target.Target.shown`.
+    reopen
+        As :attr:`deduplab.exports.target.Target.reopen`.
     cells, planned_cells
         Committed cells that the export has, and how many the run was to have.
     manifest_sha256
@@ -41,6 +43,7 @@ class Receipt:
 
     run_id: str
     target: str
+    reopen: str
     exported_unix_ns: int
     deduplab: str
     cells: int

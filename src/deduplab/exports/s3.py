@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any, Final, TypeVar
 
 from deduplab.bound.sources.address import Address
@@ -21,6 +22,7 @@ from deduplab.exports.manifest import FILE_NAME, HEADER, Manifest
 from deduplab.exports.target import CHUNK_BYTES, StoredFile, Target
 
 _FIRST: Final = HEADER  # so that it is known whose files lie there if the export is cut short
+_THREADS: Final = 8  # so that not each of many small files costs a round trip
 _LOGIN: Final = re.compile(
     "InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|status code: 40[13]|UnauthorizedAccess"
 )
@@ -69,17 +71,33 @@ class S3Target(Target):
             self._refuse_others(content)
         else:
             self._delete([self._key(content.name, FILE_NAME)])
-        for path in sorted(content.files, key=lambda path: (path != _FIRST, path)):
+
+        def put(path: str) -> None:
             with content.files[path].open("rb") as file:
                 self._put(self._key(content.name, path), file)
+
+        put(_FIRST)
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="deduplab-export") as pool:
+            try:
+                for _ in pool.map(put, sorted(content.files.keys() - {_FIRST})):
+                    pass
+            finally:
+                pool.shutdown(cancel_futures=True)
         self._put(self._key(content.name, FILE_NAME), content.manifest.to_bytes())
         gone = (earlier.checksums.keys() if earlier else set()) - content.files.keys()
         self._delete([self._key(content.name, path) for path in sorted(gone)])
 
     def read(self, name: str) -> Iterator[StoredFile]:
-        """Yield the objects below a run's prefix."""
+        """Yield the objects below a run's prefix; some small ones are fetched at a time."""
         folder = self._key(name, "")
-        for key in sorted(self._listed(folder)):
+        listed = self._listed(folder)
+        small = sorted(key for key, length_bytes in listed.items() if length_bytes <= CHUNK_BYTES)
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="deduplab-export") as pool:
+            for begin in range(0, len(small), _THREADS):
+                keys = small[begin : begin + _THREADS]
+                for key, content in zip(keys, pool.map(self._whole, keys), strict=True):
+                    yield key.removeprefix(folder), content
+        for key in sorted(listed.keys() - set(small)):
             yield key.removeprefix(folder), self._got(key)
 
     def _refuse_others(self, content: Content) -> None:
@@ -103,10 +121,12 @@ class S3Target(Target):
         if keys:
             self._ask(lambda api, store: api.delete(store, keys))
 
-    def _listed(self, folder: str) -> list[str]:
-        def listed(api: Any, store: Any) -> list[str]:
+    def _listed(self, folder: str) -> dict[str, int]:
+        """Return the keys below a folder, and how many bytes each has."""
+
+        def listed(api: Any, store: Any) -> dict[str, int]:
             pages = api.list(store, folder, chunk_size=1000)
-            return [str(entry["path"]) for page in pages for entry in page]
+            return {str(entry["path"]): int(entry["size"]) for page in pages for entry in page}
 
         return self._ask(listed)
 
@@ -123,6 +143,9 @@ class S3Target(Target):
                 return None
 
         return self._ask(got)
+
+    def _whole(self, key: str) -> list[bytes]:
+        return list(self._got(key))
 
     def _got(self, key: str) -> Iterable[bytes]:
         stream = self._ask(lambda api, store: api.get(store, key).stream(CHUNK_BYTES))

@@ -32,10 +32,13 @@ class Target(ABC):
         Whether it takes files of any length; else an export may be a part of the run.
     shown
         The target for people and receipts: where it is, without user, secret and options.
+    reopen
+        The text by which it is opened again without a login; empty where that takes one.
     """
 
     takes_all: ClassVar[bool] = True
     shown: str
+    reopen: str = ""
 
     @property
     def remark(self) -> str:
