@@ -16,6 +16,11 @@ from tests.end_to_end.test_remote import plan_of, table_of
 from tests.unit.exported_runs import opened_up
 
 READY_S = 120
+WHO = {
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    **{f"GIT_{role}_NAME": "Ada" for role in ("AUTHOR", "COMMITTER")},
+    **{f"GIT_{role}_EMAIL": "ada@lab.example" for role in ("AUTHOR", "COMMITTER")},
+}
 
 
 @pytest.mark.server
@@ -33,19 +38,16 @@ def test_a_secret_of_a_plan_is_in_no_exported_byte(tmp_path: Path) -> None:
 
                 def call(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
                     return subprocess.run(
-                        command(*arguments), env=environment(tmp_path) | {"LAB_SECRET": secret},
+                        command(*arguments),
+                        env=environment(tmp_path) | {"LAB_SECRET": secret} | WHO,
                         cwd=tmp_path, capture_output=True, text=True, timeout=READY_S, check=False,
                     )  # fmt: skip
 
                 done = call("run", plan)
                 assert done.returncode == 0, done.stderr
                 subprocess.run(["git", "init", "-q", "--bare", tmp_path / "r.git"], check=True)
-                who = {"GIT_AUTHOR_NAME": "Ada", "GIT_AUTHOR_EMAIL": "ada@lab.example"}
-                with pytest.MonkeyPatch.context() as patched:
-                    for name, value in who.items():
-                        patched.setenv(name, value)
-                    targets = ("out", "{run}.tar.gz", "{run}.zip", "r.git")
-                    done = call("export", *(word for name in targets for word in ("--to", name)))
+                targets = ("out", "{run}.tar.gz", "{run}.zip", "r.git")
+                done = call("export", *(word for name in targets for word in ("--to", name)))
                 assert done.returncode == 0, done.stderr
                 assert secret not in done.stdout
             finally:
