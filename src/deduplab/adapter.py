@@ -261,6 +261,9 @@ class Adapter(ABC):
     def identity(self) -> Identity:
         """Return the product, its version, this instance's identity, and its configuration.
 
+        What a restart changes (a start time, the id of a run) is told as ``since``, and is in
+        nothing else: a planned restart is known by that.
+
         Where the system's files grow by whole units of a known length, the configuration
         says so as ``allocation_bytes``: a growth of few of them has no ratio.
         """
