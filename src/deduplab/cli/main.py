@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import gc
-import importlib
 import signal
 import sys
 from types import FrameType
@@ -14,6 +12,7 @@ import click
 
 import deduplab
 from deduplab.cli import streams
+from deduplab.cli.lazy_group import LazyGroup
 from deduplab.errors import DeduplabError, DiskSpaceError, Interrupted
 from deduplab.interrupts import raised_again
 
@@ -35,6 +34,7 @@ COMMANDS: Final = {
     "data": "List, fetch, make and verify datasets.",
     "scan": "Say how redundant any data is, at every grain.",
     "systems": "Obtain the products that are measured; bring servers up for use by hand.",
+    "ops": "Run plans elsewhere, and operate what they leave there.",
     "doctor": "Check, system by system, what works on this machine.",
     "calibrate": "Measure the reference stores, whose answers are known.",
     "clean": "Remove what killed runs left behind, and old runs on demand.",
@@ -48,31 +48,10 @@ class _TerminatedError(BaseException):
     """
 
 
-class _LazyGroup(click.Group):
-    """Imports a command's module when it is called for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        # What is imported stays: looking through it for what could go takes a tenth of the start.
-        gc.disable()
-        try:
-            module = importlib.import_module(f"deduplab.cli.{cmd_name}_command")
-        finally:
-            gc.enable()
-        command: click.Command = module.command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-
 @click.group(
-    cls=_LazyGroup,
+    cls=LazyGroup,
+    modules="deduplab.cli.",
+    words=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Start with: deduplab run plans/quick.toml",
 )

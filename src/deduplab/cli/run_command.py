@@ -55,6 +55,12 @@ from deduplab.units import format_seconds
     help="Begin a new run with what earlier runs of other plans measured here: all cells of a "
     "payload and repetition, or none of them.",
 )
+@click.option(
+    "--once",
+    is_flag=True,
+    help="Begin no other run where one of exactly this plan is finished: report it again. For "
+    "whatever may start the same command twice.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON, nothing else.")
 def command(
     plan_path: Path,
@@ -66,6 +72,7 @@ def command(
     resume: str | None,
     again: bool,
     reuse: bool,
+    once: bool,
     as_json: bool,
 ) -> None:
     """Run the cells of PLAN, each on a fresh private instance, and write the report.
@@ -77,7 +84,7 @@ def command(
     console = Console(stderr=as_json)
     systems = split_only(only)
     plan = config.load(plan_path, scale=scale, only=systems)
-    asked = Asked(plan, systems, runs, workspace, fresh, resume, again, reuse)
+    asked = Asked(plan, systems, runs, workspace, fresh, resume, again, reuse, once)
     found = preflight.check(plan)
     workspace = prepared(workspace)
     run = chosen_run(asked, console)
