@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,6 +21,8 @@ from deduplab.ops.kubernetes.kinds import Kind, Object
 from deduplab.ops.kubernetes.suspension import restore, suspend
 from tests.kubernetes.control_plane import until
 from tests.kubernetes.lab import EXPERIMENT, KINDS, OURS, Lab, replicated
+
+Beset = Callable[..., Cluster]
 
 REMEMBERED = "deduplab/suspended"
 FOREIGN = {
@@ -201,29 +204,25 @@ class Doomed(BaseException):
     """In place of the end of the process."""
 
 
-class Crashing(Cluster):
-    """A cluster that is asked for some patches, and then no more."""
-
-    left = 0
-
-    def patch(self, kind: Kind, name: str, patch: Object) -> Object | None:
-        if self.left == 0:
-            raise Doomed
-        self.left -= 1
-        return super().patch(kind, name, patch)
-
-
 def cluster_of(lab: Lab) -> Cluster:
     return connect(lab.kubeconfig(), None, None)
 
 
 def crash(lab: Lab, verb: Any, after: int) -> None:
+    """Suspend or restore, and end after some patches."""
     cluster = cluster_of(lab)
-    cluster.__class__ = Crashing
-    assert isinstance(cluster, Crashing)
-    cluster.left = after
-    with pytest.raises(Doomed):
-        verb(cluster, find(cluster, EXPERIMENT), 30.0, lambda change: None, lambda words: None)
+    left = iter(range(after))
+
+    def patch(kind: Kind, name: str, patch: Object) -> Object | None:
+        if next(left, None) is None:
+            raise Doomed
+        return Cluster.patch(cluster, kind, name, patch)
+
+    experiment = find(cluster, EXPERIMENT)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(cluster, "patch", patch)
+        with pytest.raises(Doomed):
+            verb(cluster, experiment, 30.0, lambda change: None, lambda words: None)
 
 
 def test_a_crash_between_any_two_objects_loses_nothing(lab: Lab) -> None:
@@ -271,41 +270,39 @@ def some_are_down(lab: Lab) -> list[str]:
     ]
 
 
-class Beset(Cluster):
-    """A cluster in which somebody does something right before each patch of ours."""
+@pytest.fixture
+def beset(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Beset:
+    """Return what gives a cluster in which somebody is faster than each of our patches."""
 
-    meanwhile: Any = None
+    def begin(*changes: Object) -> Cluster:
+        cluster, left = cluster_of(lab), list(changes)
 
-    def patch(self, kind: Kind, name: str, patch: Object) -> Object | None:
-        self.meanwhile()
-        return super().patch(kind, name, patch)
+        def patch(kind: Kind, name: str, patch: Object) -> Object | None:
+            if left:
+                lab.patch("Deployment", "ours", left.pop(0))
+            return Cluster.patch(cluster, kind, name, patch)
 
+        monkeypatch.setattr(cluster, "patch", patch)
+        return cluster
 
-def beset(lab: Lab, *meanwhile: Object) -> tuple[Cluster, list[Object]]:
-    """Return a cluster in which somebody makes these changes, one before each of our patches."""
-    cluster = cluster_of(lab)
-    cluster.__class__ = Beset
-    assert isinstance(cluster, Beset)
-    left = list(meanwhile)
-    cluster.meanwhile = lambda: left and lab.patch("Deployment", "ours", left.pop(0))
-    return cluster, left
+    return begin
 
 
-def test_what_somebody_changes_in_between_is_what_is_remembered(lab: Lab) -> None:
+def test_what_somebody_changes_in_between_is_what_is_remembered(lab: Lab, beset: Beset) -> None:
     lab.make("Deployment", "ours", replicated("ours", 3))
-    cluster, left = beset(lab, {"spec": {"replicas": 5}})
+    cluster = beset({"spec": {"replicas": 5}})
     (member,) = find(cluster, EXPERIMENT).members
     change = carry_out(cluster, EXPERIMENT, member, to_suspend)
-    assert (left, change.changed) == ([], True)
+    assert change.changed
     assert change.decision.before == "5 replicas"
     lab.run("restore", EXPERIMENT)
     assert spec_of(lab, "Deployment", "ours")["replicas"] == 5
 
 
-def test_what_loses_its_marker_in_between_is_left_alone(lab: Lab) -> None:
+def test_what_loses_its_marker_in_between_is_left_alone(lab: Lab, beset: Beset) -> None:
     lab.make("Deployment", "ours", replicated("ours", 3))
     taken = {"metadata": {"labels": {"app.kubernetes.io/managed-by": None}}}
-    cluster, _ = beset(lab, taken)
+    cluster = beset(taken)
     (member,) = find(cluster, EXPERIMENT).members
     change = carry_out(cluster, EXPERIMENT, member, to_suspend)
     assert change.decision.action == "leave alone"
@@ -314,9 +311,9 @@ def test_what_loses_its_marker_in_between_is_left_alone(lab: Lab) -> None:
     assert annotation(lab, "Deployment", "ours") is None
 
 
-def test_somebody_who_is_always_faster_ends_it_in_words(lab: Lab) -> None:
+def test_somebody_who_is_always_faster_ends_it_in_words(lab: Lab, beset: Beset) -> None:
     lab.make("Deployment", "ours", replicated("ours", 3))
-    cluster, _ = beset(lab, *({"metadata": {"annotations": {"n": str(n)}}} for n in range(50)))
+    cluster = beset(*({"metadata": {"annotations": {"n": str(n)}}} for n in range(50)))
     (member,) = find(cluster, EXPERIMENT).members
     with pytest.raises(OperationFailed, match="changed by somebody else 10 times"):
         carry_out(cluster, EXPERIMENT, member, to_suspend)
