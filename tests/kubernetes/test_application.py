@@ -14,11 +14,12 @@ import yaml
 from deduplab.errors import OperationFailed
 from deduplab.ops.kubernetes.connection import connect
 from tests.kubernetes.control_plane import until
-from tests.kubernetes.lab import Lab, replicated
+from tests.kubernetes.lab import PATHS, Lab, replicated
 from tests.kubernetes.plans import REMOTE, SMALL, written
 
 IMAGE = ("--image", "example/deduplab:1", "--node", "node-2")
 JOB = "small-one"
+APPLY = "application/apply-patch+yaml"
 
 
 def volumes(lab: Lab) -> None:
@@ -132,11 +133,26 @@ def test_a_suspended_job_is_gone_on_with(lab: Lab, tmp_path: Path) -> None:
     assert second["spec"]["volumes"] == first["spec"]["volumes"]
 
 
-def test_what_kubectl_would_apply_is_taken_as_strictly(lab: Lab, tmp_path: Path) -> None:
-    rendered = lab_free("render", written(tmp_path, SMALL + REMOTE), *IMAGE, "-n", lab.namespace)
+def test_the_server_reads_the_text_as_it_was_meant(lab: Lab, tmp_path: Path) -> None:
+    """It reads YAML by the same library as kubectl, for which words are numbers or false."""
+    plan = written(tmp_path, SMALL + REMOTE)
+    odd = ("--node", "n", "--node-label", "disk=1e3", "--node-label", "rack=0x1f")
+    rendered = lab_free("render", plan, *IMAGE[:2], *odd, "-n", lab.namespace)
+    for text in rendered.split("---\n"):
+        meant = yaml.safe_load(text)
+        path = f"{PATHS[meant['kind']].format(lab.namespace)}/{meant['metadata']['name']}"
+        query = "?fieldManager=test&fieldValidation=Strict"
+        made = lab.control_plane.request("PATCH", path + query, text, APPLY)
+        assert made["metadata"]["labels"].items() >= meant["metadata"]["labels"].items()
+    chosen = {"kubernetes.io/hostname": "n", "disk": "1e3", "rack": "0x1f"}
+    assert made["spec"]["template"]["spec"]["nodeSelector"] == chosen
+
+
+def test_what_the_server_does_not_know_is_refused(lab: Lab, tmp_path: Path) -> None:
+    plan = written(tmp_path)
+    (*_, body) = yaml.safe_load_all(lab_free("render", plan, *IMAGE, "-n", lab.namespace))
     cluster = connect(lab.kubeconfig(), None, None)
-    for body in yaml.safe_load_all(rendered):
-        assert cluster.apply(body, dry_run=True)["kind"] == body["kind"]
+    assert cluster.apply(body, dry_run=True)["kind"] == "Job"
     body["spec"]["template"]["spec"]["unheardOf"] = 1
     with pytest.raises(OperationFailed, match="unheardOf"):
         cluster.apply(body, dry_run=True)

@@ -19,7 +19,8 @@ COMMANDS: Final = {
     modules="deduplab.cli.ops_",
     words=COMMANDS,
     short_help="Run plans elsewhere.",
-    epilog="See: deduplab ops kubernetes --help",
+    epilog="Examples:\n\n\b\n"
+    "  deduplab ops kubernetes --help                what can be done in a cluster",
 )
 def command() -> None:
     """Run plans elsewhere than here, and operate what is there of them."""

@@ -105,9 +105,8 @@ class _Replicated(Workload):
         return {"replicas": number}
 
     def wanted_and_ready(self, found: Object) -> tuple[int, int]:
-        status = _status(found)
-        fresh = min(status.get("readyReplicas", 0), status.get("updatedReplicas", 0))
-        return _replicas(found), fresh if self.is_seen(found) else 0
+        ready = _status(found).get("readyReplicas", 0)
+        return _replicas(found), ready if self.is_seen(found) else 0
 
     def words(self, state: State) -> str:
         return f"{state['replicas']} replica{'' if state['replicas'] == 1 else 's'}"
@@ -182,8 +181,8 @@ class _OnNodes(Workload):
 
     def wanted_and_ready(self, found: Object) -> tuple[int, int]:
         status = _status(found)
-        fresh = min(status.get("numberReady", 0), status.get("updatedNumberScheduled", 0))
-        return status.get("desiredNumberScheduled", 0), fresh if self.is_seen(found) else 0
+        ready = status.get("numberReady", 0) if self.is_seen(found) else 0
+        return status.get("desiredNumberScheduled", 0), ready
 
     def words(self, state: State) -> str:
         return "on its nodes"

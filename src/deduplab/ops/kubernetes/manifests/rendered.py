@@ -98,7 +98,12 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else None
+    """Write a text so that no reader takes it for anything else.
+
+    kubectl's takes a lone ``n`` for false and ``1e3`` for a number, unlike the one of Python.
+    """
+    plain = len(text) > 1 and (text[0].isalpha() or text[0] == "/")
+    style = "|" if "\n" in text else None if plain else "'"
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
