@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,35 @@ def test_a_server_that_is_another_one(lab: Lab, tmp_path: Path) -> None:
     words = told("--kubeconfig", path, code=3)
     assert "can't be reached" in words
     assert "certificate" in words.lower()
+
+
+@pytest.mark.parametrize("page", ["<html>sign in</html>", "[]", "{}"])
+def test_something_else_listens_there(tmp_path: Path, page: str) -> None:
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(page.encode())
+
+        def log_message(self, *words: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            config = {
+                "current-context": "other",
+                "clusters": [
+                    {"name": "c", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}
+                ],
+                "users": [],
+                "contexts": [{"name": "other", "context": {"cluster": "c", "user": "u"}}],
+            }
+            path = tmp_path / "other"
+            path.write_text(json.dumps(config))
+            assert "is no API server of Kubernetes" in told("--kubeconfig", path, code=3)
+        finally:
+            server.shutdown()
 
 
 def test_a_login_that_is_not_taken(lab: Lab) -> None:

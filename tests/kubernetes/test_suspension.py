@@ -173,6 +173,27 @@ def test_pods_that_stay_are_named_at_the_deadline_and_waited_for_again(lab: Lab)
     assert lab.pods_of("ours") == []
 
 
+def test_an_interrupt_tells_what_was_done(lab: Lab) -> None:
+    lab.make("Deployment", "ours", replicated("ours", 1))
+    lab.wait_for_pods("ours", 1)
+    (pod,) = lab.pods_of("ours")
+    lab.patch("Pod", pod, {"metadata": {"finalizers": ["example.org/held"]}})
+    with subprocess.Popen(
+        lab.command("suspend", EXPERIMENT),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        until(lambda: pod in process.stderr.readline(), "it waits for the pod")
+        process.send_signal(signal.SIGINT)
+        shown, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Deployment/ours  suspend  1 replica" in shown
+    assert "interrupted" in said
+    lab.patch("Pod", pod, {"metadata": {"finalizers": None}})
+
+
 def test_systems_that_do_not_get_ready_keep_jobs_suspended(lab: Lab) -> None:
     lab.make("Deployment", "system", replicated("system", 1))
     lab.make("Job", "measures", KINDS["Job"][0]("measures"))

@@ -17,7 +17,6 @@ from deduplab.cli.kubernetes_options import (
     json_option,
     shown_progress,
 )
-from deduplab.errors import DeduplabError
 from deduplab.ops.kubernetes.change import Change
 from deduplab.ops.kubernetes.cluster import Cluster
 from deduplab.ops.kubernetes.connection import connect
@@ -79,43 +78,37 @@ def perform(
     Raises
     ------
     DeduplabError
-        What ``do`` raises, after what was done has been told.
+        What ``do`` raises; what was done is told before, as it is after an interrupt.
     """
     cluster = connect(kubeconfig, context, namespace)
     found = find(cluster, experiment)
     notes = remarks(cluster, found)
     rows: _Rows = {}
-    failure: DeduplabError | None = None
 
     def told(change: Change) -> None:
-        rows[str(change.member)] = _row(change.decision)
+        rows[str(change.member)] = _row(change.decision, notes.get(str(change.member), ""))
 
-    if dry_run:
-        for member in found.members:
-            rows[str(member)] = _row(decide(member.workload, member.found))
-    else:
-        try:
+    try:
+        if dry_run:
+            for member in found.members:
+                told(Change(member, decide(member.workload, member.found), None))
+        else:
             with shown_progress() as progress:
                 do(cluster, found, None if no_wait else deadline_s, told, progress)
-        except DeduplabError as error:
-            failure = error
-    for name, row in rows.items():
-        if row["action"] != NOTHING and name in notes:
-            row["note"] = "; ".join(filter(None, (row["note"], notes[name])))
-    if as_json:
-        click.echo(json.dumps(_as_json(cluster, found, rows, dry_run), indent=2))
-    else:
-        _show(found, rows, dry_run)
-    if failure is not None:
-        raise failure
+    finally:
+        if as_json:
+            click.echo(json.dumps(_as_json(cluster, found, rows, dry_run), indent=2))
+        else:
+            _show(found, rows, dry_run)
 
 
-def _row(decision: Decision) -> dict[str, str]:
+def _row(decision: Decision, remark: str) -> dict[str, str]:
+    remarks_that_matter = remark if decision.action != NOTHING else ""
     return {
         "action": decision.action,
         "before": decision.before,
         "after": decision.after,
-        "note": decision.note,
+        "note": "; ".join(filter(None, (decision.note, remarks_that_matter))),
     }
 
 

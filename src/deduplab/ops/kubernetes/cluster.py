@@ -131,7 +131,8 @@ class Cluster:
         *,
         absent_is_none: bool = False,
     ) -> Any:
-        import urllib3
+        from kubernetes.client.exceptions import ApiException
+        from urllib3.exceptions import HTTPError
 
         headers = {"Accept": "application/json"}
         if body is not None:
@@ -147,17 +148,27 @@ class Cluster:
         try:
             answer = self._client.call_api(*request, _request_timeout=(_CONNECT_S, _ANSWER_S))
             data: bytes = answer.read()
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise SystemUnavailable(_unreachable(self.address, error)) from error
-        except Exception as error:  # what its transport has for TLS is of no kind of its own
-            if getattr(error, "status", None) != 0:
-                raise
+        except (HTTPError, ApiException, OSError) as error:
             raise SystemUnavailable(_unreachable(self.address, error)) from error
         if absent_is_none and answer.status == 404:
             return None
         if answer.status >= 400:
             raise refusal(answer.status, data, asked)
-        return json.loads(data)
+        return _decoded(data, self.address)
+
+
+def _decoded(data: bytes, address: str) -> Object:
+    """Return an answer; whatever else listens at an address answers something else."""
+    try:
+        found = json.loads(data)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or "metadata" not in found:
+        raise SystemUnavailable(
+            f"what answers at {address} is no API server of Kubernetes: {data[:60]!r}; "
+            "see --context"
+        )
+    return found
 
 
 def _unreachable(address: str, error: Exception) -> str:
