@@ -155,6 +155,17 @@ def test_rendering_asks_no_cluster_and_needs_no_client(tmp_path: Path) -> None:
     assert done.stdout.split() == [str(tmp_path / "out" / name) for name in names]
 
 
+def test_without_what_writes_yaml_the_extra_is_named(tmp_path: Path) -> None:
+    arguments = ["ops", "kubernetes", "render", str(written(tmp_path)), "--image", "i"]
+    code = (
+        f"import sys; sys.modules['yaml'] = None; sys.argv = ['deduplab', *{arguments!r}];"
+        " from deduplab.__main__ import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 3
+    assert "pip install 'deduplab[kubernetes]'" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [

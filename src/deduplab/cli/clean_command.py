@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
+from deduplab.cli.agreed import agreed
 from deduplab.cli.options import runs_option, workspace_option
-from deduplab.errors import PlanError, StoreError
+from deduplab.errors import StoreError
 from deduplab.executors.workspace import prepared, sweep
 from deduplab.runs_folder import find_run
 from deduplab.units import format_bytes
@@ -38,7 +39,7 @@ def command(runs: Path, workspace: Path, names: tuple[str, ...], yes: bool) -> N
     for run in named.values():
         size_bytes = sum(path.stat().st_size for path in run.root.rglob("*") if path.is_file())
         question = f"delete run {run.header.run_id} ({format_bytes(size_bytes)})?"
-        if not yes and not _agreed(question):
+        if not yes and not agreed(question):
             continue
         with run.locked():
             try:
@@ -46,12 +47,3 @@ def command(runs: Path, workspace: Path, names: tuple[str, ...], yes: bool) -> N
             except OSError as error:
                 raise StoreError(f"run {run.header.run_id} can't be deleted: {error}") from error
         click.echo(f"run {run.header.run_id} deleted")
-
-
-def _agreed(question: str) -> bool:
-    try:
-        return click.confirm(question)
-    except click.Abort as error:
-        if isinstance(error.__context__, EOFError):
-            raise PlanError("nobody answered, so nothing is deleted; see --yes") from error
-        raise

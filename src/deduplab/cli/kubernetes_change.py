@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from rich.console import Console
 
 from deduplab.cli.aligned import aligned
 from deduplab.cli.kubernetes_options import (
@@ -15,8 +16,8 @@ from deduplab.cli.kubernetes_options import (
     cluster_options,
     experiment_argument,
     json_option,
-    shown_progress,
 )
+from deduplab.cli.live_line import live_line
 from deduplab.ops.kubernetes.change import Change
 from deduplab.ops.kubernetes.cluster import Cluster
 from deduplab.ops.kubernetes.connection import connect
@@ -93,7 +94,7 @@ def perform(
             for member in found.members:
                 told(Change(member, decide(member.workload, member.found), None))
         else:
-            with shown_progress() as progress:
+            with live_line(Console(stderr=True), experiment) as progress:
                 do(cluster, found, None if no_wait else deadline_s, told, progress)
     finally:
         if as_json:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from deduplab.cli.agreed import agreed
 from deduplab.cli.kubernetes_options import cluster_options, experiment_argument
-from deduplab.errors import PlanError
 from deduplab.ops.kubernetes.connection import connect
 from deduplab.ops.kubernetes.deletion import delete, targets
 from deduplab.ops.kubernetes.experiment import find
@@ -54,17 +54,8 @@ def command(
         click.echo("nothing was deleted")
         return
     question = f"delete {len(doomed)} objects in namespace {cluster.namespace!r}?"
-    if not yes and not _agreed(f"{question} ({cluster.address})"):
+    if not yes and not agreed(f"{question} ({cluster.address})"):
         click.echo("nothing was deleted")
         return
     for name, words in delete(cluster, experiment, doomed):
         click.echo(f"{name}: {words}")
-
-
-def _agreed(question: str) -> bool:
-    try:
-        return click.confirm(question)
-    except click.Abort as error:
-        if isinstance(error.__context__, EOFError):
-            raise PlanError("nobody answered, so nothing is deleted; see --yes") from error
-        raise

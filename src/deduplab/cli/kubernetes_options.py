@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
-from rich.console import Console
 
 from deduplab.ops.kubernetes.marker import checked_experiment
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 DEADLINE_S: Final = 300.0
-
-Progress = Callable[[str], None]
 
 
 def cluster_options(command: _Command) -> _Command:
@@ -49,20 +45,3 @@ def json_option(command: _Command) -> _Command:
 
 def _experiment(context: click.Context, argument: click.Parameter, name: str) -> str:
     return checked_experiment(name)
-
-
-@contextmanager
-def shown_progress() -> Iterator[Progress]:
-    """Show what is waited for on one live line of a terminal, and in plain lines elsewhere."""
-    console = Console(stderr=True)
-    said = ""
-    with console.status("") as status:
-
-        def progress(words: str) -> None:
-            nonlocal said
-            status.update(words)
-            if words != said and not console.is_terminal:
-                click.echo(words, err=True)
-            said = words
-
-        yield progress

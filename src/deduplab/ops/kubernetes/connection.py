@@ -10,8 +10,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from deduplab.errors import PlanError, SystemUnavailable
+from deduplab.errors import PlanError
 from deduplab.ops.kubernetes.cluster import Cluster
+from deduplab.ops.kubernetes.extra import missing
 
 if TYPE_CHECKING:
     from kubernetes.client.configuration import Configuration
@@ -41,10 +42,7 @@ def connect(kubeconfig: Path | None, context: str | None, namespace: str | None)
         from kubernetes.client.api_client import ApiClient
         from kubernetes.client.configuration import Configuration
     except ImportError as error:
-        raise SystemUnavailable(
-            f"the Kubernetes client can't be imported ({error}); install it with: "
-            "pip install 'deduplab[kubernetes]'"
-        ) from error
+        raise missing(error) from error
     settings = Configuration()
     settings.retries = False  # a failure is told at once
     files = _files(kubeconfig)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from deduplab.config import Plan
 from deduplab.errors import unwritten
+from deduplab.ops.kubernetes.extra import missing
 from deduplab.ops.kubernetes.kinds import NAMESPACE, Object, name_of
 from deduplab.ops.kubernetes.manifests import plan as plan_manifest
 from deduplab.ops.kubernetes.manifests.claims import claims
@@ -71,14 +69,11 @@ def write(objects: Sequence[Object], directory: Path) -> list[Path]:
 
 def _document(one: Object) -> str:
     words = _WORDS.get((one["metadata"].get("labels") or {}).get(COMPONENT, ""), "")
-    text = yaml.dump(
-        one,
-        Dumper=_Dumper,
-        sort_keys=False,
-        allow_unicode=True,
-        default_flow_style=False,
-        width=100,
-    )
+    try:
+        from deduplab.ops.kubernetes.manifests.yaml_text import yaml_text
+    except ImportError as error:
+        raise missing(error) from error
+    text = yaml_text(one)
     return f"# {words}\n{text}" if words else text
 
 
@@ -88,23 +83,3 @@ def _namespace(settings: Settings) -> Object:
         "kind": NAMESPACE.name,
         "metadata": {"name": settings.namespace, "labels": labels(settings.experiment)},
     }
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes texts of several lines as they are, and never refers from one place to another."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-
-def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    """Write a text so that no reader takes it for anything else.
-
-    kubectl's takes a lone ``n`` for false and ``1e3`` for a number, unlike the one of Python.
-    """
-    plain = len(text) > 1 and (text[0].isalpha() or text[0] == "/")
-    style = "|" if "\n" in text else None if plain else "'"
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Dumper.add_representer(str, _text)
