@@ -34,10 +34,16 @@ BY_TEST: Final = (
 )
 """Files in which each test brings up what it needs."""
 
+TOGETHER: Final = ("tests/kubernetes/",)
+"""Folders whose files use one server, which takes long to come up: one worker has them all."""
+
 
 def unit(nodeid: str) -> str:
     """Return the name of what stays together with a test."""
     path, _, test = nodeid.partition("::")
+    for folder in TOGETHER:
+        if path.startswith(folder):
+            return folder
     if path.startswith(BY_TEST):
         return nodeid
     if path.startswith(BY_SYSTEM):

@@ -15,5 +15,14 @@ def die_with_parent(signal_number: int = signal.SIGKILL) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_PDEATHSIG, signal_number) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
-    if os.getppid() == 1:
+    if _is_orphan():
         os._exit(1)
+
+
+def _is_orphan() -> bool:
+    """Whether the parent had died before the kernel could be asked.
+
+    Process 1 adopts orphans. In a container it may be the parent itself, which then is of
+    our session, unlike an init.
+    """
+    return os.getppid() == 1 and os.getsid(1) != os.getsid(0)

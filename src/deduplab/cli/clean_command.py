@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from deduplab.cli.agreed import agreed
 from deduplab.cli.campaign import is_finished
 from deduplab.cli.options import runs_option, split_only, workspace_option
 from deduplab.errors import DeduplabError, PlanError, StoreError
@@ -129,7 +130,7 @@ def _remove_named(run: Run, *, yes: bool, unexported_too: bool) -> None:
                 f"run {run.header.run_id} is not deleted: {reason}. Export it first, say "
                 "--unexported-too, or leave out --yes to be asked"
             )
-        if yes or _agreed(f"delete {_described(run)}{f', though {reason}' if reason else ''}?"):
+        if yes or agreed(f"delete {_described(run)}{f', though {reason}' if reason else ''}?"):
             remove_run(run)
             click.echo(f"run {run.header.run_id} deleted")
 
@@ -147,7 +148,7 @@ def _remove_exported(runs: Path, targets: list[Target], days: float, *, yes: boo
                 continue
             with run.locked():
                 require_still_there(run, targets)
-                if yes or _agreed(f"delete {_described(run)}, which was exported?"):
+                if yes or agreed(f"delete {_described(run)}, which was exported?"):
                     remove_run(run)
                     click.echo(f"run {run.header.run_id} deleted")
         except DeduplabError as error:
@@ -160,12 +161,3 @@ def _remove_exported(runs: Path, targets: list[Target], days: float, *, yes: boo
 def _described(run: Run) -> str:
     size_bytes = sum(path.stat().st_size for path in run.root.rglob("*") if path.is_file())
     return f"run {run.header.run_id} ({format_bytes(size_bytes)})"
-
-
-def _agreed(question: str) -> bool:
-    try:
-        return click.confirm(question)
-    except click.Abort as error:
-        if isinstance(error.__context__, EOFError):
-            raise PlanError("nobody answered, so nothing is deleted; see --yes") from error
-        raise

@@ -7,8 +7,6 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,6 +15,7 @@ from rich.console import Console
 
 from deduplab import registry
 from deduplab.cli.lab_words import block, command, full_row, row, table
+from deduplab.cli.live_line import live_line
 from deduplab.cli.options import workspace_option
 from deduplab.errors import PlanError, StoreError, SystemUnavailable
 from deduplab.executors.workspace import prepared
@@ -71,7 +70,7 @@ def up_command(
     for entry in entries:
         instance = lab.instance(entry.name)
         try:
-            with _progress(console, entry.name) as progress:
+            with live_line(console, entry.name) as progress:
                 record, came_up = bring_up(lab, entry, variant, durability, progress)
         except SystemUnavailable as error:
             console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
@@ -85,22 +84,6 @@ def up_command(
         click.echo(json.dumps([found for found in shown if found], indent=2))
     if failed:
         raise SystemUnavailable(f"not brought up: {', '.join(failed)}; the reasons stand above")
-
-
-@contextmanager
-def _progress(console: Console, name: str) -> Iterator[Callable[[str], None]]:
-    """Show what is done on one live line of a terminal, and in plain lines elsewhere."""
-    said = ""
-    with console.status(name) as status:
-
-        def progress(words: str) -> None:
-            nonlocal said
-            status.update(f"{name}: {words}")
-            if words != said and not console.is_terminal:
-                click.echo(f"{name}: {words}", err=True)
-            said = words
-
-        yield progress
 
 
 @click.command(

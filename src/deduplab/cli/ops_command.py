@@ -9,6 +9,7 @@ import click
 from deduplab.cli.lazy_group import LazyGroup
 
 COMMANDS: Final = {
+    "kubernetes": "Run a plan in a Kubernetes cluster; suspend, restore and delete it there.",
     "gitlab": "Render the pipeline of a campaign for GitLab.",
     "pipeline": "Render the pipeline of a campaign as a shell script.",
     "monitoring": "Write the files by which Prometheus and Grafana watch runs.",
@@ -22,6 +23,7 @@ COMMANDS: Final = {
     words=COMMANDS,
     short_help="Run plans elsewhere, and watch them.",
     epilog="Examples:\n\n\b\n"
+    "  deduplab ops kubernetes render plans/quick.toml --image IMAGE   as a Job of a cluster\n"
     "  deduplab ops gitlab render plans/quick.toml -o .gitlab-ci.yml\n"
     "  deduplab ops pipeline plans/quick.toml --to /srv/results -o pipeline.sh\n"
     "  deduplab ops monitoring -o watch",

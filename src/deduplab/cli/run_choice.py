@@ -21,6 +21,7 @@ class Asked:
 
     ``resume`` names a run, ``fresh`` begins a new one whatever there is, ``again`` takes the
     newest one, finished or not. With ``reuse`` a new run begins with cells of earlier ones.
+    ``once`` takes a finished run for the answer, wherever it was begun.
     """
 
     plan: Plan
@@ -31,9 +32,14 @@ class Asked:
     resume: str | None = None
     again: bool = False
     reuse: bool = False
+    once: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself."""
+        others = (("--fresh", self.fresh), ("--resume", self.resume), ("--again", self.again))
+        for name, given in others:
+            if self.once and given:
+                raise PlanError(f"--once and {name} exclude each other")
         for name, given in (("--resume", self.resume), ("--again", self.again)):
             if self.fresh and given:
                 raise PlanError(f"--fresh and {name} exclude each other")
@@ -53,7 +59,9 @@ def chosen_run(asked: Asked, console: Console) -> Run:
         return _named(asked, asked.resume)
     if asked.again:
         return _latest(asked, console)
-    run = None if asked.fresh else _unfinished(asked, console)
+    run = _finished(asked, console) if asked.once else None
+    if run is None and not asked.fresh:
+        run = _unfinished(asked, console)
     return run or _new(asked, console)
 
 
@@ -113,6 +121,16 @@ def _latest(asked: Asked, console: Console) -> Run:
             "there is nothing to measure again; drop --again to begin one, or see --runs"
         )
     return _told(run, console)
+
+
+def _finished(asked: Asked, console: Console) -> Run | None:
+    """Return the newest finished run of this plan, or None; nothing is left to run of it."""
+    for run in campaign.runs_of(asked.runs, asked.plan):
+        if campaign.is_finished(run):
+            words = f"{run.header.run_id} is finished, and no other is begun (--once)"
+            console.print(words, highlight=False, soft_wrap=True)
+            return run
+    return None
 
 
 def _unfinished(asked: Asked, console: Console) -> Run | None:

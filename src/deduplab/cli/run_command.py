@@ -68,6 +68,12 @@ from deduplab.units import format_seconds
     help="Tell samples and results while they are taken, to a Kafka topic, Prometheus, a "
     "Pushgateway or a file, as this file of sinks says (also $DEDUPLAB_SINKS).",
 )
+@click.option(
+    "--once",
+    is_flag=True,
+    help="Begin no other run where one of exactly this plan is finished: report it again. For "
+    "whatever may start the same command twice.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON, nothing else.")
 def command(
     plan_path: Path,
@@ -80,6 +86,7 @@ def command(
     again: bool,
     reuse: bool,
     sinks: Path | None,
+    once: bool,
     as_json: bool,
 ) -> None:
     """Run the cells of PLAN, each on a fresh private instance, and write the report.
@@ -91,7 +98,7 @@ def command(
     console = Console(stderr=as_json)
     systems = split_only(only)
     plan = config.load(plan_path, scale=scale, only=systems)
-    asked = Asked(plan, systems, runs, workspace, fresh, resume, again, reuse)
+    asked = Asked(plan, systems, runs, workspace, fresh, resume, again, reuse, once)
     found = preflight.check(plan)
     workspace = prepared(workspace)
     with telling(sinks, plan) as relay:
