@@ -20,7 +20,7 @@ from deduplab.ops.kubernetes.experiment import find
 from deduplab.ops.kubernetes.kinds import Kind, Object
 from deduplab.ops.kubernetes.suspension import restore, suspend
 from tests.kubernetes.control_plane import until
-from tests.kubernetes.lab import EXPERIMENT, KINDS, OURS, Lab, replicated
+from tests.kubernetes.lab import EXPERIMENT, KINDS, OURS, Lab, replicated, template
 
 Beset = Callable[..., Cluster]
 
@@ -171,6 +171,15 @@ def test_pods_that_stay_are_named_at_the_deadline_and_waited_for_again(lab: Lab)
     lab.patch("Pod", pod, {"metadata": {"finalizers": None}})
     lab.run("suspend", EXPERIMENT)
     assert lab.pods_of("ours") == []
+
+
+def test_a_pod_that_only_looks_like_one_of_its_own_is_not_waited_for(lab: Lab) -> None:
+    lab.make("Deployment", "ours", replicated("ours", 1))
+    pod = template("ours")["spec"]
+    lab.make("Pod", "alike", pod, {"app": "ours"})
+    lab.wait_for_pods("ours", 2)
+    lab.run("suspend", EXPERIMENT, "--deadline", "20")
+    assert lab.pods_of("ours") == ["alike"]
 
 
 def test_an_interrupt_tells_what_was_done(lab: Lab) -> None:
