@@ -62,6 +62,7 @@ def quiet(lab: Lab, kind: str, names: tuple[str, ...]) -> dict[str, str]:
 def test_again_changes_nothing_and_never_remembers_the_zero(lab: Lab) -> None:
     lab.make("StatefulSet", "ours", replicated("ours", 3) | {"serviceName": "ours"})
     lab.run("suspend", EXPERIMENT)
+    until(lambda: quiet(lab, "StatefulSet", ("ours",)), "it comes to rest")
     first = lab.get("StatefulSet", "ours")["metadata"]
     again = lab.run("suspend", EXPERIMENT)
     assert "nothing" in again.stdout
