@@ -14,6 +14,7 @@ Object = dict[str, Any]
 
 EXPERIMENT: Final = "trial"
 OURS: Final = {"app.kubernetes.io/managed-by": "deduplab", "deduplab/experiment": EXPERIMENT}
+REMEMBERED: Final = "deduplab/suspended"
 PATHS: Final = {
     "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
     "StatefulSet": "/apis/apps/v1/namespaces/{}/statefulsets",
@@ -69,6 +70,17 @@ class Lab:
         """Return an object as it is."""
         path = f"{PATHS[kind].format(self.namespace)}/{name}"
         found: Object = self.control_plane.request("GET", path)
+        return found
+
+    def spec(self, kind: str, name: str) -> Any:
+        """Return what an object is to be."""
+        return self.get(kind, name)["spec"]
+
+    def memory(self, kind: str, name: str) -> str | None:
+        """Return the annotation by which an object remembers what it was."""
+        found: str | None = (self.get(kind, name)["metadata"].get("annotations") or {}).get(
+            REMEMBERED
+        )
         return found
 
     def listed(self, kind: str) -> list[Object]:

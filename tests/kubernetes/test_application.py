@@ -23,16 +23,17 @@ APPLY = "application/apply-patch+yaml"
 
 
 def volumes(lab: Lab) -> None:
-    """Make what the claims of an experiment are bound to; nothing is ever written there."""
-    for number in range(2):
-        name = f"{lab.namespace}-{number}"
+    """Make what the claims of the experiment are bound to, and no others; nothing is in it."""
+    for name in (f"{JOB}-results", f"{JOB}-workspace"):
         spec = {
             "capacity": {"storage": "20Gi"},
             "accessModes": ["ReadWriteOnce"],
             "hostPath": {"path": "/nowhere"},
+            "claimRef": {"namespace": lab.namespace, "name": name},
         }
-        body = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}}
-        lab.control_plane.request("POST", "/api/v1/persistentvolumes", body | {"spec": spec})
+        metadata = {"name": f"{lab.namespace}-{name}"}
+        body = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": metadata, "spec": spec}
+        lab.control_plane.request("POST", "/api/v1/persistentvolumes", body)
 
 
 def pods(lab: Lab) -> list[dict[str, Any]]:

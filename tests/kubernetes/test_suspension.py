@@ -6,41 +6,18 @@ import json
 import signal
 import subprocess
 import time
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
-from deduplab.errors import OperationFailed
-from deduplab.ops.kubernetes.change import carry_out
-from deduplab.ops.kubernetes.cluster import Cluster
-from deduplab.ops.kubernetes.connection import connect
-from deduplab.ops.kubernetes.decision import to_suspend
-from deduplab.ops.kubernetes.experiment import find
-from deduplab.ops.kubernetes.kinds import Kind, Object
-from deduplab.ops.kubernetes.suspension import restore, suspend
 from tests.kubernetes.control_plane import until
-from tests.kubernetes.lab import EXPERIMENT, KINDS, OURS, Lab, replicated
+from tests.kubernetes.lab import EXPERIMENT, KINDS, OURS, REMEMBERED, Lab, replicated, template
 
-Beset = Callable[..., Cluster]
-
-REMEMBERED = "deduplab/suspended"
 FOREIGN = {
     "unlabelled": {},
     "no-owner": {"deduplab/experiment": EXPERIMENT},
     "other-owner": {**OURS, "app.kubernetes.io/managed-by": "Helm"},
     "other-experiment": {**OURS, "deduplab/experiment": "another"},
 }
-
-
-def spec_of(lab: Lab, kind: str, name: str) -> Any:
-    return lab.get(kind, name)["spec"]
-
-
-def annotation(lab: Lab, kind: str, name: str) -> str | None:
-    held = lab.get(kind, name)["metadata"].get("annotations") or {}
-    found: str | None = held.get(REMEMBERED)
-    return found
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -52,7 +29,7 @@ def test_there_and_back_and_nothing_beside_it_is_touched(lab: Lab, kind: str) ->
     for name in ("ours", *FOREIGN):
         lab.wait_for_pods(name, count)
     settled = until(lambda: quiet(lab, kind, tuple(FOREIGN)), "foreign workloads come to rest")
-    before = spec_of(lab, kind, "ours")
+    before = lab.spec(kind, "ours")
     foreign_pods = {name: lab.pods_of(name) for name in FOREIGN}
 
     told = json.loads(lab.run("suspend", EXPERIMENT, "--json").stdout)
@@ -61,12 +38,12 @@ def test_there_and_back_and_nothing_beside_it_is_touched(lab: Lab, kind: str) ->
     ]
     assert {one["name"] for one in told["left_alone"]} == {"no-owner", "other-owner"}
     assert lab.pods_of("ours") == [], "it was waited for"
-    assert annotation(lab, kind, "ours") is not None
+    assert lab.memory(kind, "ours") is not None
 
     lab.run("restore", EXPERIMENT)
     lab.wait_for_pods("ours", count)
-    assert spec_of(lab, kind, "ours") == before
-    assert annotation(lab, kind, "ours") is None
+    assert lab.spec(kind, "ours") == before
+    assert lab.memory(kind, "ours") is None
     assert {name: lab.pods_of(name) for name in FOREIGN} == foreign_pods
     assert versions(lab, kind, tuple(FOREIGN)) == settled
 
@@ -85,6 +62,7 @@ def quiet(lab: Lab, kind: str, names: tuple[str, ...]) -> dict[str, str]:
 def test_again_changes_nothing_and_never_remembers_the_zero(lab: Lab) -> None:
     lab.make("StatefulSet", "ours", replicated("ours", 3) | {"serviceName": "ours"})
     lab.run("suspend", EXPERIMENT)
+    until(lambda: quiet(lab, "StatefulSet", ("ours",)), "it comes to rest")
     first = lab.get("StatefulSet", "ours")["metadata"]
     again = lab.run("suspend", EXPERIMENT)
     assert "nothing" in again.stdout
@@ -94,7 +72,7 @@ def test_again_changes_nothing_and_never_remembers_the_zero(lab: Lab) -> None:
         first["annotations"],
     )
     lab.run("restore", EXPERIMENT)
-    assert spec_of(lab, "StatefulSet", "ours")["replicas"] == 3
+    assert lab.spec("StatefulSet", "ours")["replicas"] == 3
     assert "it is not suspended" in lab.run("restore", EXPERIMENT).stdout
 
 
@@ -103,8 +81,8 @@ def test_what_was_down_before_stays_down_after(lab: Lab) -> None:
     lab.make("CronJob", "ours", KINDS["CronJob"][0]("ours") | {"suspend": True})
     lab.run("suspend", EXPERIMENT)
     lab.run("restore", EXPERIMENT)
-    assert spec_of(lab, "Deployment", "ours")["replicas"] == 0
-    assert spec_of(lab, "CronJob", "ours")["suspend"] is True
+    assert lab.spec("Deployment", "ours")["replicas"] == 0
+    assert lab.spec("CronJob", "ours")["suspend"] is True
 
 
 def test_what_somebody_scaled_meanwhile_is_told_and_the_first_number_stays(lab: Lab) -> None:
@@ -114,10 +92,10 @@ def test_what_somebody_scaled_meanwhile_is_told_and_the_first_number_stays(lab: 
     words = "somebody had it at 1 replica"
     assert words in lab.run("status", EXPERIMENT).stdout
     assert words in lab.run("suspend", EXPERIMENT).stdout
-    assert spec_of(lab, "Deployment", "ours")["replicas"] == 0
+    assert lab.spec("Deployment", "ours")["replicas"] == 0
     lab.patch("Deployment", "ours", {"spec": {"replicas": 1}})
     assert words in lab.run("restore", EXPERIMENT).stdout
-    assert spec_of(lab, "Deployment", "ours")["replicas"] == 3
+    assert lab.spec("Deployment", "ours")["replicas"] == 3
 
 
 def test_an_autoscaler_and_an_operator_are_named(lab: Lab) -> None:
@@ -155,7 +133,7 @@ def test_an_annotation_that_is_not_ours_is_left_alone(lab: Lab) -> None:
         for verb in ("suspend", "restore") if "since" not in text else ("restore",):
             told = lab.run(verb, EXPERIMENT, "--no-wait").stdout
             assert "mend or remove that annotation" in told
-            assert spec_of(lab, "Deployment", "ours")["replicas"] == 2
+            assert lab.spec("Deployment", "ours")["replicas"] == 2
         lab.run("status", EXPERIMENT)
 
 
@@ -171,6 +149,15 @@ def test_pods_that_stay_are_named_at_the_deadline_and_waited_for_again(lab: Lab)
     lab.patch("Pod", pod, {"metadata": {"finalizers": None}})
     lab.run("suspend", EXPERIMENT)
     assert lab.pods_of("ours") == []
+
+
+def test_a_pod_that_only_looks_like_one_of_its_own_is_not_waited_for(lab: Lab) -> None:
+    lab.make("Deployment", "ours", replicated("ours", 1))
+    pod = template("ours")["spec"]
+    lab.make("Pod", "alike", pod, {"app": "ours"})
+    lab.wait_for_pods("ours", 2)
+    lab.run("suspend", EXPERIMENT, "--deadline", "20")
+    assert lab.pods_of("ours") == ["alike"]
 
 
 def test_an_interrupt_tells_what_was_done(lab: Lab) -> None:
@@ -203,12 +190,12 @@ def test_systems_that_do_not_get_ready_keep_jobs_suspended(lab: Lab) -> None:
     lab.patch("Deployment", "system", {"spec": asked})
     refused = lab.run("restore", EXPERIMENT, "--deadline", "2", code=7)
     assert "not ready by the deadline: Deployment/system 0/1" in refused.stderr
-    assert spec_of(lab, "Deployment", "system")["replicas"] == 1
-    assert spec_of(lab, "Job", "measures")["suspend"] is True
+    assert lab.spec("Deployment", "system")["replicas"] == 1
+    assert lab.spec("Job", "measures")["suspend"] is True
     cured = {"template": {"spec": {"nodeSelector": None}}}
     lab.patch("Deployment", "system", {"spec": cured})
     lab.run("restore", EXPERIMENT)
-    assert spec_of(lab, "Job", "measures")["suspend"] is False
+    assert lab.spec("Job", "measures")["suspend"] is False
     lab.wait_for_pods("measures", 1)
 
 
@@ -219,132 +206,3 @@ def test_what_measures_goes_before_the_systems_and_comes_after_them(lab: Lab) ->
     for verb, order in (("suspend", ["Job", "StatefulSet"]), ("restore", ["StatefulSet", "Job"])):
         told = json.loads(lab.run(verb, EXPERIMENT, "--json").stdout)
         assert [one["kind"] for one in told["objects"]] == order
-
-
-class Doomed(BaseException):
-    """In place of the end of the process."""
-
-
-def cluster_of(lab: Lab) -> Cluster:
-    return connect(lab.kubeconfig(), None, None)
-
-
-def crash(lab: Lab, verb: Any, after: int) -> None:
-    """Suspend or restore, and end after some patches."""
-    cluster = cluster_of(lab)
-    left = iter(range(after))
-
-    def patch(kind: Kind, name: str, patch: Object) -> Object | None:
-        if next(left, None) is None:
-            raise Doomed
-        return Cluster.patch(cluster, kind, name, patch)
-
-    experiment = find(cluster, EXPERIMENT)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(cluster, "patch", patch)
-        with pytest.raises(Doomed):
-            verb(cluster, experiment, 30.0, lambda change: None, lambda words: None)
-
-
-def test_a_crash_between_any_two_objects_loses_nothing(lab: Lab) -> None:
-    kinds = list(KINDS)
-    for kind in kinds:
-        lab.make(kind, "ours", KINDS[kind][0]("ours"))
-    before = {kind: spec_of(lab, kind, "ours") for kind in kinds}
-    for after in range(len(kinds)):
-        crash(lab, suspend, after)
-        down = [kind for kind in kinds if annotation(lab, kind, "ours")]
-        assert len(down) == after
-        lab.run("restore", EXPERIMENT)
-        assert {kind: spec_of(lab, kind, "ours") for kind in kinds} == before
-    for after in range(len(kinds)):
-        lab.run("suspend", EXPERIMENT)
-        crash(lab, restore, after)
-        lab.run("restore", EXPERIMENT)
-        assert {kind: spec_of(lab, kind, "ours") for kind in kinds} == before
-        assert not [kind for kind in kinds if annotation(lab, kind, "ours")]
-
-
-def test_a_command_that_is_killed_half_way_is_made_good_by_restore(lab: Lab) -> None:
-    names = [f"ours-{number:02}" for number in range(30)]
-    for number, name in enumerate(names):
-        lab.make("Deployment", name, replicated(name, number % 3 + 1))
-    before = {one["metadata"]["name"]: one["spec"] for one in lab.listed("Deployment")}
-    with subprocess.Popen(
-        lab.command("suspend", EXPERIMENT), stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        until(lambda: some_are_down(lab), "the first one is suspended")
-        process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=30)
-    down = some_are_down(lab)
-    assert 0 < len(down) < len(names), "it was half-way"
-    lab.run("restore", EXPERIMENT)
-    assert {one["metadata"]["name"]: one["spec"] for one in lab.listed("Deployment")} == before
-    assert not [name for name in names if annotation(lab, "Deployment", name)]
-
-
-def some_are_down(lab: Lab) -> list[str]:
-    return [
-        one["metadata"]["name"]
-        for one in lab.listed("Deployment")
-        if REMEMBERED in one["metadata"].get("annotations", {})
-    ]
-
-
-@pytest.fixture
-def beset(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Beset:
-    """Return what gives a cluster in which somebody is faster than each of our patches."""
-
-    def begin(*changes: Object) -> Cluster:
-        cluster, left = cluster_of(lab), list(changes)
-
-        def patch(kind: Kind, name: str, patch: Object) -> Object | None:
-            if left:
-                lab.patch("Deployment", "ours", left.pop(0))
-            return Cluster.patch(cluster, kind, name, patch)
-
-        monkeypatch.setattr(cluster, "patch", patch)
-        return cluster
-
-    return begin
-
-
-def test_what_somebody_changes_in_between_is_what_is_remembered(lab: Lab, beset: Beset) -> None:
-    lab.make("Deployment", "ours", replicated("ours", 3))
-    cluster = beset({"spec": {"replicas": 5}})
-    (member,) = find(cluster, EXPERIMENT).members
-    change = carry_out(cluster, EXPERIMENT, member, to_suspend)
-    assert change.changed
-    assert change.decision.before == "5 replicas"
-    lab.run("restore", EXPERIMENT)
-    assert spec_of(lab, "Deployment", "ours")["replicas"] == 5
-
-
-def test_what_loses_its_marker_in_between_is_left_alone(lab: Lab, beset: Beset) -> None:
-    lab.make("Deployment", "ours", replicated("ours", 3))
-    taken = {"metadata": {"labels": {"app.kubernetes.io/managed-by": None}}}
-    cluster = beset(taken)
-    (member,) = find(cluster, EXPERIMENT).members
-    change = carry_out(cluster, EXPERIMENT, member, to_suspend)
-    assert change.decision.action == "leave alone"
-    assert "lacks the label" in change.decision.note
-    assert spec_of(lab, "Deployment", "ours")["replicas"] == 3
-    assert annotation(lab, "Deployment", "ours") is None
-
-
-def test_somebody_who_is_always_faster_ends_it_in_words(lab: Lab, beset: Beset) -> None:
-    lab.make("Deployment", "ours", replicated("ours", 3))
-    cluster = beset(*({"metadata": {"annotations": {"n": str(n)}}} for n in range(50)))
-    (member,) = find(cluster, EXPERIMENT).members
-    with pytest.raises(OperationFailed, match="changed by somebody else 10 times"):
-        carry_out(cluster, EXPERIMENT, member, to_suspend)
-    assert spec_of(lab, "Deployment", "ours")["replicas"] == 3
-
-
-def test_what_was_deleted_meanwhile_is_told(lab: Lab) -> None:
-    lab.make("Deployment", "ours", replicated("ours", 1))
-    cluster = cluster_of(lab)
-    (member,) = find(cluster, EXPERIMENT).members
-    lab.remove("Deployment", "ours")
-    change = carry_out(cluster, EXPERIMENT, member, to_suspend)
-    assert (change.now, change.decision.note) == (None, "it was deleted meanwhile")
