@@ -12,7 +12,7 @@ from deduplab.analysis import calibrate, findings, rows
 from deduplab.analysis.coverage import coverage
 from deduplab.analysis.tables import findings_of
 from deduplab.cell import CellResult
-from deduplab.model import OutcomeKind
+from deduplab.model import OutcomeKind, Stage
 from tests.report.factory import (
     COMPRESSED,
     DUCKDB,
@@ -116,6 +116,28 @@ def test_the_null_system_must_not_grow_and_gives_the_overhead(tmp_path: Path) ->
     assert [check.measured for check in overhead] == [500_000, 5_000_000]
     grown = replace(null, unique_cost=0.001)
     assert calibrate(run_of(tmp_path / "b", matrix([*REFERENCES, grown]))).verdict == "failed"
+
+
+def test_waiting_in_an_open_loop_is_no_overhead(tmp_path: Path) -> None:
+    closed = matrix([Behaviour("null", unique_cost=0.0)])
+    waited = [
+        replace(
+            result,
+            cell=replace(result.cell, rate_per_s=200.0),
+            measurements=tuple(
+                replace(one, rate_per_s=200.0, duration_ns=10**12)
+                if one.stage is Stage.INSERT
+                else one
+                for one in result.measurements
+            ),
+        )
+        for result in closed
+    ]
+    for name, results, insert in (("a", [*closed, *waited], 5_000_000), ("b", waited, None)):
+        checks = calibrate(run_of(tmp_path / name, results)).checks
+        overhead = {check.what: check.measured for check in checks if check.unit == "ns"}
+        assert overhead["harness overhead, bulk object"] == 500_000
+        assert overhead.get("harness overhead, insert object") == insert
 
 
 # Attribution
