@@ -78,6 +78,20 @@ class Timing:
         """The rate at which operations were offered; None: none was, the loop is closed."""
         return None
 
+    @property
+    def clients(self) -> int:
+        """How many clients did the operations."""
+        return 1
+
+    @property
+    def waited_ns(self) -> int:
+        """How long clients that were done waited for the last one, all of them together."""
+        return 0
+
+    def ended(self) -> None:
+        """Take note that the stage has done its last operation."""
+        return
+
     def raw_ns(self) -> npt.NDArray[np.int64]:
         """Return what is kept of each operation: its latency; shape (operations,)."""
         return np.asarray(self.latencies_ns, dtype=np.int64)

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deduplab.bench.clock import Timing, no_collection
-from deduplab.bench.pace import Pace, wait_until
+from deduplab.bench.pace import Due, Pace, wait_until
 from deduplab.cell import Cell
 from deduplab.model import Stage, is_paced
 from deduplab.record import Stored
@@ -46,7 +46,7 @@ class OpenTiming(Timing):
         The clock; another one in tests.
     """
 
-    pace: Pace
+    pace: Due
     service_ns: list[int] = field(default_factory=list)
     late_ns: int = 0
     now: Callable[[], int] = time.perf_counter_ns

@@ -47,4 +47,6 @@ class StageRecord:
             outcome=outcome,
             on_disk=self.on_disk,
             rate_per_s=self.timing.rate_per_s,
+            clients=self.timing.clients,
+            clients_waited_ns=self.timing.waited_ns,
         )

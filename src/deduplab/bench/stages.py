@@ -195,6 +195,7 @@ class Stages:
 
     def _settle(self, record: StageRecord, written_before: int | None) -> None:
         """Flush, read, come to rest, read again: the moments of a stage that changed the store."""
+        record.timing.ended()
         self._flush(record)
         record.moments.append(Moment("flush", self.rig.footprint(self._live_bytes())))
         self._rest(record, "rest")
