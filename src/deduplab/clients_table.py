@@ -24,7 +24,7 @@ _MOST: Final = 64
 
 def clients(table: Table, default: tuple[int, ...] = ONE) -> tuple[int, ...]:
     """Take ``clients``, a number or a list of numbers; the default where it is not given."""
-    return table.take(_KEY, _numbers) if _KEY in table.names() else default
+    return table.take(_KEY, _numbers, default=None) or default
 
 
 def check(

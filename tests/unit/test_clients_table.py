@@ -68,5 +68,5 @@ def test_wrong_clients_are_refused_at_their_line(
 ) -> None:
     text = TEXT.replace(*SEVERAL)
     assert change[0] in text
-    with pytest.raises(PlanError, match=rf"^plan\.toml:{line}: .*{words}"):
+    with pytest.raises(PlanError, match=rf"^small\.toml:{line}: .*{words}"):
         parse(text.replace(*change))

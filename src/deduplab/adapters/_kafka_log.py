@@ -100,6 +100,11 @@ class KafkaLog:
         """Remember that nothing is stored any more."""
         self._places = {}
 
+    def look_again(self) -> None:
+        """Forget where messages lie, and ask where the log ends: others have written to it."""
+        self._places = None
+        self._end = self.reader.bounds()[1]
+
     # Writing
 
     def send(self, key: str, value: bytes | None, headers: Headers | None = None) -> Sent:

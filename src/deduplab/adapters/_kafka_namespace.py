@@ -139,14 +139,17 @@ class KafkaNamespace:
             client.delete_topics(others)
         client.delete_topics([marker])
 
-    def enter(self, client: KafkaClient, *, fresh: bool) -> Objects:
-        """Return the objects; ``fresh`` if the topics were just created."""
+    def enter(self, client: KafkaClient, *, fresh: bool, alone: bool = True) -> Objects:
+        """Return the objects; ``fresh`` if the topics were just created.
+
+        ``alone`` is false where other processes write and delete at the same time.
+        """
         logs = [
             KafkaLog(client, topic, self.scheme.compression, fresh=fresh)
             for topic in self.object_topics
         ]
         if self.scheme.by_hash:
-            return HashedObjects(*logs, fresh=fresh)
+            return HashedObjects(*logs, fresh=fresh, alone=alone)
         return (CompactedObjects if self.scheme.compacted else RetainedObjects)(*logs)
 
     def check_durability(self, client: KafkaClient) -> None:

@@ -50,6 +50,12 @@ class Objects(ABC):
         for log in self.logs:
             _ = log.places
 
+    def look_again(self) -> None:
+        """Read the logs anew: others have written to them."""
+        for log in self.logs:
+            log.look_again()
+        self.locate()
+
     def truncated(self) -> None:
         """Take note that all records of all logs were deleted."""
         for log in self.logs:
@@ -126,10 +132,13 @@ class CompactedObjects(_OneLog):
 class HashedObjects(Objects):
     """Payloads by their hash in one compacted topic, references to them in another."""
 
-    def __init__(self, payloads: KafkaLog, references: KafkaLog, *, fresh: bool) -> None:
+    def __init__(
+        self, payloads: KafkaLog, references: KafkaLog, *, fresh: bool, alone: bool = True
+    ) -> None:
         self.logs = (payloads, references)
         self._payloads = payloads
         self._references = references
+        self._alone = alone
         self._known: dict[str, str] | None = {} if fresh else None
         self._uses: Counter[str] = Counter()
 
@@ -159,7 +168,19 @@ class HashedObjects(Objects):
         return None if digest is None else self._payloads.read(digest)
 
     def delete(self, keys: Sequence[str]) -> int:
-        """Write tombstones for references, then for payloads that nothing refers to any more."""
+        """Write tombstones for references, then for payloads that nothing refers to any more.
+
+        Raises
+        ------
+        Unsupported
+            If others delete at the same time: then nobody knows what is referred to.
+        """
+        if not self._alone:
+            raise Unsupported(
+                "kafka, compact-by-hash: a payload is deleted by the client that deletes its last "
+                "reference, and of several clients none knows which is the last; delete with one "
+                "client, by 'truncate' or 'drop'"
+            )
         known = self._hashes()
         found = [key for key in dict.fromkeys(keys) if key in known]
         self._references.erase(found)
@@ -181,6 +202,11 @@ class HashedObjects(Objects):
         """Read the logs, and the references' values."""
         super().locate()
         self._hashes()
+
+    def look_again(self) -> None:
+        """Read both logs anew."""
+        self._known = None
+        super().look_again()
 
     def truncated(self) -> None:
         """Take note that all records of both logs were deleted."""

@@ -19,7 +19,7 @@ from deduplab.record import RecordType
 from deduplab.server import Endpoint
 from deduplab.testing._fixtures import AdapterFixtures, assert_holds, assert_holds_records
 from deduplab.testing.payloads import AWKWARD_PAYLOADS, batch_of, distinct_objects
-from deduplab.testing.records import AWKWARD_RECORDS, SAMPLE_RECORDS
+from deduplab.testing.records import SAMPLE_RECORDS, distinct_records
 from deduplab.testing.system import SystemUnderTest
 
 _ANSWER_S: Final = 60.0
@@ -32,14 +32,14 @@ class JoiningContract(AdapterFixtures):
         self, sut: SystemUnderTest, endpoint: Endpoint, storing: Adapter, namespace: str
     ) -> None:
         """Puts, gets and deletions of two adapters meet in one namespace, and behind the back."""
-        objects = distinct_objects(20)
+        objects, theirs = distinct_objects(20), distinct_objects(10, "theirs")
         storing.put_many(batch_of(objects))
         with joined(sut, storing, endpoint) as other:
             assert all(other.get(key) == payload for key, payload in objects.items())
-            for key, payload in AWKWARD_PAYLOADS.items():
+            for key, payload in (theirs | AWKWARD_PAYLOADS).items():
                 other.put(key, payload)
             storing.look_again()
-            assert_holds(storing, objects | AWKWARD_PAYLOADS)
+            assert_holds(storing, objects | theirs | AWKWARD_PAYLOADS)
             storing.put("one-more", b"put by who created it")
             other.look_again()
             assert other.get("one-more") == b"put by who created it"
@@ -47,8 +47,8 @@ class JoiningContract(AdapterFixtures):
         storing.put_many(batch_of({"in-a-batch": b"after the other has gone"}))
         storing.flush()
         storing.close()
-        assert sut.raw.count(endpoint, namespace) == 22 + len(AWKWARD_PAYLOADS)
-        for key, payload in AWKWARD_PAYLOADS.items():
+        assert sut.raw.count(endpoint, namespace) == 32 + len(AWKWARD_PAYLOADS)
+        for key, payload in theirs.items():
             assert sut.raw.fetch(endpoint, namespace, key) == payload
 
     def test_a_key_is_unique_over_all_of_them(
@@ -73,12 +73,13 @@ class JoiningContract(AdapterFixtures):
         self, sut: SystemUnderTest, endpoint: Endpoint, native: Adapter
     ) -> None:
         """The layout native is joined with the record type."""
+        records = distinct_records(10)
         with joined(sut, native, endpoint, SAMPLE_RECORDS) as other:
-            for key, record in AWKWARD_RECORDS.items():
+            for key, record in records.items():
                 other.put(key, record)
             native.look_again()
-            assert_holds_records(native, AWKWARD_RECORDS)
-            for key, record in AWKWARD_RECORDS.items():
+            assert_holds_records(native, records)
+            for key, record in records.items():
                 found = other.get(key)
                 assert found is not None
                 assert SAMPLE_RECORDS.canonical(found) == SAMPLE_RECORDS.serialise(record)
