@@ -57,6 +57,7 @@ class TakesFiveMs(PlainAdapter):
     """Does what needs no disk in 5 ms: it reads objects."""
 
     def get(self, key: str) -> bytes | None:
+        """Read one object."""
         begun = time.perf_counter_ns()
         found = super().get(key)
         time.sleep(max(0, begun + SERVICE_NS - time.perf_counter_ns()) / 1e9)

@@ -339,4 +339,5 @@ def test_a_system_of_one_process_is_unsupported_and_never_one_client(
     assert not {"clients", "clients_idle_ratio"} & alone
     page = html.render(run)
     assert "plain by 4 clients" in page
-    assert "closed, 4 clients" in page
+    assert "closed, 4 clients <small>waited" in page
+    assert page.count("Waited: the share of their time") == 1
