@@ -25,12 +25,13 @@ from deduplab.bench.clients import Clients
 from deduplab.bench.lifecycle import run_cell
 from deduplab.bench.manifests import ManifestCache
 from deduplab.cell import Cell, CellResult
-from deduplab.errors import OperationFailed
+from deduplab.errors import OperationFailed, SystemUnavailable
 from deduplab.model import Measurement, Outcome, OutcomeKind, Stage
 from deduplab.record import Stored
 from deduplab.report import html
 from deduplab.store import Run
 from tests.end_to_end.conftest import Cli
+from tests.end_to_end.products import Missing
 from tests.end_to_end.test_lifecycle import bring_up_with
 
 MS: Final = 1_000_000
@@ -341,3 +342,33 @@ def test_a_system_of_one_process_is_unsupported_and_never_one_client(
     assert "plain by 4 clients" in page
     assert "closed, 4 clients <small>waited" in page
     assert page.count("Waited: the share of their time") == 1
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("system", ["redis", "postgresql"])
+def test_a_server_has_several_clients_and_a_tracer(
+    cli: Cli, tmp_path: Path, not_brought_up: Missing, system: str
+) -> None:
+    """In both layouts, in closed loops and at a rate; what the tracer sees is kept apart."""
+    text = PLAN.replace("[systems.plain]", f"[systems.{system}]").replace("= 4", "= 3")
+    text = text.replace("trace_hz = 0", 'trace_hz = 20\nlayouts = ["blob", "native"]')
+    plan = tmp_path / "shared.toml"
+    plan.write_text(text.replace("clients", 'rates = ["closed", 300]\nclients'))
+    done = cli("run", plan, "--runs", tmp_path / "runs", timeout_s=300)
+    (root,) = (tmp_path / "runs").iterdir()
+    run = Run.open(root)
+    results = list(run.cells())
+    if not results:
+        not_brought_up(system, SystemUnavailable(done.stderr))
+    assert done.returncode == 0, done.stderr
+    assert len(results) == 4
+    for result in results:
+        assert result.outcome.ok, result.outcome
+        assert [one.clients for one in result.measurements] == [1, 3, 3, 3]
+        trace = run.trace(result.cell.cell_id)
+        assert trace is not None
+        assert not trace.reasons
+        assert {"client_cpu_ns", "system_cpu_ns"} <= set(trace.columns)
+        if result.cell.rate_per_s:
+            insert = measured(result, Stage.INSERT)
+            assert insert.duration_ns >= OBJECTS / 300 * 1e9

@@ -109,11 +109,16 @@ def test_processes_are_read_as_the_system_tells_them() -> None:
         told = psutil.Process(child.pid)
         times, memory = told.cpu_times(), told.memory_info()
         ours = ProcessGauge.system((os.getpid(),), embedded=False).read()
+        clients = (os.getpid(), child.pid)
+        beside_clients = ProcessGauge.system(clients, embedded=False).read()
+        both = ProcessGauge.client(clients).read()
         child.kill()
     assert found["client_cpu_ns"] == pytest.approx((times.user + times.system) * 1e9, abs=3e7)
     assert found["client_cpu_ns"] >= 2.5e8
     assert found["client_rss_bytes"] == pytest.approx(memory.rss, rel=0.1)
     assert ours["system_cpu_ns"] >= 2.5e8
+    assert not beside_clients, "a client is no process of the system"
+    assert both["client_cpu_ns"] >= found["client_cpu_ns"] + 1e7
     assert not ProcessGauge.client((child.pid,)).read()
 
 

@@ -83,7 +83,8 @@ class KafkaAdapter(ServerAdapter[KafkaClient, KafkaNamespace]):
         namespace = self._namespace
         if namespace is not None and namespace.existing(self._connection):
             namespace.check_marker(self._connection)
-            self._objects = namespace.enter(self._connection, fresh=False)
+            alone = not self._has_joined
+            self._objects = namespace.enter(self._connection, fresh=False, alone=alone)
             self._objects.locate()
         else:
             self._namespace = None

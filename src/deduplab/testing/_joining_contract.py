@@ -51,6 +51,21 @@ class JoiningContract(AdapterFixtures):
         for key, payload in theirs.items():
             assert sut.raw.fetch(endpoint, namespace, key) == payload
 
+    def test_who_joined_can_connect_anew(
+        self, sut: SystemUnderTest, endpoint: Endpoint, storing: Adapter
+    ) -> None:
+        """After close and open, as where the instance was restarted, it is where it was."""
+        with joined(sut, storing, endpoint) as other:
+            other.put("before", b"it was closed")
+            other.close()
+            other.open(endpoint)
+            assert other.get("before") == b"it was closed"
+            other.put("after", b"it was opened")
+            with pytest.raises(NamespaceRefused):
+                other.destroy()
+        storing.look_again()
+        assert_holds(storing, {"before": b"it was closed", "after": b"it was opened"})
+
     def test_a_key_is_unique_over_all_of_them(
         self, sut: SystemUnderTest, endpoint: Endpoint, storing: Adapter
     ) -> None:
