@@ -145,12 +145,14 @@ class KafkaNamespace:
         ``alone`` is false where other processes write and delete at the same time.
         """
         logs = [
-            KafkaLog(client, topic, self.scheme.compression, fresh=fresh)
+            KafkaLog(client, topic, self.scheme.compression, fresh=fresh, alone=alone)
             for topic in self.object_topics
         ]
         if self.scheme.by_hash:
             return HashedObjects(*logs, fresh=fresh, alone=alone)
-        return (CompactedObjects if self.scheme.compacted else RetainedObjects)(*logs)
+        if self.scheme.compacted:
+            return CompactedObjects(*logs)
+        return RetainedObjects(*logs, alone=alone)
 
     def check_durability(self, client: KafkaClient) -> None:
         """Read back what an acknowledgement means now.

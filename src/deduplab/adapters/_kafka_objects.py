@@ -83,7 +83,14 @@ class _OneLog(Objects):
 
 
 class RetainedObjects(_OneLog):
-    """Messages that all stay, in the order of their arrival."""
+    """Messages that all stay, in the order of their arrival.
+
+    ``alone`` is false where other processes write and delete at the same time.
+    """
+
+    def __init__(self, log: KafkaLog, *, alone: bool = True) -> None:
+        super().__init__(log)
+        self._alone = alone
 
     def delete(self, keys: Sequence[str]) -> int:
         """Move the log's start behind these messages: they must be the oldest.
@@ -91,8 +98,15 @@ class RetainedObjects(_OneLog):
         Raises
         ------
         Unsupported
-            If an older message would have to stay: a log has no other deletion.
+            If an older message would have to stay: a log has no other deletion. So it is for
+            one of several clients, whose messages lie between those of the others.
         """
+        if not self._alone:
+            raise Unsupported(
+                "kafka, delete policy: a log can only be cut off at its beginning (DeleteRecords), "
+                "where the messages of all clients lie; delete with one client, by 'truncate' or "
+                "'drop', or use the variant compact-by-key"
+            )
         places = self._log.places
         found = sorted({places[key] for key in keys if key in places})
         if not found:

@@ -7,6 +7,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import Any, Final
@@ -50,6 +51,30 @@ class JoiningContract(AdapterFixtures):
         assert sut.raw.count(endpoint, namespace) == 32 + len(AWKWARD_PAYLOADS)
         for key, payload in theirs.items():
             assert sut.raw.fetch(endpoint, namespace, key) == payload
+
+    def test_two_put_and_delete_at_the_same_time(
+        self, sut: SystemUnderTest, endpoint: Endpoint, storing: Adapter
+    ) -> None:
+        """Neither is disturbed by what the other does meanwhile; each deletes in many requests."""
+        payloads = list(distinct_objects(40).values())
+        with joined(sut, storing, endpoint) as one, joined(sut, storing, endpoint) as another:
+
+            def share(prefix: str, adapter: Adapter) -> dict[str, bytes]:
+                mine = {f"{prefix}-{number}": each for number, each in enumerate(payloads)}
+                for key, payload in mine.items():
+                    adapter.put(key, payload)
+                keys = list(mine)
+                try:
+                    for start in range(0, 20, 5):
+                        assert adapter.delete(keys[start : start + 5]) == 5
+                except Unsupported:  # a log has no such deletion
+                    return mine
+                return {key: mine[key] for key in keys[20:]}
+
+            with ThreadPoolExecutor(2) as pool:
+                first, second = pool.map(share, ("one", "another"), (one, another))
+        storing.look_again()
+        assert_holds(storing, first | second)
 
     def test_who_joined_can_connect_anew(
         self, sut: SystemUnderTest, endpoint: Endpoint, storing: Adapter
