@@ -95,7 +95,7 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class Start:
     """The order to begin with the share at this moment of the performance counter."""
 
     at_ns: int
@@ -147,6 +147,7 @@ class Client:
         self._record_type = record_type
         self._adapter: Adapter | None = None
         self._timing = Timing()
+        self._dealt = Dealt(0)
         self._share = Share("", [])
         self._found: list[Stored | None] = []
         self._given = 0
@@ -168,7 +169,7 @@ class Client:
 
     def _done(self, order: object) -> object:
         match order:
-            case Moment(at_ns):
+            case Start(at_ns):
                 return self._work(at_ns)
             case Giving():
                 return self._give()
@@ -192,25 +193,26 @@ class Client:
         self._adapter = adapter
 
     def _begin(self, rate_per_s: float | None) -> None:
-        self._timing = Timing() if rate_per_s is None else OpenTiming(pace=Dealt(rate_per_s))
+        self._timing = Timing()
+        if rate_per_s is not None:
+            self._dealt = Dealt(rate_per_s)
+            self._timing = OpenTiming(pace=self._dealt)
         self._given = 0
         self._entered.look_again()
 
     def _work(self, at_ns: int) -> Ended:
         share, timing, adapter = self._share, self._timing, self._entered
         before_ns = timing.duration_ns
-        is_open = isinstance(timing, OpenTiming)
-        if isinstance(timing, OpenTiming) and isinstance(timing.pace, Dealt):
-            timing.pace.due_ns = share.due_ns
+        self._dealt.due_ns = share.due_ns
         wait_until(at_ns)
         begun_ns = time.perf_counter_ns()
         if isinstance(timing, OpenTiming):
-            timing.late_ns += begun_ns - at_ns
+            timing.late_ns += begun_ns - at_ns  # the schedule began when all were to begin
         if share.verb == "put":
             timing.each_put(adapter.put, share.keys, share.stored)
         elif share.verb == "get":
             self._found = timing.each_get(adapter.get, share.keys)
-        elif share.keys or is_open:
+        elif share.keys or share.due_ns:
             timing.delete(adapter.delete, share.keys)
         return Ended(begun_ns + timing.duration_ns - before_ns)
 

@@ -20,9 +20,9 @@ from deduplab.bench.client import (
     Failure,
     Given,
     Giving,
-    Moment,
     Reopening,
     Share,
+    Start,
 )
 from deduplab.bench.containers import Containers
 from deduplab.bench.forked import ForkedProcess
@@ -107,7 +107,7 @@ class Clients:
         """
         self._answers(shares, str)  # in memory, each in its own process, before the clock starts
         at_ns = time.perf_counter_ns() + LEAD_NS
-        ended = self._answers([Moment(at_ns)] * len(self), Ended)
+        ended = self._answers([Start(at_ns)] * len(self), Ended)
         given = self._answers([Giving()] * len(self), Given)
         return at_ns, [one.at_ns for one in ended], given
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -107,5 +107,6 @@ def timing_of(cell: Cell, stage: Stage, mode: str, position: int) -> Timing:
     """Return what times a stage of a cell: an open loop where the cell has a rate for it."""
     if cell.rate_per_s is None or not is_paced(stage, mode):
         return Timing()
-    seed = int(cell.cell_id, 16) + position
+    # That of the cell with one client: several share the same schedule.
+    seed = int(replace(cell, clients=1).cell_id, 16) + position
     return OpenTiming(pace=Pace(cell.rate_per_s, cell.arrivals, seed))
