@@ -156,6 +156,45 @@ class Adapter(ABC):
         """
         raise Unsupported(f"{type(self).__name__} can't look at what another process has entered")
 
+    def joining(self) -> object | None:
+        """Return what :meth:`join` has to know of the namespace that was entered.
+
+        It can be pickled. None where no second process can put, get and delete there: an
+        embedded engine keeps its files to one.
+        """
+        return None
+
+    def join(self, joining: object, record_type: RecordType | None = None) -> None:
+        """Join a namespace that an adapter of another process has entered.
+
+        Called once, after ``open``. From then on ``put``, ``get`` and ``delete`` do here what
+        they do there, at the same durability; a namespace is neither created, emptied nor
+        destroyed by who joined it.
+
+        Parameters
+        ----------
+        joining
+            What that adapter's :meth:`joining` returned.
+        record_type
+            As in :meth:`create`: it can't be pickled.
+
+        Raises
+        ------
+        NamespaceRefused
+            If the namespace is gone, or has lost its marker.
+        Unsupported
+            If no second process can join.
+        """
+        raise Unsupported(f"{type(self).__name__} can't join what another process has entered")
+
+    def look_again(self) -> None:
+        """Take note that other processes have changed what the namespace holds.
+
+        What is remembered of its objects is not relied on any more; where an operation would
+        have to look it up, that is done here.
+        """
+        return
+
     @abstractmethod
     def create(
         self,

@@ -68,6 +68,7 @@ class Cell:
     ``volume_bytes`` the length of its image (0 without one). ``trace_hz`` is how many
     samples a second a tracer takes; 0 for none. ``rate_per_s`` is the rate of the stages that
     go object by object, with ``arrivals`` ``constant`` or ``poisson``; None: closed loops.
+    ``clients`` is how many clients do those stages at once.
     """
 
     system: str
@@ -92,6 +93,7 @@ class Cell:
     trace_hz: float = 0.0
     rate_per_s: float | None = field(default=None, metadata=LATER)
     arrivals: str = field(default="constant", metadata=LATER)
+    clients: int = field(default=1, metadata=LATER)
 
     @property
     def own_reclaim_modes(self) -> tuple[str, ...]:
@@ -116,6 +118,7 @@ class Cell:
         system = shown_system(self.system, self.variant)
         system += "" if self.volume == "none" else f" on {self.volume}"
         system += "" if self.rate_per_s is None else f" at {format_rate(self.rate_per_s)}"
+        system += by_clients(self.clients)
         return f"{system} {spec.payload} U{spec.grade_percent} {distance} #{self.repetition}"
 
 
@@ -142,6 +145,11 @@ class CellResult:
 def shown_system(system: str, variant: str) -> str:
     """Return a system for people, with its variant where that is not the default."""
     return system if variant == "default" else f"{system}/{variant}"
+
+
+def by_clients(clients: int) -> str:
+    """Return how many clients for people, to stand behind a name; nothing for one."""
+    return "" if clients == 1 else f" by {clients} clients"
 
 
 def declared(value: Any) -> Any:

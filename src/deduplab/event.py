@@ -14,7 +14,10 @@ from deduplab.cell import Cell
 
 
 class CellName(msgspec.Struct, frozen=True):
-    """What a cell is, for whoever sees only its events; ``rate_per_s`` is None in closed loops."""
+    """What a cell is, for whoever sees only its events; ``rate_per_s`` is None in closed loops.
+
+    ``clients`` do at once what goes object by object.
+    """
 
     cell: str
     system: str
@@ -25,6 +28,7 @@ class CellName(msgspec.Struct, frozen=True):
     distance: str
     volume: str
     rate_per_s: float | None
+    clients: int
     repetition: int
 
     @classmethod
@@ -41,6 +45,7 @@ class CellName(msgspec.Struct, frozen=True):
             distance=spec.distance_name if spec.grade_percent else "unique",
             volume=cell.volume,
             rate_per_s=cell.rate_per_s,
+            clients=cell.clients,
             repetition=cell.repetition,
         )
 

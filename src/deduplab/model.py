@@ -63,7 +63,7 @@ READS: Final = (Stage.READ, Stage.COLD_READ)
 
 
 def is_paced(stage: Stage, mode: str) -> bool:
-    """Whether a rate is kept in a stage: it is done object by object.
+    """Whether a rate is kept in a stage, and several clients share it: it goes object by object.
 
     Bulk and refill go in batches; truncating or dropping is one operation.
     """
@@ -219,6 +219,9 @@ class Measurement:
     latencies count from when each was due, service times are kept beside them, and
     ``duration_ns`` contains the waiting. None: a closed loop. ``cold`` tells how the instance
     of a cold read was made cold.
+    ``clients`` is how many did the operations, as processes: number i was done by client i mod n,
+    counted from 0. ``duration_ns`` is then the time until the last one had ended, and
+    ``clients_waited_ns`` how long the others waited for it, all of them together.
     ``filled`` tells whether the container held data when the stage began.
     ``storage_write_bytes`` is what the system's processes caused to be written
     to storage from the stage's start until it came to rest, as the kernel counted it; None where it
@@ -242,6 +245,8 @@ class Measurement:
     on_disk: OnDiskReading | None = None
     rate_per_s: float | None = None
     cold: ColdStart | None = None
+    clients: int = 1
+    clients_waited_ns: int = 0
 
     def moment(self, name: str) -> Moment | None:
         """Return the moment of that name, or None."""

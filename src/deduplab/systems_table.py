@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from deduplab import rate_table, registry, volume_table
+from deduplab import clients_table, rate_table, registry, volume_table
 from deduplab.cell import LATER, RemoteAddress
 from deduplab.errors import PlanError
 from deduplab.model import DEDUPE_MODES
@@ -17,7 +17,8 @@ class SystemPlan:
     """One system of a plan: variants, how to delete, which maintenance, how often.
 
     ``rates`` are those of its stages that go object by object: operations a second, each in
-    cells of its own; None is a closed loop.
+    cells of its own; None is a closed loop. ``clients`` are how many do those stages at once,
+    each number in cells of its own.
     """
 
     name: str
@@ -27,6 +28,7 @@ class SystemPlan:
     repetitions: int
     remote: RemoteAddress | None = None
     rates: tuple[float | None, ...] = field(default=rate_table.CLOSED_LOOP, metadata=LATER)
+    clients: tuple[int, ...] = field(default=clients_table.ONE, metadata=LATER)
 
 
 def systems(
@@ -35,6 +37,7 @@ def systems(
     volumes: tuple[str, ...],
     dedupe: tuple[str, ...],
     rates: tuple[float | None, ...],
+    clients: tuple[int, ...],
 ) -> tuple[SystemPlan, ...]:
     """Take all systems of a plan.
 
@@ -44,7 +47,7 @@ def systems(
         Of a system that names no number of its own.
     volumes, dedupe
         What the plan says of volumes: dedupe is a step of each system's maintenance.
-    rates
+    rates, clients
         Those of a system that names none of its own.
 
     Raises
@@ -76,6 +79,7 @@ def systems(
                 repetitions=own.take("repetitions", integer(1), default=repetitions),
                 remote=remote_address(own, name),
                 rates=rate_table.rates(own, rates),
+                clients=clients_table.clients(own, clients),
             )
         )
         own.finish()

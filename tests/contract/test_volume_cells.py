@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -129,9 +130,9 @@ def test_a_volume_is_read_cold_past_the_cache_below_for_so_long(
     seen = []
     real = cold.made_cold
 
-    def watched(rig: Rig, expected: Identity) -> tuple[ColdStart, Identity]:
+    def watched(rig: Rig, expected: Identity, *others: Any) -> tuple[ColdStart, Identity]:
         seen.append(is_direct(tmp_path))
-        return real(rig, expected)
+        return real(rig, expected, *others)
 
     monkeypatch.setattr("deduplab.bench.stages.made_cold", watched)
     stages = '"bulk", "cold-read", "insert", "delete"'

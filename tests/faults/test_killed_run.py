@@ -36,7 +36,7 @@ from deduplab.executors import local
 cell = msgspec.json.decode(sys.argv[1], type=Cell)
 ours, theirs = Pipe()
 ours.close()
-local._work(cell, 1, Path(sys.argv[2]), Path(sys.argv[3]), theirs)
+local._work(local.Order(cell, 1, Path(sys.argv[2]), Path(sys.argv[3])), theirs)
 """
 
 

@@ -14,9 +14,8 @@ from deduplab import registry
 from deduplab.bench.lifecycle import run_cell
 from deduplab.bench.manifests import ManifestCache
 from deduplab.bench.runner import run_campaign
-from deduplab.cell import Cell
 from deduplab.errors import SystemUnavailable, VersionRefused
-from deduplab.executors.local import LocalExecutor
+from deduplab.executors.local import LocalExecutor, Order
 from deduplab.model import OutcomeKind, Stage
 from deduplab.servers import _postgresql_binaries
 from deduplab.versions import check_version, number_in
@@ -95,11 +94,9 @@ def test_a_version_that_is_refused_is_not_tried_again_and_stays_to_be_run(
     assert run_campaign(run, (cell,), executor, SILENT).ended == {OutcomeKind.OK: 1}
 
 
-def refusing(
-    cell: Cell, attempt: int, run_root: Path, workspace: Path, connection: Connection
-) -> None:
+def refusing(order: Order, connection: Connection) -> None:
     """Be the process of a cell whose system is refused; nobody may ask for a second attempt."""
-    assert attempt == 1
+    assert order.attempt == 1
     connection.send(("refused", "rest 0.1 is none that deduplab knows", None))
 
 

@@ -13,7 +13,9 @@ from deduplab.event import CellBegan, CellName, Event, Marked, RunBegan, Sampled
 from deduplab.feed import LARGEST_BYTES, Feed
 from deduplab.sinks.message import Context
 
-NAME = CellName("c1", "sqlite", "default", "blob", "text_document", 50, "shuffled", "none", None, 2)
+NAME = CellName(
+    "c1", "sqlite", "default", "blob", "text_document", 50, "shuffled", "none", None, 1, 2
+)
 
 
 def sampled(number: int, **values: float) -> Sampled:

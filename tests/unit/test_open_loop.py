@@ -193,5 +193,20 @@ def test_some_stages_alone_keep_a_rate() -> None:
     assert open_ones == {*reads, (Stage.DELETE, "rowwise")}
 
 
+@pytest.mark.parametrize("arrivals", ["constant", "poisson"])
+def test_several_clients_have_the_schedule_of_one(arrivals: str) -> None:
+    cell = factory.cell_of(factory.PLAIN, "random_binary", 0, "none")
+    one = timing_of(replace(cell, rate_per_s=200.0, arrivals=arrivals), Stage.INSERT, "", 1)
+    four = timing_of(
+        replace(cell, rate_per_s=200.0, arrivals=arrivals, clients=4), Stage.INSERT, "", 1
+    )
+    assert isinstance(one, OpenTiming)
+    assert isinstance(four, OpenTiming)
+    due_ns = one.pace.take(50)
+    assert four.pace.take(50) == due_ns
+    if arrivals == "poisson":
+        assert len(set(np.diff(due_ns))) > 40
+
+
 def operations(latency: Sequence[int], service: Sequence[int], rate: float = RATE) -> Operations:
     return Operations((np.asarray(latency),), (np.asarray(service),), rate, "")

@@ -34,6 +34,7 @@ CELL = {
     "distance": "adjacent",
     "volume": "none",
     "rate_per_s": None,
+    "clients": 4,
     "repetition": 2,
 }
 MEASURED: Message = {
@@ -155,6 +156,7 @@ def test_a_run_is_shown_with_the_cell_in_hand() -> None:
     assert found["deduplab_run_cells_done"] == {("r1",): 1}
     assert found["deduplab_cell_phase"] == {("c1", "rest", "r1", "bulk"): 1}
     (labels,) = found["deduplab_cell_info"]
+    assert "4" in labels, "the number of clients"
     assert {"c1", "sqlite", "U90", "adjacent", "2"} < set(labels)
 
 

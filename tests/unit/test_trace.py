@@ -105,16 +105,21 @@ def test_processes_are_read_as_the_system_tells_them() -> None:
     with child:
         assert child.stdout is not None
         child.stdout.readline()
-        found = ProcessGauge.client(child.pid).read()
+        found = ProcessGauge.client((child.pid,)).read()
         told = psutil.Process(child.pid)
         times, memory = told.cpu_times(), told.memory_info()
-        ours = ProcessGauge.system(os.getpid(), embedded=False).read()
+        ours = ProcessGauge.system((os.getpid(),), embedded=False).read()
+        clients = (os.getpid(), child.pid)
+        beside_clients = ProcessGauge.system(clients, embedded=False).read()
+        both = ProcessGauge.client(clients).read()
         child.kill()
     assert found["client_cpu_ns"] == pytest.approx((times.user + times.system) * 1e9, abs=3e7)
     assert found["client_cpu_ns"] >= 2.5e8
     assert found["client_rss_bytes"] == pytest.approx(memory.rss, rel=0.1)
     assert ours["system_cpu_ns"] >= 2.5e8
-    assert not ProcessGauge.client(child.pid).read()
+    assert not beside_clients, "a client is no process of the system"
+    assert both["client_cpu_ns"] >= found["client_cpu_ns"] + 1e7
+    assert not ProcessGauge.client((child.pid,)).read()
 
 
 def test_files_and_volume_are_read(tmp_path: Path) -> None:
@@ -196,7 +201,7 @@ tracer.watch(Watched(plain, None, Endpoint(directory=Path(sys.argv[1])), None, T
 assert tracer.missing == "", tracer.missing
 time.sleep(0.5)
 if sys.argv[2] == "kill":
-    os.kill(tracer._process, signal.SIGKILL)
+    os.kill(tracer.process_id, signal.SIGKILL)
 tracer.finish()
 print(tracer.missing or tracer.trace.at_ns.size)
 tracer.close()
@@ -225,7 +230,7 @@ def test_a_killed_tracer_is_told_and_harms_nothing(tmp_path: Path) -> None:
 
 
 def test_a_tracer_ends_with_the_process_that_it_belongs_to(tmp_path: Path) -> None:
-    script = _KILLED.replace("time.sleep(0.5)", "print(tracer._process, flush=True); input()")
+    script = _KILLED.replace("time.sleep(0.5)", "print(tracer.process_id, flush=True); input()")
     with subprocess.Popen(
         [sys.executable, "-c", script, str(tmp_path), ""],
         stdin=subprocess.PIPE,

@@ -108,6 +108,7 @@ class EmbeddedAdapter(CheckedAdapter):
 
     def destroy(self) -> None:
         """Remove the namespace's directory; refuse if the marker is gone."""
+        self._check_owner()
         settings = self._entered()
         directory = self._directory(settings.namespace)
         directory.check()
@@ -117,6 +118,7 @@ class EmbeddedAdapter(CheckedAdapter):
 
     def empty(self, mode: str) -> None:
         """Delete all objects: ``truncate`` in place, ``drop`` with the files, made anew."""
+        self._check_owner()
         self._check("delete mode", mode, tuple(m for m in _EMPTYING if self._offers_delete(m)))
         settings = self._entered()
         if mode == "truncate":

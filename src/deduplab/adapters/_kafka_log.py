@@ -40,13 +40,18 @@ class KafkaLog:
         What batches are compressed with.
     fresh
         Whether it is empty and ours alone, so that nothing has to be looked for.
+    alone
+        Whether nobody else writes to it meanwhile.
     """
 
-    def __init__(self, client: KafkaClient, topic: str, compression: str, *, fresh: bool) -> None:
+    def __init__(
+        self, client: KafkaClient, topic: str, compression: str, *, fresh: bool, alone: bool = True
+    ) -> None:
         from confluent_kafka import KafkaException, Producer
 
         self._client_error: type[Exception] = KafkaException
         self.topic = topic
+        self._alone = alone
         self.client = client
         producing = {
             "acks": "all",
@@ -100,6 +105,11 @@ class KafkaLog:
         """Remember that nothing is stored any more."""
         self._places = {}
 
+    def look_again(self) -> None:
+        """Forget where messages lie, and ask where the log ends: others have written to it."""
+        self._places = None
+        self._end = self.reader.bounds()[1]
+
     # Writing
 
     def send(self, key: str, value: bytes | None, headers: Headers | None = None) -> Sent:
@@ -115,8 +125,8 @@ class KafkaLog:
     ) -> int:
         """Write messages in large batches; return how many were acknowledged.
 
-        The offsets follow one another, since nobody else writes; that they do is
-        checked by the broker's own count.
+        The offsets follow one another where nobody else writes; that they do is
+        checked by the broker's own count. Else where they lie is found by ``look_again``.
         """
         places = self.places
         first = self._end
@@ -133,6 +143,8 @@ class KafkaLog:
             self._many.purge()
             raise self._refused(error) from error
         self._drain()
+        if not self._alone:
+            return len(keys)
         self._end = self.reader.bounds()[1]
         if self._end != first + len(keys):
             raise OperationFailed(

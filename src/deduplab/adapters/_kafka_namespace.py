@@ -139,15 +139,20 @@ class KafkaNamespace:
             client.delete_topics(others)
         client.delete_topics([marker])
 
-    def enter(self, client: KafkaClient, *, fresh: bool) -> Objects:
-        """Return the objects; ``fresh`` if the topics were just created."""
+    def enter(self, client: KafkaClient, *, fresh: bool, alone: bool = True) -> Objects:
+        """Return the objects; ``fresh`` if the topics were just created.
+
+        ``alone`` is false where other processes write and delete at the same time.
+        """
         logs = [
-            KafkaLog(client, topic, self.scheme.compression, fresh=fresh)
+            KafkaLog(client, topic, self.scheme.compression, fresh=fresh, alone=alone)
             for topic in self.object_topics
         ]
         if self.scheme.by_hash:
-            return HashedObjects(*logs, fresh=fresh)
-        return (CompactedObjects if self.scheme.compacted else RetainedObjects)(*logs)
+            return HashedObjects(*logs, fresh=fresh, alone=alone)
+        if self.scheme.compacted:
+            return CompactedObjects(*logs)
+        return RetainedObjects(*logs, alone=alone)
 
     def check_durability(self, client: KafkaClient) -> None:
         """Read back what an acknowledgement means now.

@@ -50,6 +50,12 @@ class Objects(ABC):
         for log in self.logs:
             _ = log.places
 
+    def look_again(self) -> None:
+        """Read the logs anew: others have written to them."""
+        for log in self.logs:
+            log.look_again()
+        self.locate()
+
     def truncated(self) -> None:
         """Take note that all records of all logs were deleted."""
         for log in self.logs:
@@ -77,7 +83,14 @@ class _OneLog(Objects):
 
 
 class RetainedObjects(_OneLog):
-    """Messages that all stay, in the order of their arrival."""
+    """Messages that all stay, in the order of their arrival.
+
+    ``alone`` is false where other processes write and delete at the same time.
+    """
+
+    def __init__(self, log: KafkaLog, *, alone: bool = True) -> None:
+        super().__init__(log)
+        self._alone = alone
 
     def delete(self, keys: Sequence[str]) -> int:
         """Move the log's start behind these messages: they must be the oldest.
@@ -85,8 +98,15 @@ class RetainedObjects(_OneLog):
         Raises
         ------
         Unsupported
-            If an older message would have to stay: a log has no other deletion.
+            If an older message would have to stay: a log has no other deletion. So it is for
+            one of several clients, whose messages lie between those of the others.
         """
+        if not self._alone:
+            raise Unsupported(
+                "kafka, delete policy: a log can only be cut off at its beginning (DeleteRecords), "
+                "where the messages of all clients lie; delete with one client, by 'truncate' or "
+                "'drop', or use the variant compact-by-key"
+            )
         places = self._log.places
         found = sorted({places[key] for key in keys if key in places})
         if not found:
@@ -126,10 +146,13 @@ class CompactedObjects(_OneLog):
 class HashedObjects(Objects):
     """Payloads by their hash in one compacted topic, references to them in another."""
 
-    def __init__(self, payloads: KafkaLog, references: KafkaLog, *, fresh: bool) -> None:
+    def __init__(
+        self, payloads: KafkaLog, references: KafkaLog, *, fresh: bool, alone: bool = True
+    ) -> None:
         self.logs = (payloads, references)
         self._payloads = payloads
         self._references = references
+        self._alone = alone
         self._known: dict[str, str] | None = {} if fresh else None
         self._uses: Counter[str] = Counter()
 
@@ -159,7 +182,19 @@ class HashedObjects(Objects):
         return None if digest is None else self._payloads.read(digest)
 
     def delete(self, keys: Sequence[str]) -> int:
-        """Write tombstones for references, then for payloads that nothing refers to any more."""
+        """Write tombstones for references, then for payloads that nothing refers to any more.
+
+        Raises
+        ------
+        Unsupported
+            If others delete at the same time: then nobody knows what is referred to.
+        """
+        if not self._alone:
+            raise Unsupported(
+                "kafka, compact-by-hash: a payload is deleted by the client that deletes its last "
+                "reference, and of several clients none knows which is the last; delete with one "
+                "client, by 'truncate' or 'drop'"
+            )
         known = self._hashes()
         found = [key for key in dict.fromkeys(keys) if key in known]
         self._references.erase(found)
@@ -181,6 +216,11 @@ class HashedObjects(Objects):
         """Read the logs, and the references' values."""
         super().locate()
         self._hashes()
+
+    def look_again(self) -> None:
+        """Read both logs anew."""
+        self._known = None
+        super().look_again()
 
     def truncated(self) -> None:
         """Take note that all records of both logs were deleted."""

@@ -105,6 +105,7 @@ class PgAdapter(ServerAdapter[Wire, str], Generic[VerbsT]):
 
     def destroy(self) -> None:
         """Drop the namespace with everything in it."""
+        self._check_owner()
         namespace = self._entered
         if not self._is_ours(namespace):
             raise NamespaceRefused(f"{self.container} {namespace!r} is gone; nothing was dropped")
@@ -139,16 +140,27 @@ class PgAdapter(ServerAdapter[Wire, str], Generic[VerbsT]):
 
     def _create(self, settings: Settings) -> None:
         """Create the namespace and its tables, and set and check the durability."""
-        namespace, variant, durability = settings.namespace, settings.variant, settings.durability
-        self._set_durability(durability)
+        namespace, variant = settings.namespace, settings.variant
+        self._set_durability(settings.durability)
         if self._is_ours(namespace):
             self._drop_namespace(namespace)
         self._make_namespace(namespace, variant)
-        self._namespace, self._variant, self._durability = namespace, variant, durability
-        self._layout = settings.layout
-        self._statements = self._statements_of(variant, self._layout, namespace)
-        self._set_conversions(self._layout)
+        self._enter(settings)
         self._create_tables()
+
+    def _join(self, settings: Settings) -> None:
+        """Enter the namespace over this connection, with its durability and statements."""
+        self._set_durability(settings.durability)
+        if not self._is_ours(settings.namespace):
+            raise self._gone(settings.namespace)
+        self._enter(settings)
+        self._prepare()
+
+    def _enter(self, settings: Settings) -> None:
+        self._namespace, self._variant = settings.namespace, settings.variant
+        self._durability, self._layout = settings.durability, settings.layout
+        self._statements = self._statements_of(self._variant, self._layout, self._namespace)
+        self._set_conversions(self._layout)
 
     @property
     def _issued(self) -> VerbsT:

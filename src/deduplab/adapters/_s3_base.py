@@ -80,6 +80,7 @@ class S3Adapter(ServerAdapter[Wire, str]):
 
     def destroy(self) -> None:
         """Drop the bucket with all versions in it."""
+        self._check_owner()
         bucket = self._entered
         if not self._wire.is_ours(bucket):
             raise NamespaceRefused(f"{self.product}: bucket {bucket!r} is gone; nothing is dropped")
@@ -144,6 +145,7 @@ class S3Adapter(ServerAdapter[Wire, str]):
 
     def empty(self, mode: str) -> None:
         """Drop the bucket with all versions, and make it anew with its tag."""
+        self._check_owner()
         if mode != "drop":
             raise Unsupported(f"{self.product} can't empty by {mode!r}; it has: drop")
         bucket = self._entered
@@ -198,12 +200,26 @@ class S3Adapter(ServerAdapter[Wire, str]):
         if wire.is_ours(bucket):
             wire.drop_bucket(bucket)
         wire.make_bucket(bucket, versioned=variant == VERSIONING.name)
-        self._namespace, self._variant, self._durability = namespace, variant, durability
-        self._layout = settings.layout
+        self._enter(settings)
+
+    def _join(self, settings: Settings) -> None:
+        """Enter the bucket with connections of its own, after checking the server's settings."""
+        self._check_settings(settings.variant, settings.durability)
+        if not self._wire.is_ours(_bucket(settings.namespace)):
+            raise self._gone(settings.namespace)
+        self._enter(settings)
+
+    def look_again(self) -> None:
+        """Take note that objects have come or gone."""
+        self._changed()
+
+    def _enter(self, settings: Settings) -> None:
+        self._namespace, self._variant = settings.namespace, settings.variant
+        self._durability, self._layout = settings.durability, settings.layout
         record_type = self._layout.record_type
         content_type = record_type.content_type if record_type else ""
         self._attributes = {"Content-Type": content_type} if content_type else {}
-        self._objects = wire.objects(bucket)
+        self._objects = self._wire.objects(self._entered)
         self._changed()
 
     @abstractmethod

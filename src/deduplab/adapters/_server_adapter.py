@@ -45,6 +45,10 @@ class ServerAdapter(CheckedAdapter, Generic[ConnectionT, NamespaceT]):
         """Look at a namespace over this connection; only counters may be asked for."""
         self._namespace = cast(NamespaceT, entered)
 
+    def joining(self) -> object | None:
+        """Return the namespace with its settings."""
+        return None if self._namespace is None else self._joining()
+
     @property
     def _wire(self) -> ConnectionT:
         """The connection."""

@@ -87,6 +87,7 @@ class ClickhouseAdapter(ServerAdapter[Engine, str]):
 
     def destroy(self) -> None:
         """Drop the database with everything in it."""
+        self._check_owner()
         namespace = self._entered
         if not self._exists(namespace):
             raise NamespaceRefused(f"database {namespace!r} is gone; nothing was dropped")
@@ -119,6 +120,7 @@ class ClickhouseAdapter(ServerAdapter[Engine, str]):
 
     def empty(self, mode: str) -> None:
         """Truncate the tables, or drop them and create them anew."""
+        self._check_owner()
         if mode not in ("truncate", "drop"):
             raise Unsupported(f"clickhouse can't empty by {mode!r}; it has: truncate, drop")
         for table in self._tables:
@@ -208,6 +210,17 @@ class ClickhouseAdapter(ServerAdapter[Engine, str]):
         self._namespace, self._layout = namespace, settings.layout
         self._variant, self._durability = settings.variant, settings.durability
         self._create_tables()
+
+    def joining(self) -> object | None:
+        """Return the database with its settings; None in process, whose directory is of one."""
+        return super().joining() if isinstance(self._connection, RemoteEngine) else None
+
+    def _join(self, settings: Settings) -> None:
+        """Enter the database over connections of its own."""
+        if not self._exists(settings.namespace):
+            raise self._gone(settings.namespace)
+        self._namespace, self._layout = settings.namespace, settings.layout
+        self._variant, self._durability = settings.variant, settings.durability
 
     @property
     def _engine(self) -> Engine:

@@ -61,6 +61,7 @@ class CockroachdbAdapter(PgAdapter[Statements]):
         ``gc.ttlseconds``, expired rows like deleted ones. ``ttl`` takes the variant
         with row-level TTL, and waits for the job that runs every minute.
         """
+        self._check_owner()
         statements, wire = self._issued, self._wire
         (objects,) = statements.tables.columns
         if mode == "truncate":

@@ -83,7 +83,8 @@ class KafkaAdapter(ServerAdapter[KafkaClient, KafkaNamespace]):
         namespace = self._namespace
         if namespace is not None and namespace.existing(self._connection):
             namespace.check_marker(self._connection)
-            self._objects = namespace.enter(self._connection, fresh=False)
+            alone = not self._has_joined
+            self._objects = namespace.enter(self._connection, fresh=False, alone=alone)
             self._objects.locate()
         else:
             self._namespace = None
@@ -99,6 +100,7 @@ class KafkaAdapter(ServerAdapter[KafkaClient, KafkaNamespace]):
 
     def destroy(self) -> None:
         """Delete the namespace's topics, that of the marker last."""
+        self._check_owner()
         self._entered.destroy(self._wire)
         self._leave()
         self._namespace = None
@@ -130,6 +132,7 @@ class KafkaAdapter(ServerAdapter[KafkaClient, KafkaNamespace]):
 
     def empty(self, mode: str) -> None:
         """Delete all records up to the end (DeleteRecords), or the topics, and create them anew."""
+        self._check_owner()
         if mode not in ("truncate", "drop"):
             raise Unsupported(f"kafka can't empty by {mode!r}; it has: truncate, drop")
         objects = self._stored_objects
@@ -212,15 +215,27 @@ class KafkaAdapter(ServerAdapter[KafkaClient, KafkaNamespace]):
     def _create(self, settings: Settings) -> None:
         """Create the topics, and check that their durability is the declared one."""
         self._leave()
-        stored = settings.layout
-        scheme = SCHEMES[settings.variant]
-        ours = KafkaNamespace(settings.namespace, scheme, settings.durability, stored)
+        ours = _namespace_of(settings)
         ours.create(self._wire)
+        self._enter(ours, fresh=True)
+
+    def _join(self, settings: Settings) -> None:
+        """Enter the topics with producers and consumers of its own."""
+        ours = _namespace_of(settings)
+        ours.check_marker(self._wire)
+        self._enter(ours, fresh=False)
+        self._stored_objects.locate()
+
+    def look_again(self) -> None:
+        """Find where each key's last message lies, since others have written to the logs."""
+        self._stored_objects.look_again()
+
+    def _enter(self, ours: KafkaNamespace, *, fresh: bool) -> None:
         ours.check_durability(self._wire)
         self._namespace = ours
-        native = stored.record_type
+        native = ours.layout.record_type
         self._codec = json_record(native.name, native.fields) if native else None
-        self._objects = ours.enter(self._wire, fresh=True)
+        self._objects = ours.enter(self._wire, fresh=fresh, alone=not self._has_joined)
 
     @property
     def _stored_objects(self) -> Objects:
@@ -245,3 +260,8 @@ class KafkaAdapter(ServerAdapter[KafkaClient, KafkaNamespace]):
             for log in self._objects.logs:
                 log.close()
         self._objects = None
+
+
+def _namespace_of(settings: Settings) -> KafkaNamespace:
+    scheme = SCHEMES[settings.variant]
+    return KafkaNamespace(settings.namespace, scheme, settings.durability, settings.layout)

@@ -84,6 +84,7 @@ class MariadbAdapter(ServerAdapter[Connection, str]):
 
     def destroy(self) -> None:
         """Drop the database with everything in it."""
+        self._check_owner()
         namespace = self._entered
         if not self._marked(namespace):
             raise NamespaceRefused(f"database {namespace!r} is gone; nothing was dropped")
@@ -131,6 +132,7 @@ class MariadbAdapter(ServerAdapter[Connection, str]):
 
     def empty(self, mode: str) -> None:
         """Truncate the tables, or drop them and create them anew."""
+        self._check_owner()
         if mode not in ("truncate", "drop"):
             raise Unsupported(f"mariadb can't empty by {mode!r}; it has: truncate, drop")
         self._analysed_with = None
@@ -218,6 +220,19 @@ class MariadbAdapter(ServerAdapter[Connection, str]):
         self._namespace, self._durability = namespace, durability
         self._create_tables()
         self._prepare()
+
+    def _join(self, settings: Settings) -> None:
+        """Enter the database over this connection, after checking the server's durability."""
+        told.check_durability(self._wire, settings.variant, settings.durability)
+        if not self._marked(settings.namespace):
+            raise self._gone(settings.namespace)
+        self._set_shape(settings.variant, settings.layout)
+        self._namespace, self._durability = settings.namespace, settings.durability
+        self._prepare()
+
+    def look_again(self) -> None:
+        """Have the statistics made anew, since others have changed the tables."""
+        self._analysed_with = None
 
     @property
     def _tables(self) -> list[str]:

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from deduplab.adapter import Capabilities, Variant
 from deduplab.adapters._layout import LAYOUTS
+from deduplab.adapters._marker import Settings
 from deduplab.adapters._per_object import PerObjectAdapter
 from deduplab.adapters._reference import REFERENCE_COMPONENTS, Buffer
 
@@ -27,6 +28,20 @@ class PlainAdapter(PerObjectAdapter):
         background_work=False,
     )
     file_components = REFERENCE_COMPONENTS
+
+    def joining(self) -> object | None:
+        """Return the namespace: an object is one name, which the file system gives once.
+
+        So a key stays unique whichever process puts it, and there is nothing else to share.
+        """
+        return None if self._settings is None else self._joining()
+
+    def _join(self, settings: Settings) -> None:
+        """Enter the namespace's directory as another process made it."""
+        directory = self._directory(settings.namespace)
+        directory.check()
+        self._attach(directory.path, settings)
+        self._settings = settings
 
     def _encode(self, payload: Buffer) -> tuple[str, Buffer]:
         return "", payload

@@ -60,6 +60,7 @@ class PostgresqlAdapter(PgAdapter[Statements]):
 
     def empty(self, mode: str) -> None:
         """Truncate the tables, or drop them and create them anew."""
+        self._check_owner()
         tables = ", ".join(self._issued.tables.columns)
         if mode == "truncate":
             self._wire.query(f"TRUNCATE {tables}")
@@ -158,6 +159,8 @@ class PostgresqlAdapter(PgAdapter[Statements]):
     def _prepare(self) -> None:
         """Prepare this connection: its statements, and its staging table where there is one."""
         super()._prepare()
+        if self._has_joined:  # puts one object at a time, so it needs no staging table
+            return
         for statement in self._issued.stages:
             self._wire.query(statement)
 

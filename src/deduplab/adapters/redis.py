@@ -73,6 +73,7 @@ class RedisAdapter(ServerAdapter[Resp, str]):
 
     def destroy(self) -> None:
         """Delete all keys of the namespace, and the marker last."""
+        self._check_owner()
         namespace = self._entered
         if not self._marked(namespace):
             raise NamespaceRefused(f"namespace {namespace!r} has lost its marker; nothing is done")
@@ -106,6 +107,7 @@ class RedisAdapter(ServerAdapter[Resp, str]):
 
     def empty(self, mode: str) -> None:
         """Find all keys of the namespace by ``SCAN`` and ``UNLINK`` them; the marker stays."""
+        self._check_owner()
         if mode != "drop":
             raise Unsupported(f"redis can't empty a prefix of keys by {mode!r}; it has: drop")
         self._unlink_all(self._entered)
@@ -170,8 +172,8 @@ class RedisAdapter(ServerAdapter[Resp, str]):
 
     def _create(self, settings: Settings) -> None:
         """Set the marker, after checking the server's durability; delete what was left of ours."""
-        namespace, variant, durability = settings.namespace, settings.variant, settings.durability
-        self._check_durability(durability)
+        namespace = settings.namespace
+        self._check_durability(settings.durability)
         if self._marked(namespace):
             self._unlink_all(namespace)
         elif next(self._scan(namespace), None):
@@ -181,8 +183,20 @@ class RedisAdapter(ServerAdapter[Resp, str]):
             )
         else:
             self._wire.call(b"SETNX", _marker_key(namespace), _MARK)
-        self._namespace, self._variant, self._durability = namespace, variant, durability
-        self._values = Values(settings.layout, variant == "hash", _prefix(namespace))
+        self._enter(settings)
+
+    def _join(self, settings: Settings) -> None:
+        """Enter the namespace over this connection, after checking the server's durability."""
+        self._check_durability(settings.durability)
+        if not self._marked(settings.namespace):
+            raise self._gone(settings.namespace)
+        self._enter(settings)
+
+    def _enter(self, settings: Settings) -> None:
+        self._namespace, self._variant = settings.namespace, settings.variant
+        self._durability = settings.durability
+        hashes, prefix = self._variant == "hash", _prefix(self._namespace)
+        self._values = Values(settings.layout, hashes, prefix)
 
     def _check_entered(self) -> None:
         if self._namespace is None:

@@ -92,6 +92,7 @@ class RestAdapter(ServerAdapter[RestWire, str]):
 
     def destroy(self) -> None:
         """Drop the database; the server refuses if the marker is gone."""
+        self._check_owner()
         self._drop(self._entered)
         self._namespace = None
 
@@ -137,6 +138,7 @@ class RestAdapter(ServerAdapter[RestWire, str]):
 
     def empty(self, mode: str) -> None:
         """Have all objects deleted, or drop the database and make it anew."""
+        self._check_owner()
         namespace = self._entered
         if mode == "truncate":
             self._call("truncate", b"POST", self._below(b"/truncate"))
@@ -202,13 +204,7 @@ class RestAdapter(ServerAdapter[RestWire, str]):
 
     def _create(self, settings: Settings) -> None:
         """Create the database with our marker; one that bears it is dropped before."""
-        namespace, stored = settings.namespace, settings.layout
-        asked = {
-            "marker": MARKER,
-            "variant": settings.variant,
-            "durability": settings.durability,
-            "content_type": _content_type(stored),
-        }
+        namespace, asked = settings.namespace, _asked(settings)
         found = self._settings_of(namespace)
         if found is not None:
             if found.get("marker") != MARKER:
@@ -218,8 +214,16 @@ class RestAdapter(ServerAdapter[RestWire, str]):
                 )
             self._drop(namespace)
         self._make(namespace, asked)
-        self._settings, self._layout = asked, stored
+        self._settings, self._layout = asked, settings.layout
         self._enter(namespace)
+
+    def _join(self, settings: Settings) -> None:
+        """Enter the database over this connection, if its settings are those."""
+        asked = _asked(settings)
+        if self._settings_of(settings.namespace) != asked:
+            raise self._gone(settings.namespace)
+        self._settings, self._layout = asked, settings.layout
+        self._enter(settings.namespace)
 
     def _enter(self, namespace: str) -> None:
         self._namespace = namespace
@@ -271,6 +275,16 @@ class RestAdapter(ServerAdapter[RestWire, str]):
 
 def _health_of(wire: RestWire) -> Health:
     return wire.ask(Health, "health", b"GET", b"/v1/health")
+
+
+def _asked(settings: Settings) -> dict[str, str]:
+    """Return what a database of these settings bears."""
+    return {
+        "marker": MARKER,
+        "variant": settings.variant,
+        "durability": settings.durability,
+        "content_type": _content_type(settings.layout),
+    }
 
 
 def _content_type(layout: Layout) -> str:

@@ -75,6 +75,7 @@ class Context:
             distance=group.distance,
             placement=group.series.placement,
             rate_per_s=group.series.rate_per_s,
+            clients=group.series.clients,
             stage=place.stage,
             moment=place.moment,
             mode=place.mode,

@@ -30,7 +30,8 @@ class Series:
 
     ``variant`` bears the settings that differ inside the run in brackets, so
     that unlike cells never share a name (``default [object_bytes=4096]``), and the
-    volume where there is one (``default on btrfs``). ``rate_per_s`` is None for closed loops.
+    volume where there is one (``default on btrfs``). ``rate_per_s`` is None for closed loops;
+    ``clients`` did at once what goes object by object.
     """
 
     system: str
@@ -39,6 +40,7 @@ class Series:
     layout: str
     placement: str
     rate_per_s: float | None = None
+    clients: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,9 @@ def grouped(results: Iterable[CellResult]) -> tuple[Group, ...]:
         variant = labels[_visible(cell), _settings_hash(cell)]
         variant += f"{ON}{cell.volume}" if cell.volume != "none" else ""
         series = Series(
-            *(cell.system, variant, spec.payload, cell.layout, spec.placement), cell.rate_per_s
+            *(cell.system, variant, spec.payload, cell.layout, spec.placement),
+            cell.rate_per_s,
+            cell.clients,
         )
         distance = spec.distance if not isinstance(spec.distance, tuple) else spec.distance_name
         buckets[series, spec.grade_percent, distance].append(result)
@@ -155,6 +159,7 @@ def _visible(cell: Cell) -> tuple[Any, ...]:
         cell.bulk.placement,
         cell.volume,
         cell.rate_per_s,
+        cell.clients,
     )
 
 
@@ -172,5 +177,5 @@ def _settings_hash(cell: Cell) -> str:
 
 
 def _group_order(group: Group) -> tuple[Any, ...]:
-    *names, rate_per_s = dataclasses.astuple(group.series)
-    return (*names, rate_per_s or 0, group.grade_percent, str(group.distance))
+    *names, rate_per_s, clients = dataclasses.astuple(group.series)
+    return (*names, rate_per_s or 0, clients, group.grade_percent, str(group.distance))

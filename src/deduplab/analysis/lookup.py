@@ -8,7 +8,7 @@ from typing import Final
 
 from deduplab.analysis.groups import ON
 from deduplab.analysis.row import Row
-from deduplab.cell import shown_system
+from deduplab.cell import by_clients, shown_system
 from deduplab.model import Layer, Ruler
 from deduplab.units import format_rate
 
@@ -24,7 +24,10 @@ Key = tuple["Subject", str, str | int, str, str | None, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a finding is about: one variant of a system with one payload, at one rate."""
+    """What a finding is about: one variant of a system with one payload, at one rate.
+
+    ``clients`` did at once what goes object by object.
+    """
 
     system: str
     variant: str
@@ -32,11 +35,16 @@ class Subject:
     layout: str
     placement: str
     rate_per_s: float | None = None
+    clients: int = 1
 
     @classmethod
     def of(cls, row: Row) -> Subject:
         """Return the subject of a row."""
-        return cls(row.system, row.variant, row.payload, row.layout, row.placement, row.rate_per_s)
+        return cls(
+            *(row.system, row.variant, row.payload, row.layout, row.placement),
+            row.rate_per_s,
+            row.clients,
+        )
 
     @property
     def data(self) -> str:
@@ -47,10 +55,10 @@ class Subject:
 
     @property
     def name(self) -> str:
-        """The system, with its variant where that is not the default, its volume and its rate."""
+        """The system, with its variant where that is not the default, volume, rate and clients."""
         variant, on, volume = self.variant.partition(ON)
         rate = "" if self.rate_per_s is None else f" at {format_rate(self.rate_per_s)}"
-        return f"{shown_system(self.system, variant)}{on}{volume}{rate}"
+        return f"{shown_system(self.system, variant)}{on}{volume}{rate}{by_clients(self.clients)}"
 
 
 class Lookup:

@@ -28,6 +28,7 @@ from deduplab.store import Run
 from deduplab.units import format_rate
 
 PERCENTILES: Final = (("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p99.9", 0.999))
+_OF_A_CLIENT: Final = (("p50", 0.5), ("p99", 0.99))
 Nanoseconds = npt.NDArray[np.int64]
 
 
@@ -45,29 +46,44 @@ class Operations:
         The rate at which they were offered; None: a closed loop.
     remark
         What else is to be said beside each figure.
+    clients
+        How many did them: operation i was done by client i mod n.
+    idle_ratios
+        The share of the clients' time in which they had ended and waited for the last one, by
+        repetition.
     """
 
     latencies_ns: tuple[Nanoseconds, ...]
     service_ns: tuple[Nanoseconds, ...]
     rate_per_s: float | None
     remark: str
+    clients: int = 1
+    idle_ratios: tuple[float, ...] = ()
 
     @classmethod
     def read(cls, run: Run, group: Group, position: int, ids: Mapping[int, str]) -> Operations:
         """Read those of all cells of a group that count; ``ids`` are theirs, by ``id(cell)``."""
-        latencies, service = [], []
-        rate_per_s = None
+        latencies, service, idle = [], [], []
+        rate_per_s, clients = None, 1
         for cell in group.counting:
             if position >= len(cell.measurements) or not cell.measurements[position].outcome.ok:
                 continue
             measurement = cell.measurements[position]
             rate_per_s, count = measurement.rate_per_s, measurement.operations
+            clients = measurement.clients
             if not count:
                 continue
+            idle.append(measurement.clients_waited_ns / (clients * max(1, measurement.duration_ns)))
             latencies.append(run.latencies_ns(ids[id(cell)], position, count))
             if rate_per_s is not None:
                 service.append(run.service_ns(ids[id(cell)], position, count))
-        return cls(tuple(latencies), tuple(service), rate_per_s, cells_left_out(group))
+        remark = cells_left_out(group)
+        return cls(tuple(latencies), tuple(service), rate_per_s, remark, clients, tuple(idle))
+
+    def of_client(self, number: int) -> tuple[Nanoseconds, ...]:
+        """Return the latencies of one client's operations, by repetition."""
+        found = (values[number :: self.clients] for values in self.latencies_ns)
+        return tuple(values for values in found if len(values))
 
     @property
     def lateness_ns(self) -> list[Nanoseconds]:
@@ -78,12 +94,13 @@ class Operations:
     def saturated(self) -> tuple[bool, ...]:
         """Of each repetition whether more was offered than the system could do.
 
-        It was if in the whole second half no operation began before the next one was due, and
+        It was if in the whole second half no operation began before the next one of its client
+        was due, and
         the queue did not shorten. After a stall it does, and empties again.
         """
         if self.rate_per_s is None:
             return ()
-        gap_ns = 1e9 / self.rate_per_s
+        gap_ns = self.clients * 1e9 / self.rate_per_s
         halves = (late[len(late) // 2 :] for late in self.lateness_ns)
         return tuple(bool(half.min() >= gap_ns and half[-1] >= half[0]) for half in halves)
 
@@ -110,6 +127,8 @@ def operation_rows(context: Context, place: Place, found: Operations) -> Iterato
     if not found.latencies_ns:
         return
     yield from _distribution(context, place, "latency", found.latencies_ns, found.words)
+    if found.clients > 1:
+        yield from _client_rows(context, place, found)
     if found.rate_per_s is None:
         return
     yield from _distribution(context, place, "service", found.service_ns, found.remark)
@@ -121,6 +140,22 @@ def operation_rows(context: Context, place: Place, found: Operations) -> Iterato
     yield context.figure(place, "backlog_s", "s", backlog, found.words)
     saturated = estimate(first_column, [np.array([[float(one)] for one in found.saturated])])
     yield context.figure(place, "saturated", "ratio", saturated, found.words)
+
+
+def _client_rows(context: Context, place: Place, found: Operations) -> Iterator[Row]:
+    """Yield how many clients there were, how unevenly they ended, and the latencies of each."""
+    n = len(found.latencies_ns)
+    clients = Estimate(float(found.clients), None, None, n)
+    yield context.figure(place, "clients", "client", clients, found.remark)
+    idle = estimate(first_column, [np.array([[one] for one in found.idle_ratios])])
+    yield context.figure(place, "clients_idle_ratio", "ratio", idle, found.remark)
+    for number in range(found.clients):
+        if not (repetitions := found.of_client(number)):
+            continue
+        figures = percentiles(repetitions, [share for _, share in _OF_A_CLIENT])
+        for (which, _), figure in zip(_OF_A_CLIENT, figures, strict=True):
+            name = f"latency_{which}_ns:client-{number}"
+            yield context.figure(place, name, "ns", figure, found.words)
 
 
 def _distribution(

@@ -37,9 +37,10 @@ class Row:
     after the volume's blocks were shared. ``mode``
     is the delete or maintenance mode. ``rate_per_s`` is the cells' rate, None where all loops
     were closed; bulk, refill and maintenance always are, and what was not has a row
-    ``offered_per_s``. ``layer`` and ``ruler`` are None for
+    ``offered_per_s``. ``clients`` is how many the cells have for what goes object by object; what
+    several did has a row ``clients``. ``layer`` and ``ruler`` are None for
     figures that count no bytes of a layer. A metric with a colon names a
-    component of the footprint (``footprint_bytes:wal``) or a grain of a bound.
+    component of the footprint (``footprint_bytes:wal``), a grain of a bound or a client.
     """
 
     run: str
@@ -52,6 +53,7 @@ class Row:
     distance: str | int
     placement: str
     rate_per_s: float | None
+    clients: int
     stage: str | None
     moment: str | None
     mode: str | None
@@ -91,6 +93,7 @@ def ordered(rows: Iterable[Row]) -> list[Row]:
             row.layout,
             row.placement,
             row.rate_per_s or 0,
+            row.clients,
             int(row.grade_asked[1:]),
             str(row.distance),
             _LAYER_ORDER.get((row.layer, row.ruler), len(_LAYER_ORDER)),

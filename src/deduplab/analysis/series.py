@@ -52,8 +52,9 @@ class Bars:
 class StageTiming:
     """Throughput and latency rows of one stage; None where there is no such figure.
 
-    The last five are those of an open loop: the rate that was offered, service times, how late
-    the last operation began, and whether that was more than the system could do (1) or not (0).
+    The last seven are those of an open loop: the rate that was offered, service times, how late
+    the last operation began, and whether that was more than the system could do (1) or not (0);
+    and of several clients: how many, and the share of their time in which they waited for the last.
     """
 
     stage: str
@@ -67,12 +68,16 @@ class StageTiming:
     service_p99: Row | None = None
     backlog_s: Row | None = None
     saturated: Row | None = None
+    clients: Row | None = None
+    clients_idle_ratio: Row | None = None
 
     @property
     def loop(self) -> str:
-        """``closed``, or the rate that was offered."""
+        """``closed``, or the rate that was offered; with the clients where there were several."""
         offered = self.offered_per_s.value if self.offered_per_s else None
-        return "closed" if offered is None else f"open, {format_rate(offered)}"
+        loop = "closed" if offered is None else f"open, {format_rate(offered)}"
+        clients = self.clients.value if self.clients else None
+        return loop if clients is None else f"{loop}, {clients:.0f} clients"
 
     @property
     def is_saturated(self) -> bool:
@@ -189,6 +194,8 @@ def _stage(
         "service_p99_ns",
         "backlog_s",
         "saturated",
+        "clients",
+        "clients_idle_ratio",
     )
     return StageTiming(
         stage, *(lookup.row(subject, grade, distance, metric, stage) for metric in metrics)

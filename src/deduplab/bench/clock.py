@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deduplab.record import Stored
+from deduplab.server import Endpoint
 
 
 @dataclass(slots=True)
@@ -77,6 +78,24 @@ class Timing:
     def rate_per_s(self) -> float | None:
         """The rate at which operations were offered; None: none was, the loop is closed."""
         return None
+
+    @property
+    def clients(self) -> int:
+        """How many clients did the operations."""
+        return 1
+
+    @property
+    def waited_ns(self) -> int:
+        """How long clients that were done waited for the last one, all of them together."""
+        return 0
+
+    def reopened(self, endpoint: Endpoint) -> None:
+        """Take note that the instance was restarted: whoever else is connected does it anew."""
+        return
+
+    def ended(self) -> None:
+        """Take note that the stage has done its last operation."""
+        return
 
     def raw_ns(self) -> npt.NDArray[np.int64]:
         """Return what is kept of each operation: its latency; shape (operations,)."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -19,6 +20,7 @@ from deduplab.bench.proof import InvalidError
 from deduplab.bench.rig import Rig
 from deduplab.errors import Unsupported
 from deduplab.model import ColdStart, Identity
+from deduplab.server import Endpoint
 from deduplab.units import KIB, format_bytes
 
 _GONE_S: Final = 5.0
@@ -49,7 +51,11 @@ def require_possible(rig: Rig) -> None:
         )
 
 
-def made_cold(rig: Rig, expected: Identity) -> tuple[ColdStart, Identity]:
+def made_cold(
+    rig: Rig,
+    expected: Identity,
+    others: Callable[[Endpoint], None] = lambda endpoint: None,
+) -> tuple[ColdStart, Identity]:
     """Restart an instance and drop its pages meanwhile; return how, and its identity from now on.
 
     Parameters
@@ -57,6 +63,8 @@ def made_cold(rig: Rig, expected: Identity) -> tuple[ColdStart, Identity]:
     expected
         The instance's identity: until now it must be that, and afterwards that of another run
         of the same instance.
+    others
+        Has other clients connect to it anew.
 
     Raises
     ------
@@ -85,8 +93,10 @@ def made_cold(rig: Rig, expected: Identity) -> tuple[ColdStart, Identity]:
 
     begun_ns = time.perf_counter_ns()
     rig.adapter.close()
-    rig.adapter.open(rig.server.restart(while_down))
+    endpoint = rig.server.restart(while_down)
+    rig.adapter.open(endpoint)
     restart_ns = time.perf_counter_ns() - begun_ns - dropping_ns
+    others(endpoint)
     found = ColdStart(
         restart_ns=restart_ns,
         file_bytes=page_cache.file_bytes(directory),

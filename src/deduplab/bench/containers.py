@@ -53,6 +53,22 @@ class Containers(Adapter):
         """Return what the first says: most of what counters tell is the whole instance's."""
         return self._both[0].entered()
 
+    def joining(self) -> object | None:
+        """Return what both say; None where one can't be joined."""
+        both = tuple(adapter.joining() for adapter in self._both)
+        return None if None in both else both
+
+    def join(self, joining: object, record_type: RecordType | None = None) -> None:
+        """Join both."""
+        assert isinstance(joining, tuple)
+        for adapter, one in zip(self._both, joining, strict=True):
+            adapter.join(one, record_type)
+
+    def look_again(self) -> None:
+        """Have both look again."""
+        for adapter in self._both:
+            adapter.look_again()
+
     def create(
         self,
         namespace: str,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
@@ -160,32 +160,33 @@ class ProcessGauge:
     ----------
     prefix
         What the columns' names begin with.
-    root
-        A process.
+    clients
+        The processes that drive the system; the first has begun all others.
     alone
-        Whether it is read itself; else all its descendants, without this process and its own.
+        Whether they are read themselves; else all other descendants of the first, without this
+        process and its own.
     """
 
     share = _PROCESSES_SHARE
     cost_ns = staticmethod(time.thread_time_ns)
 
-    def __init__(self, prefix: str, root: int, *, alone: bool) -> None:
+    def __init__(self, prefix: str, clients: Sequence[int], *, alone: bool) -> None:
         self.name = prefix.rstrip("_")
         self._prefix = prefix
-        self._root = root
+        self._clients = clients
         self._alone = alone
-        self._listed: list[int] = [root] if alone else []
+        self._listed: list[int] = [*clients] if alone else []
         self._listed_ns: int | None = None
 
     @classmethod
-    def client(cls, process: int) -> ProcessGauge:
-        """Return that of the process that drives a system."""
-        return cls(CLIENT_PREFIX, process, alone=True)
+    def client(cls, clients: Sequence[int]) -> ProcessGauge:
+        """Return that of the processes that drive a system."""
+        return cls(CLIENT_PREFIX, clients, alone=True)
 
     @classmethod
-    def system(cls, client: int, *, embedded: bool) -> ProcessGauge:
-        """Return that of a system: of the client if it is embedded there, else of its children."""
-        return cls(SYSTEM_PREFIX, client, alone=embedded)
+    def system(cls, clients: Sequence[int], *, embedded: bool) -> ProcessGauge:
+        """Return that of a system: of the clients if it is embedded there, else of its own."""
+        return cls(SYSTEM_PREFIX, clients, alone=embedded)
 
     def read(self) -> Mapping[str, float]:
         """Sum over the processes; nothing where there is none."""
@@ -205,9 +206,9 @@ class ProcessGauge:
         if self._listed_ns is not None and now - self._listed_ns < _LISTED_EVERY_NS:
             return
         self._listed_ns = now
-        waiting, found, ours = [self._root], [], os.getpid()
+        waiting, found, others = [self._clients[0]], [], {os.getpid(), *self._clients}
         while waiting:
-            children = [one for one in _children(waiting.pop()) if one != ours]
+            children = [one for one in _children(waiting.pop()) if one not in others]
             waiting += children
             found += children
         self._listed = found

@@ -7,6 +7,7 @@ inherit them.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -16,10 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from deduplab.bench.cause import causes_told
+from deduplab.bench.clients import Clients
 from deduplab.bench.manifests import ManifestCache
 from deduplab.bench.open_loop import timing_of
 from deduplab.bench.proof import InvalidError, Part
 from deduplab.bench.rig import Rig, bring_up
+from deduplab.bench.shared_timing import SharedTiming
 from deduplab.bench.stage_record import StageRecord
 from deduplab.bench.stages import Stages
 from deduplab.bench.tracer import Tracer
@@ -27,7 +30,7 @@ from deduplab.cell import Cell, CellResult
 from deduplab.dataset_spec import DatasetSpec
 from deduplab.datasets import build_dataset
 from deduplab.errors import DeduplabError, StoreError, SystemUnavailable, Unsupported
-from deduplab.model import OK, Identity, Measurement, Moment, Outcome, OutcomeKind, Stage
+from deduplab.model import OK, Identity, Measurement, Moment, Outcome, OutcomeKind, Stage, is_paced
 from deduplab.record import RecordType
 
 Notify = Callable[[int, Stage], None]
@@ -42,6 +45,7 @@ def run_cell(
     notify: Notify = lambda position, stage: None,
     bring_up: BringUp = bring_up,
     tracer: Tracer | None = None,
+    clients: Clients | None = None,
 ) -> tuple[CellResult, Latencies]:
     """Run one cell on a fresh instance and return its result with raw latencies.
 
@@ -55,14 +59,17 @@ def run_cell(
         How the instance comes up; replaced in tests to inject faults.
     tracer
         What looks at the instance meanwhile; it has the trace afterwards.
+    clients
+        The clients of a cell that has several; who began them ends them.
 
     Raises
     ------
     SystemUnavailable
         If the system can't be reached; the cell may be tried again.
     """
+    assert (clients is None) is (cell.clients == 1)
     started = time.time_ns()
-    chain = _Chain(cell, notify, tracer)
+    chain = _Chain(cell, notify, tracer, clients)
     outcome = OK
     try:
         chain.prepare(manifests)
@@ -100,9 +107,12 @@ def _outcome_of(error: Exception) -> Outcome:
 class _Chain:
     """The chain of stages of one cell, and what has come of it so far."""
 
-    def __init__(self, cell: Cell, notify: Notify, tracer: Tracer | None) -> None:
+    def __init__(
+        self, cell: Cell, notify: Notify, tracer: Tracer | None, clients: Clients | None
+    ) -> None:
         self.cell = cell
         self._tracer = tracer
+        self._clients = clients
         self.bulk: Part | None = None
         self.insert: Part | None = None
         self.identity: Identity | None = None
@@ -128,6 +138,9 @@ class _Chain:
 
     def run(self, rig: Rig) -> Outcome:
         """Run all stages on an empty instance; the first one that does not count ends the chain."""
+        if self._clients is not None:
+            self._clients.join(rig)
+            rig = dataclasses.replace(rig, clients=self._clients.process_ids)
         if self._tracer is None:
             return self._run(rig)
         self._tracer.watch(rig.watched())
@@ -190,6 +203,8 @@ class _Chain:
         for mode in modes:
             position = len(self.measurements)
             timing = timing_of(self.cell, stage, mode, position)
+            if self._clients is not None and is_paced(stage, mode):
+                timing = SharedTiming.of(timing, self._clients)
             yield StageRecord(stage, position, stages.filled, mode, timing=timing)
 
     def _measure(self, stages: Stages, record: StageRecord) -> Outcome:

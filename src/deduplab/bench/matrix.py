@@ -74,10 +74,11 @@ def without_data(cells: Iterable[Cell]) -> dict[str, str]:
 
 def _unfold(plan: Plan) -> Iterator[Cell]:
     for system in plan.systems:
-        for volume, variant, rate, layout, payload, placement, grade, repetition in product(
+        for volume, variant, rate, clients, layout, payload, placement, grade, number in product(
             plan.volumes,
             system.variants,
             system.rates,
+            system.clients,
             plan.layouts,
             plan.payloads,
             plan.placements,
@@ -101,7 +102,8 @@ def _unfold(plan: Plan) -> Iterator[Cell]:
                     copies=plan.copies,
                     vary=plan.vary,
                 )
-                yield _cell(plan, system, volume, variant, rate, layout, bulk, repetition)
+                cell = _cell(plan, system, volume, variant, rate, layout, bulk, number)
+                yield dataclasses.replace(cell, clients=clients)
 
 
 def _cell(

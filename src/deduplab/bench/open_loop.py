@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from deduplab.bench.clock import Timing, no_collection
-from deduplab.bench.pace import Pace, wait_until
+from deduplab.bench.pace import Due, Pace, wait_until
 from deduplab.cell import Cell
 from deduplab.model import Stage, is_paced
 from deduplab.record import Stored
@@ -46,7 +46,7 @@ class OpenTiming(Timing):
         The clock; another one in tests.
     """
 
-    pace: Pace
+    pace: Due
     service_ns: list[int] = field(default_factory=list)
     late_ns: int = 0
     now: Callable[[], int] = time.perf_counter_ns
@@ -107,5 +107,6 @@ def timing_of(cell: Cell, stage: Stage, mode: str, position: int) -> Timing:
     """Return what times a stage of a cell: an open loop where the cell has a rate for it."""
     if cell.rate_per_s is None or not is_paced(stage, mode):
         return Timing()
-    seed = int(cell.cell_id, 16) + position
+    # That of the cell with one client: several share the same schedule.
+    seed = int(replace(cell, clients=1).cell_id, 16) + position
     return OpenTiming(pace=Pace(cell.rate_per_s, cell.arrivals, seed))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -14,6 +14,36 @@ A sleep ends later than asked for, by 0.1 ms at the median and 0.2 ms at the 99t
 (50 µs are the kernel's timer slack, which stays as it is: an engine's threads would inherit
 another). docs/open-loop.md has the figures.
 """
+
+
+class Due(Protocol):
+    """Whatever says when operations are due."""
+
+    rate_per_s: float
+
+    def take(self, count: int) -> list[int]:
+        """Return when the next ones are due, and the one behind them; see :class:`Pace`."""
+        ...
+
+
+class Dealt:
+    """What is due of a pace by one of several clients, dealt out to it for each region.
+
+    Attributes
+    ----------
+    rate_per_s
+        Operations a second of all clients together.
+    due_ns
+        When its own are due in the next region, and the one behind that region.
+    """
+
+    def __init__(self, rate_per_s: float) -> None:
+        self.rate_per_s = rate_per_s
+        self.due_ns: list[int] = []
+
+    def take(self, count: int) -> list[int]:
+        """Return what was dealt out; it is the region's."""
+        return self.due_ns
 
 
 class Pace:

@@ -54,7 +54,8 @@ _NO_VOLUME: Final = Missing(
 class Rig:
     """One system under test, up and empty, with everything that the lifecycle asks of it.
 
-    ``volume`` is None where the instance lies on the workspace's own file system.
+    ``volume`` is None where the instance lies on the workspace's own file system. ``clients``
+    are the processes of its clients where there are several beside this one.
     """
 
     adapter: Adapter
@@ -64,6 +65,7 @@ class Rig:
     files: FilesProbe | None
     endpoint: Endpoint
     volume: VolumeProbe | None = None
+    clients: tuple[int, ...] = ()
 
     def watched(self) -> Watched:
         """Return what a tracer can see of it."""
@@ -75,6 +77,7 @@ class Rig:
             endpoint=self.endpoint,
             volume=self.volume.directory if self.volume else None,
             embedded=embedded,
+            clients=self.clients,
         )
 
     def footprint(self, live_logical_bytes: int) -> Footprint:
@@ -163,7 +166,8 @@ class Rig:
 
     def storage_write_bytes(self) -> int | None:
         """Return what the system's processes have written to storage so far, or None."""
-        return storage_write_bytes(self.server.processes())
+        embedded = self.clients if self.endpoint.port is None else ()
+        return storage_write_bytes((*self.server.processes(), *embedded))
 
     def _size_bytes(self) -> int | None:
         if self.files is not None:

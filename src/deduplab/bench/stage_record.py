@@ -49,4 +49,6 @@ class StageRecord:
             on_disk=self.on_disk,
             rate_per_s=self.timing.rate_per_s,
             cold=self.cold,
+            clients=self.timing.clients,
+            clients_waited_ns=self.timing.waited_ns,
         )

@@ -140,7 +140,7 @@ class Stages:
         require_possible(self.rig)
         with self.rig.direct_reads():
             self._mark(record, "restart")
-            record.cold, self.identity = made_cold(self.rig, self.identity)
+            record.cold, self.identity = made_cold(self.rig, self.identity, record.timing.reopened)
             require_dropped(record.cold)
             self._mark(record, "operations")
             self._read(record)
@@ -222,6 +222,7 @@ class Stages:
 
     def _settle(self, record: StageRecord, written_before: int | None) -> None:
         """Flush, read, come to rest, read again: the moments of a stage that changed the store."""
+        record.timing.ended()
         self._flush(record)
         record.moments.append(Moment("flush", self.rig.footprint(self._live_bytes())))
         self._rest(record, "rest")

@@ -9,19 +9,16 @@ its files and by what the kernel tells.
 from __future__ import annotations
 
 import os
-import signal
 import time
-import warnings
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from itertools import count, pairwise
-from multiprocessing import Pipe
+from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
 from deduplab.adapter import Adapter
+from deduplab.bench.forked import ForkedProcess
 from deduplab.bench.gauges import (
     EngineGauge,
     FilesGauge,
@@ -34,7 +31,6 @@ from deduplab.bench.samples import Samples
 from deduplab.errors import DeduplabError
 from deduplab.event import Marked, Sampled
 from deduplab.feed import Feed
-from deduplab.parent_death import die_with_parent
 from deduplab.server import Endpoint
 from deduplab.trace import Mark, Trace
 
@@ -61,6 +57,8 @@ class Watched:
         The file system of the instance's own, None without one.
     embedded
         Whether the engine runs in the process that drives it.
+    clients
+        The processes of its clients, where there are several beside the cell's own.
     """
 
     adapter_class: type[Adapter]
@@ -68,6 +66,7 @@ class Watched:
     endpoint: Endpoint
     volume: Path | None
     embedded: bool
+    clients: tuple[int, ...] = ()
 
     def connect(self) -> Adapter:
         """Return an adapter with a connection of its own, which looks at the namespace."""
@@ -111,14 +110,16 @@ class Tracer:
         self.missing = "the cell ended before there was something to trace"
         self.trace: Trace | None = None
         self._period_ns = round(_NS_PER_S / hz)
-        self._connection, theirs = Pipe()
-        with warnings.catch_warnings():
-            # Newer Pythons warn of threads that are no Python's: those of numpy wait for work.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            self._process: int | None = os.fork()
-        if not self._process:
-            _be_tracer(theirs, self._period_ns, feed, self._tell_sample)
-        theirs.close()
+        self._process = ForkedProcess(
+            "the tracer",
+            lambda connection: _trace(connection, self._period_ns, self._tell_sample),
+            kept=(feed.fileno(),) if feed else (),
+        )
+
+    @property
+    def process_id(self) -> int | None:
+        """The process; None once it was ended."""
+        return self._process.process_id
 
     def watch(self, watched: Watched) -> None:
         """Let it see a system, and return when it does: then P(0) contains its connection."""
@@ -147,12 +148,7 @@ class Tracer:
 
     def close(self) -> None:
         """End the process, whatever it does."""
-        if self._process is None:
-            return
-        self._connection.close()
-        os.kill(self._process, signal.SIGKILL)
-        os.waitpid(self._process, 0)
-        self._process = None
+        self._process.close()
 
     def _tell_sample(self, at_ns: int, values: Mapping[str, float]) -> None:
         """Tell a sample at once; called in the tracer's process."""
@@ -165,53 +161,30 @@ class Tracer:
 
     def _answer(self, said: Any) -> Any:
         """Say something to the tracer, and return its answer; a text is why there is none."""
+        connection = self._process.connection
         try:
-            self._connection.send(said)
-            if not self._connection.poll(_DEADLINE_S):
+            connection.send(said)
+            if not connection.poll(_DEADLINE_S):
                 return f"the tracer did not answer within {_DEADLINE_S:.0f} s"
-            return self._connection.recv()
+            return connection.recv()
         except (OSError, EOFError) as error:
             return f"the tracer's process has ended: {error or type(error).__name__}"
-
-
-def _be_tracer(connection: Connection, period_ns: int, feed: Feed | None, tell: _Tell) -> None:
-    """Do the work of the forked process, which ends here."""
-    status = 1
-    try:
-        die_with_parent()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)  # the cell's process decides
-        # What was inherited would seem open to whoever waits for the cell's process to end.
-        kept = [2, connection.fileno(), *((feed.fileno(),) if feed else ())]
-        for before, after in pairwise((*sorted(kept), os.sysconf("SC_OPEN_MAX"))):
-            os.closerange(before + 1, after)
-        _trace(connection, period_ns, tell)
-        status = 0
-    except (EOFError, BrokenPipeError):
-        status = 0  # the cell has ended
-    except Exception as error:
-        words = " ".join(str(error).split())
-        with suppress(OSError):
-            connection.send(f"the tracer failed: {type(error).__name__}: {words}")
-    finally:
-        # Nothing of the parent's is flushed, closed or removed a second time.
-        os._exit(status)
 
 
 def _trace(connection: Connection, period_ns: int, tell: _Tell) -> None:
     """Look at what the cell's process tells, until it tells that it was enough."""
     watched: Watched = connection.recv()
-    client = os.getppid()
+    clients = (os.getppid(), *watched.clients)
     reasons: dict[str, str] = {}
     engine = _engine_gauge(watched, reasons)
     gauges: list[Gauge] = [engine] if engine is not None else []
     if watched.endpoint.directory is not None:
         gauges.append(FilesGauge(watched.endpoint.directory))
-        gauges.append(ProcessGauge.system(client, embedded=watched.embedded))
+        gauges.append(ProcessGauge.system(clients, embedded=watched.embedded))
     if watched.volume is not None:
         gauges.append(VolumeGauge(watched.volume))
     if not watched.embedded:
-        gauges.append(ProcessGauge.client(client))
+        gauges.append(ProcessGauge.client(clients))
     paced = [PacedGauge(gauge) for gauge in gauges]
     samples = Samples(period_ns)
 

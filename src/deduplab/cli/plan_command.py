@@ -169,6 +169,7 @@ def _print_estimate(console: Console, plan: config.Plan, expected: Estimate) -> 
         ("distances", distances),
         ("stages", " > ".join(plan.stages)),
         *_rates(plan),
+        *_clients(plan),
         (
             "one dataset",
             f"{format_bytes(plan.dataset_bytes)} in objects of {format_bytes(plan.object_bytes)}",
@@ -189,6 +190,14 @@ def _rates(plan: config.Plan) -> Iterator[tuple[str, str]]:
         return
     words = ", ".join("closed loop" if rate is None else format_rate(rate) for rate in rates)
     yield "rates", f"{words}; {plan.arrivals} arrivals, in insert, read and delete by row"
+
+
+def _clients(plan: config.Plan) -> Iterator[tuple[str, str]]:
+    """Word how many clients there are; nothing where it is one everywhere."""
+    numbers = list(dict.fromkeys(one for system in plan.systems for one in system.clients))
+    if numbers != [1]:
+        words = ", ".join(map(str, numbers))
+        yield "clients", f"{words}, as processes, in insert, read and delete by row"
 
 
 def _distance(distance: str | int | tuple[int, ...]) -> str:

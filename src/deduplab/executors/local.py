@@ -26,6 +26,7 @@ from typing import Final
 import psutil
 
 from deduplab import pool_directory, registry, volumes
+from deduplab.bench.clients import Clients
 from deduplab.bench.lifecycle import run_cell
 from deduplab.bench.manifests import ManifestCache
 from deduplab.bench.runner import Progress, without_measurements
@@ -117,7 +118,7 @@ class LocalExecutor:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
             target=_work,
-            args=(_Order(cell, attempt, self._run.root, self._workspace, self._feed), theirs),
+            args=(Order(cell, attempt, self._run.root, self._workspace, self._feed), theirs),
         )
         try:
             process.start()
@@ -202,17 +203,17 @@ def _end(process: ForkServerProcess) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Order:
+class Order:
     """What a cell's process is to do, and where."""
 
     cell: Cell
     attempt: int
     run_root: Path
     workspace: Path
-    feed: Feed | None
+    feed: Feed | None = None
 
 
-def _work(order: _Order, connection: Connection) -> None:
+def _work(order: Order, connection: Connection) -> None:
     """Be the cell's process: run, commit, and say how it ended."""
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run decides; it sends SIGTERM
@@ -221,7 +222,7 @@ def _work(order: _Order, connection: Connection) -> None:
         _work_and_tell(order, connection)
 
 
-def _work_and_tell(order: _Order, connection: Connection) -> None:
+def _work_and_tell(order: Order, connection: Connection) -> None:
     cell = order.cell
 
     def tell(kind: str, first: object, second: object = None) -> None:
@@ -238,11 +239,7 @@ def _work_and_tell(order: _Order, connection: Connection) -> None:
             with suppress(Unsupported):
                 volumes.private_mounts()
         with ExitStack() as stack:
-            tracer = None
-            if cell.trace_hz:
-                tracer = stack.enter_context(
-                    closing(Tracer(cell.trace_hz, order.feed, cell.cell_id))
-                )
+            clients, tracer = _processes(order, stack)
             directory = stack.enter_context(instance_directory(order.workspace))
             result, latencies_ns = run_cell(
                 cell,
@@ -250,6 +247,7 @@ def _work_and_tell(order: _Order, connection: Connection) -> None:
                 ManifestCache(order.run_root / "manifests"),
                 lambda position, stage: tell("stage", position, stage.value),
                 tracer=tracer,
+                clients=clients,
             )
         _require_final(result, order.workspace)
         trace = tracer.trace if tracer else None
@@ -269,6 +267,16 @@ def _work_and_tell(order: _Order, connection: Connection) -> None:
         words = " ".join(str(error).split())
         place = f"{Path(where.filename).name}:{where.lineno}"
         tell("failed", f"{type(error).__name__} in {place}: {words}")
+
+
+def _processes(order: Order, stack: ExitStack) -> tuple[Clients | None, Tracer | None]:
+    """Fork what works beside the cell's process, before that has any thread."""
+    cell = order.cell
+    clients = stack.enter_context(closing(Clients(cell))) if cell.clients > 1 else None
+    if not cell.trace_hz:
+        return clients, None
+    tracer = Tracer(cell.trace_hz, order.feed, cell.cell_id)
+    return clients, stack.enter_context(closing(tracer))
 
 
 def _require_final(result: CellResult, workspace: Path) -> None:

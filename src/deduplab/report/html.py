@@ -121,6 +121,7 @@ def _content(run: Run, rows: list[Row] | None) -> dict[str, Any]:
         "volumes": volume_findings(rows),
         "timings": timed,
         "cold_reads": cold_reads(rows),
+        "several_clients": any(stage.clients for entry in timed for stage in entry.stages),
         "open_loops": any(stage.offered_per_s for entry in timed for stage in entry.stages),
         **trace_section.content(run, results),
         "speeds": _speeds(entry for entry in timed if entry.subject.system != HARNESS),

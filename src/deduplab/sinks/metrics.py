@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 _PREFIX: Final = "deduplab_"
 _CELL: Final = ("cell", "system", "variant")
-_NAME: Final = ("system", "variant", "layout", "payload", "grade", "distance", "volume", "rate")
+_NAME: Final = (
+    *("system", "variant", "layout", "payload", "grade", "distance", "volume", "rate", "clients"),
+)
 _STAGE: Final = (*_NAME, "stage", "mode", "filled")
 _RUN: Final = ("run",)
 

@@ -3,6 +3,7 @@
 Shipped, so that a system added elsewhere is held to the same contract. Needs pytest.
 """
 
+from deduplab.testing._joining_contract import JoiningContract
 from deduplab.testing._namespace_contract import NamespaceContract
 from deduplab.testing._native_contract import NativeContract
 from deduplab.testing._report_contract import ReportContract
@@ -21,6 +22,7 @@ __all__ = [
     "SAMPLE_RECORDS",
     "AdapterContract",
     "FaultyAdapter",
+    "JoiningContract",
     "NamespaceContract",
     "NativeContract",
     "ProbeContract",

@@ -12,6 +12,7 @@ Sub-class :class:`AdapterContract` in a test module, give it the fixture
 
 from __future__ import annotations
 
+from deduplab.testing._joining_contract import JoiningContract
 from deduplab.testing._namespace_contract import NamespaceContract
 from deduplab.testing._native_contract import NativeContract
 from deduplab.testing._object_contract import ObjectContract
@@ -20,7 +21,12 @@ from deduplab.testing._space_contract import SpaceContract
 
 
 class AdapterContract(
-    NamespaceContract, ObjectContract, NativeContract, SpaceContract, ReportContract
+    NamespaceContract,
+    ObjectContract,
+    NativeContract,
+    SpaceContract,
+    ReportContract,
+    JoiningContract,
 ):
     """The contract of :class:`deduplab.adapter.Adapter`.
 

@@ -15,7 +15,7 @@ _SCHEMA: Final = 36
 _WIDTH: Final = 24
 _SOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
 _RUN: Final = 'run="$run"'
-_SAME: Final = "run,system,variant,layout,payload,grade,distance,volume,rate"
+_SAME: Final = "run,system,variant,layout,payload,grade,distance,volume,rate,clients"
 _RATE: Final = "[30s]"
 
 # The settled bytes of a dataset, with those of the empty instance taken off.
