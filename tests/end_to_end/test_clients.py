@@ -350,6 +350,29 @@ def test_a_system_of_one_process_is_unsupported_and_never_one_client(
 
 
 @pytest.mark.server
+@pytest.mark.parametrize("system", ["plain", "redis", "postgresql"])
+def test_clients_connect_anew_to_an_instance_that_was_made_cold(
+    cli: Cli, tmp_path: Path, not_brought_up: Missing, system: str
+) -> None:
+    text = PLAN.replace("[systems.plain]", f"[systems.{system}]")
+    plan = tmp_path / "cold.toml"
+    plan.write_text(text.replace('"read", "insert"', '"read", "cold-read", "insert"'))
+    done = cli("run", plan, "--runs", tmp_path / "runs")
+    (root,) = (tmp_path / "runs").iterdir()
+    results = list(Run.open(root).cells())
+    if not results:
+        not_brought_up(system, SystemUnavailable(done.stderr))
+    assert done.returncode == 0, done.stderr
+    (result,) = results
+    assert result.outcome.ok, result.outcome
+    found = measured(result, Stage.COLD_READ)
+    assert found.cold is not None
+    assert found.clients == 4
+    assert found.acknowledged == found.operations == OBJECTS
+    assert measured(result, Stage.INSERT).acknowledged == OBJECTS
+
+
+@pytest.mark.server
 @pytest.mark.parametrize("system", ["redis", "postgresql"])
 def test_a_server_has_several_clients_and_a_tracer(
     cli: Cli, tmp_path: Path, not_brought_up: Missing, system: str

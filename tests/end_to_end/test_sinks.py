@@ -141,6 +141,8 @@ def begun(tmp_path: Path, repetitions: int = 30) -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         text=True,
         cwd=tmp_path,
+        # A job in the background ignores Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     path = tmp_path / "events.jsonl"
     soon(lambda: path.exists() and '"sampled"' in path.read_text(), "sample")

@@ -170,6 +170,8 @@ def test_an_interrupt_tells_what_was_done(lab: Lab) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A job in the background ignores Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stderr is not None
         until(lambda: pod in process.stderr.readline(), "it waits for the pod")
