@@ -63,7 +63,10 @@ class Feed:
         try:
             if wait_s:
                 # The kernel calls it writable once it is empty to three quarters (unix_writable).
-                select.select((), (self._end,), (), wait_s)
+                # Not by select(), which knows no descriptor above 1023.
+                room = select.poll()
+                room.register(self._end, select.POLLOUT)
+                room.poll(wait_s * 1000)
             self._end.send(content, _FLAGS)
         except OSError:
             self.lost += 1

@@ -61,9 +61,11 @@ def test_an_event_waits_for_room_if_it_may() -> None:
     with end, closing(feed):
         while not feed.lost:
             feed.tell(sampled(0, a=1.0))
-        threading.Timer(0.2, lambda: [end.recv(LARGEST_BYTES) for _ in range(10)]).start()
+        taker = threading.Timer(0.2, lambda: [end.recv(LARGEST_BYTES) for _ in range(10)])
+        taker.start()
         feed.lost = 0
         feed.tell(sampled(1), wait_s=0.5)
+        taker.join()
         assert feed.lost == 0
 
 
