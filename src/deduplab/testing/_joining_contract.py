@@ -15,10 +15,21 @@ from typing import Any, Final
 import pytest
 
 from deduplab.adapter import Adapter
-from deduplab.errors import DeduplabError, NamespaceRefused, OperationFailed, Unsupported
+from deduplab.errors import (
+    DeduplabError,
+    NamespaceRefused,
+    OperationFailed,
+    SystemUnavailable,
+    Unsupported,
+)
 from deduplab.record import RecordType
 from deduplab.server import Endpoint
-from deduplab.testing._fixtures import AdapterFixtures, assert_holds, assert_holds_records
+from deduplab.testing._fixtures import (
+    AdapterFixtures,
+    Unavailable,
+    assert_holds,
+    assert_holds_records,
+)
 from deduplab.testing.payloads import AWKWARD_PAYLOADS, batch_of, distinct_objects
 from deduplab.testing.records import SAMPLE_RECORDS, distinct_records
 from deduplab.testing.system import SystemUnderTest
@@ -125,7 +136,7 @@ class JoiningContract(AdapterFixtures):
                 assert SAMPLE_RECORDS.canonical(found) == SAMPLE_RECORDS.serialise(record)
 
     def test_every_variant_at_every_durability_can_be_joined(
-        self, sut: SystemUnderTest, new_workspace: Callable[[], Any]
+        self, sut: SystemUnderTest, new_workspace: Callable[[], Any], unavailable: Unavailable
     ) -> None:
         """What is declared for the one holds for the other; what can't be shared is refused."""
         offers = sut.capabilities
@@ -137,8 +148,11 @@ class JoiningContract(AdapterFixtures):
             server = sut.server(new_workspace(), variant, durability)
             adapter = sut.adapter()
             try:
-                endpoint = server.start()
-                adapter.open(endpoint)
+                try:
+                    endpoint = server.start()
+                    adapter.open(endpoint)
+                except SystemUnavailable as error:
+                    unavailable(sut.name, error)
                 adapter.create("joined-by-another", **settings)
                 self._two_share(sut, adapter, endpoint)
                 adapter.destroy()
