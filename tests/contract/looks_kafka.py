@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from blake3 import blake3
@@ -105,8 +106,12 @@ class KafkaLook:
     def make_foreign(self, endpoint: Endpoint, namespace: str) -> None:
         from confluent_kafka.cimpl import NewTopic
 
-        raw = self.raw(endpoint)
-        raw.done(raw.admin.create_topics([NewTopic(f"deduplab.{namespace}.objects", 1, 1)]))
+        raw, name = self.raw(endpoint), f"deduplab.{namespace}.objects"
+        raw.done(raw.admin.create_topics([NewTopic(name, 1, 1)]))
+        # The broker lists a new topic a moment after its controller has made it.
+        deadline = time.monotonic() + _TIMEOUT_S
+        while name not in raw.admin.list_topics(timeout=_TIMEOUT_S).topics:
+            assert time.monotonic() < deadline, f"{name} is not listed"
 
     def remove_marker(self, endpoint: Endpoint, namespace: str) -> None:
         raw = self.raw(endpoint)

@@ -10,7 +10,8 @@ from typing import Any, Final
 from deduplab.analysis.row import ROW_FIELDS, Row
 from deduplab.errors import SystemUnavailable
 
-_NUMBERS: Final = ("grade_achieved", "value", "ci_low", "ci_high")
+_NUMBERS: Final = ("grade_achieved", "rate_per_s", "value", "ci_low", "ci_high")
+_COUNTS: Final = ("clients", "n")
 
 
 def as_csv(rows: Sequence[Row]) -> bytes:
@@ -26,7 +27,7 @@ def as_csv(rows: Sequence[Row]) -> bytes:
 
 
 def as_parquet(rows: Sequence[Row]) -> bytes:
-    """Return rows as Parquet: ``n`` is int64, values are float64, all else is text.
+    """Return rows as Parquet: counts are int64, values and rates float64, all else is text.
 
     Raises
     ------
@@ -51,7 +52,7 @@ def as_parquet(rows: Sequence[Row]) -> bytes:
 def _kind(pa: Any, name: str) -> Any:
     if name in _NUMBERS:
         return pa.float64()
-    return pa.int64() if name == "n" else pa.string()
+    return pa.int64() if name in _COUNTS else pa.string()
 
 
 def _cell(kind: Any, value: Any, pa: Any) -> Any:
