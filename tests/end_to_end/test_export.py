@@ -220,7 +220,7 @@ def test_an_export_that_is_killed_again_and_again_is_whole_or_does_not_count(
         receipts = {receipt.target for receipt in read_receipts(run)}
         assert folder.exists() or str(tmp_path / "out") not in receipts
         assert archive.exists() or len(receipts) < 2
-    assert killed >= KILLS // 4
+    assert killed >= KILLS // 2
     assert cli("export", *to).returncode == 0
     assert {path.name for path in (tmp_path / "out").iterdir()} == {RUN_ID}
     assert not list(tmp_path.glob(".staging-*"))
