@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from deduplab.batch import Batch
-from deduplab.errors import NamespaceRefused, Unsupported
+from deduplab.errors import NamespaceRefused, ProbeError, Unsupported
 from deduplab.model import NAMESPACE_PATTERN, Identity, Reading
 from deduplab.record import RecordType, Stored
 from deduplab.server import Endpoint
@@ -56,6 +56,8 @@ class Capabilities:
     background_work
         Whether the system may change its files on its own after a flush. If
         not, two equal sizes in a row are rest; else a stable window is.
+    most_replicas
+        How many physical copies its recipe can have it keep; 1 without replication.
     """
 
     variants: tuple[Variant, ...]
@@ -66,6 +68,7 @@ class Capabilities:
     stores_data: bool = True
     unique_keys: bool = True
     background_work: bool = True
+    most_replicas: int = 1
 
     def require(self, system: str, *, layout: str, variant: str, durability: str) -> None:
         """Refuse what the system does not offer.
@@ -287,6 +290,19 @@ class Adapter(ABC):
         ProbeError
             If the system does not tell.
         """
+
+    def physical_copies(self) -> int:
+        """Return how many members of a replicated system hold all that the namespace holds now.
+
+        Each member is asked itself, the leader included; one that is behind or can't be reached
+        does not count.
+
+        Raises
+        ------
+        ProbeError
+            If it can't be told.
+        """
+        raise ProbeError(f"{type(self).__name__} can't tell how many copies there are")
 
     @abstractmethod
     def idle_signals(self) -> Mapping[str, int]:

@@ -68,7 +68,8 @@ class Cell:
     ``volume_bytes`` the length of its image (0 without one). ``trace_hz`` is how many
     samples a second a tracer takes; 0 for none. ``rate_per_s`` is the rate of the stages that
     go object by object, with ``arrivals`` ``constant`` or ``poisson``; None: closed loops.
-    ``clients`` is how many clients do those stages at once.
+    ``clients`` is how many clients do those stages at once. ``replicas`` is how many physical
+    copies the system is made to keep of everything, each by a member of its own.
     """
 
     system: str
@@ -94,6 +95,7 @@ class Cell:
     rate_per_s: float | None = field(default=None, metadata=LATER)
     arrivals: str = field(default="constant", metadata=LATER)
     clients: int = field(default=1, metadata=LATER)
+    replicas: int = field(default=1, metadata=LATER)
 
     @property
     def own_reclaim_modes(self) -> tuple[str, ...]:
@@ -118,7 +120,7 @@ class Cell:
         system = shown_system(self.system, self.variant)
         system += "" if self.volume == "none" else f" on {self.volume}"
         system += "" if self.rate_per_s is None else f" at {format_rate(self.rate_per_s)}"
-        system += by_clients(self.clients)
+        system += by_clients(self.clients) + with_replicas(self.replicas)
         return f"{system} {spec.payload} U{spec.grade_percent} {distance} #{self.repetition}"
 
 
@@ -150,6 +152,11 @@ def shown_system(system: str, variant: str) -> str:
 def by_clients(clients: int) -> str:
     """Return how many clients for people, to stand behind a name; nothing for one."""
     return "" if clients == 1 else f" by {clients} clients"
+
+
+def with_replicas(replicas: int) -> str:
+    """Return how many physical copies are kept for people, behind a name; nothing for one."""
+    return "" if replicas == 1 else f" with {replicas} replicas"
 
 
 def declared(value: Any) -> Any:

@@ -14,7 +14,15 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
-from deduplab import clients_table, data_table, rate_table, registry, systems_table, volume_table
+from deduplab import (
+    clients_table,
+    data_table,
+    rate_table,
+    registry,
+    replicas_table,
+    systems_table,
+    volume_table,
+)
 from deduplab.cell import LATER, RestSettings, declared, hash_of
 from deduplab.dataset_spec import CopySpec, SizeSpec
 from deduplab.datasets import PAYLOADS, PLACEMENTS
@@ -134,7 +142,11 @@ def parse(text: str, *, origin: str, scale: Fraction | int = 1, only: tuple[str,
     object_bytes, sizes = data_table.object_sizes(data)
     volumes = volume_table.volumes(root)
     dedupe = volume_table.dedupe(root, volumes)
-    rates, clients = rate_table.rates(root), clients_table.clients(root)
+    factors = (
+        rate_table.rates(root),
+        clients_table.clients(root),
+        replicas_table.replicas(root),
+    )
     plan = Plan(
         name=root.take("name", _name),
         seed=root.take("seed", integer(0), default=1),
@@ -172,7 +184,7 @@ def parse(text: str, *, origin: str, scale: Fraction | int = 1, only: tuple[str,
         ),
         on_disk=root.take("on_disk", boolean, default=False),
         trace_hz=root.take("trace_hz", _trace_hz, default=TRACE_HZ),
-        systems=systems_table.systems(systems, repetitions, volumes, dedupe, rates, clients),
+        systems=systems_table.systems(systems, repetitions, volumes, dedupe, *factors),
         arrivals=rate_table.arrivals(root),
         volumes=volumes,
         volume_bytes=volume_table.volume_bytes(root, volumes),
@@ -185,6 +197,7 @@ def parse(text: str, *, origin: str, scale: Fraction | int = 1, only: tuple[str,
     _check_together(plan, root, data)
     rate_table.check(root, systems, plan.systems, plan.stages)
     clients_table.check(root, systems, plan.systems, plan.stages)
+    replicas_table.check(root, systems, plan.systems)
     if plan.rest.window_s >= plan.rest.deadline_s:
         raise rest.error("window_s", "window_s must be below deadline_s: nothing could settle")
     return _keep_only(plan, only)

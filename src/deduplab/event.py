@@ -16,7 +16,7 @@ from deduplab.cell import Cell
 class CellName(msgspec.Struct, frozen=True):
     """What a cell is, for whoever sees only its events; ``rate_per_s`` is None in closed loops.
 
-    ``clients`` do at once what goes object by object.
+    ``clients`` do at once what goes object by object; ``replicas`` are kept.
     """
 
     cell: str
@@ -29,6 +29,7 @@ class CellName(msgspec.Struct, frozen=True):
     volume: str
     rate_per_s: float | None
     clients: int
+    replicas: int
     repetition: int
 
     @classmethod
@@ -46,6 +47,7 @@ class CellName(msgspec.Struct, frozen=True):
             volume=cell.volume,
             rate_per_s=cell.rate_per_s,
             clients=cell.clients,
+            replicas=cell.replicas,
             repetition=cell.repetition,
         )
 

@@ -101,7 +101,9 @@ class Reading:
     """One layer's bytes by one ruler, with its source and time.
 
     ``components`` split ``total_bytes`` (data, index, wal, free, temporary,
-    metadata, ...) as far as the source can tell; they add up to the total.
+    metadata, ...) as far as the source can tell; they add up to the total. At the layer
+    REPLICAS they are the members, and ``copies`` is how many physical copies of all objects
+    the members were found to hold just then; None at other layers.
     """
 
     layer: Layer
@@ -110,6 +112,7 @@ class Reading:
     source: str
     at_unix_ns: int
     components: dict[str, int] = field(default_factory=dict)
+    copies: int | None = None
 
     @classmethod
     def of_parts(cls, components: dict[str, int], source: str, at_unix_ns: int) -> Reading:

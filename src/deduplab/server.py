@@ -46,7 +46,8 @@ class Endpoint:
 
     ``directory`` is the data directory where this process can see it (it is
     what the FILES layer measures), None for a remote server. ``options`` are
-    product-specific, and never secret.
+    product-specific, and never secret. ``members`` are the other members of a replicated
+    system, each reached for itself.
     """
 
     directory: Path | None = None
@@ -56,12 +57,29 @@ class Endpoint:
     secret: Secret | None = None
     database: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
+    members: tuple[Endpoint, ...] = ()
 
     @property
     def address(self) -> str:
         """Host and port as they stand in a URL: an IPv6 address is in brackets."""
         host = f"[{self.host}]" if self.host and ":" in self.host else self.host
         return f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One member of a replicated system: it keeps a physical copy of everything.
+
+    Attributes
+    ----------
+    name
+        What it is called in a footprint, as ``leader`` or ``broker-2``.
+    directory
+        Its data directory.
+    """
+
+    name: str
+    directory: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +165,29 @@ class Server(ABC):
             f"{cls.__name__} names no client; log in by one of your own: "
             f"{endpoint.host}:{endpoint.port}, user {endpoint.user}"
         )
+
+    @classmethod
+    def replicated(cls, workspace: Path, *, variant: str, durability: str, replicas: int) -> Server:
+        """Return a system of several members on loopback, each with a copy of everything.
+
+        What is acknowledged at the durability ``fsync`` is on stable storage of all members,
+        where the product can do that; docs/replicas.md says where it can't.
+
+        Parameters
+        ----------
+        replicas
+            Physical copies, the first included: 2 or more.
+
+        Raises
+        ------
+        Unsupported
+            If the recipe knows no replication, or not so many.
+        """
+        raise Unsupported(f"{cls.__name__} brings up one instance, without replication")
+
+    def members(self) -> tuple[Member, ...]:
+        """Return the members, the one that the endpoint leads to first; none if not replicated."""
+        return ()
 
     @classmethod  # noqa: B027 - most products leave nothing
     def sweep(cls) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from deduplab import clients_table, rate_table, registry, volume_table
+from deduplab import clients_table, rate_table, registry, replicas_table, volume_table
 from deduplab.cell import LATER, RemoteAddress
 from deduplab.errors import PlanError
 from deduplab.model import DEDUPE_MODES
@@ -18,6 +18,7 @@ class SystemPlan:
 
     ``rates`` are those of its stages that go object by object: operations a second, each in
     cells of its own; None is a closed loop. ``clients`` are how many do those stages at once,
+    each number in cells of its own. ``replicas`` are how many physical copies the system keeps,
     each number in cells of its own.
     """
 
@@ -29,6 +30,7 @@ class SystemPlan:
     remote: RemoteAddress | None = None
     rates: tuple[float | None, ...] = field(default=rate_table.CLOSED_LOOP, metadata=LATER)
     clients: tuple[int, ...] = field(default=clients_table.ONE, metadata=LATER)
+    replicas: tuple[int, ...] = field(default=replicas_table.ONE, metadata=LATER)
 
 
 def systems(
@@ -38,6 +40,7 @@ def systems(
     dedupe: tuple[str, ...],
     rates: tuple[float | None, ...],
     clients: tuple[int, ...],
+    replicas: tuple[int, ...],
 ) -> tuple[SystemPlan, ...]:
     """Take all systems of a plan.
 
@@ -47,7 +50,7 @@ def systems(
         Of a system that names no number of its own.
     volumes, dedupe
         What the plan says of volumes: dedupe is a step of each system's maintenance.
-    rates, clients
+    rates, clients, replicas
         Those of a system that names none of its own.
 
     Raises
@@ -80,6 +83,7 @@ def systems(
                 remote=remote_address(own, name),
                 rates=rate_table.rates(own, rates),
                 clients=clients_table.clients(own, clients),
+                replicas=replicas_table.replicas(own, replicas),
             )
         )
         own.finish()

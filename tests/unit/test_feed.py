@@ -14,7 +14,7 @@ from deduplab.feed import LARGEST_BYTES, Feed
 from deduplab.sinks.message import Context
 
 NAME = CellName(
-    "c1", "sqlite", "default", "blob", "text_document", 50, "shuffled", "none", None, 1, 2
+    "c1", "sqlite", "default", "blob", "text_document", 50, "shuffled", "none", None, 1, 1, 2
 )
 
 

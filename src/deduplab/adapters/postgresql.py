@@ -16,6 +16,7 @@ from deduplab.adapters._layout import LAYOUTS, Layout
 from deduplab.adapters._marker import MARKER
 from deduplab.adapters._pg_family import PgAdapter
 from deduplab.adapters._pgwire import Wire
+from deduplab.adapters._postgresql_standbys import Standbys
 from deduplab.adapters._postgresql_tables import VARIANTS, Statements, statements_of
 from deduplab.batch import Batch
 from deduplab.errors import Unsupported
@@ -37,6 +38,7 @@ class PostgresqlAdapter(PgAdapter[Statements]):
         durability=("fsync", "interval"),
         delete_modes=("rowwise", "truncate", "drop"),
         reclaim_modes=tuple(_RECLAIM),
+        most_replicas=9,
     )
     file_components: ClassVar[tuple[tuple[str, str], ...]] = (
         ("pg_wal/*", "wal"),
@@ -48,6 +50,20 @@ class PostgresqlAdapter(PgAdapter[Statements]):
     )
 
     instance_components: ClassVar[tuple[str, ...]] = ("wal",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._standbys = Standbys()
+
+    def open(self, endpoint: Endpoint) -> None:
+        """Connect and log in; to standbys only when they are needed."""
+        super().open(endpoint)
+        self._standbys = Standbys(endpoint.members)
+
+    def close(self) -> None:
+        """Disconnect, from standbys too."""
+        self._standbys.close()
+        super().close()
 
     def put_many(self, batch: Batch) -> int:
         """Load a batch by one binary ``COPY`` and transaction; by hash, over a staging table."""
@@ -73,10 +89,13 @@ class PostgresqlAdapter(PgAdapter[Statements]):
     def flush(self) -> None:
         """Begin a new WAL segment, then checkpoint, which removes all older segments.
 
-        The WAL at rest is then one segment, whatever was written before.
+        The WAL at rest is then one segment, whatever was written before. Standbys, once they
+        have replayed it, do the same by a restartpoint of their own.
         """
         self._wire.query("SELECT pg_switch_wal()")
+        self._standbys.follow(self._wire)
         self._wire.query("CHECKPOINT")
+        self._standbys.checkpoint(self._wire)
 
     def reclaim(self, mode: str) -> None:
         """Run ``VACUUM`` or ``VACUUM FULL`` on the tables.
@@ -101,8 +120,15 @@ class PostgresqlAdapter(PgAdapter[Statements]):
         return reports.sizes(self._wire, self._entered)
 
     def idle_signals(self) -> Mapping[str, int]:
-        """Return running vacuums, checkpoints, foreign clients and temporary files."""
-        return reports.idle_signals(self._wire)
+        """Return running vacuums, checkpoints, foreign clients and temporary files.
+
+        With standbys, also how many of them are behind.
+        """
+        return reports.idle_signals(self._wire) | self._standbys.behind(self._wire)
+
+    def physical_copies(self) -> int:
+        """Return how many of the primary and its standbys have replayed all of the log."""
+        return self._standbys.copies(self._wire)
 
     def counters(self) -> Mapping[str, int]:
         """Return WAL bytes and the database's counters since its statistics began."""
@@ -111,6 +137,9 @@ class PostgresqlAdapter(PgAdapter[Statements]):
     def identity(self) -> Identity:
         """Return version, system identifier with start time, and the settings in force."""
         found = reports.identity(self._wire)
+        if self._standbys:
+            replicas = {"replicas": str(1 + len(self._standbys))}
+            found = replace(found, configuration=found.configuration | replicas)
         if self._namespace is None:
             return found
         return replace(found, configuration=found.configuration | self._layout.described())

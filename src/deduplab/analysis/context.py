@@ -76,6 +76,7 @@ class Context:
             placement=group.series.placement,
             rate_per_s=group.series.rate_per_s,
             clients=group.series.clients,
+            replicas=group.series.replicas,
             stage=place.stage,
             moment=place.moment,
             mode=place.mode,

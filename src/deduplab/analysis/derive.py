@@ -9,6 +9,7 @@ from deduplab.analysis.deletion import deletion_rows
 from deduplab.analysis.groups import Group, controls, grouped
 from deduplab.analysis.on_disk import on_disk_rows
 from deduplab.analysis.ratios import ratio_rows
+from deduplab.analysis.replicas import replica_rows
 from deduplab.analysis.resolution import Resolution, resolutions
 from deduplab.analysis.row import Row, ordered
 from deduplab.analysis.sizes import size_rows
@@ -47,6 +48,7 @@ def _rows_of_group(
 ) -> Iterator[Row]:
     run_id = run.header.run_id
     yield from ratio_rows(run_id, group, control, resolution)
+    yield from replica_rows(run_id, group, resolution)
     yield from bound_rows(run_id, group, control, resolution)
     yield from deletion_rows(run_id, group, resolution)
     yield from size_rows(run_id, group)

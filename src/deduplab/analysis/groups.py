@@ -31,7 +31,7 @@ class Series:
     ``variant`` bears the settings that differ inside the run in brackets, so
     that unlike cells never share a name (``default [object_bytes=4096]``), and the
     volume where there is one (``default on btrfs``). ``rate_per_s`` is None for closed loops;
-    ``clients`` did at once what goes object by object.
+    ``clients`` did at once what goes object by object; ``replicas`` were asked for.
     """
 
     system: str
@@ -41,6 +41,7 @@ class Series:
     placement: str
     rate_per_s: float | None = None
     clients: int = 1
+    replicas: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ def grouped(results: Iterable[CellResult]) -> tuple[Group, ...]:
             *(cell.system, variant, spec.payload, cell.layout, spec.placement),
             cell.rate_per_s,
             cell.clients,
+            cell.replicas,
         )
         distance = spec.distance if not isinstance(spec.distance, tuple) else spec.distance_name
         buckets[series, spec.grade_percent, distance].append(result)
@@ -160,6 +162,7 @@ def _visible(cell: Cell) -> tuple[Any, ...]:
         cell.volume,
         cell.rate_per_s,
         cell.clients,
+        cell.replicas,
     )
 
 
@@ -177,5 +180,5 @@ def _settings_hash(cell: Cell) -> str:
 
 
 def _group_order(group: Group) -> tuple[Any, ...]:
-    *names, rate_per_s, clients = dataclasses.astuple(group.series)
-    return (*names, rate_per_s or 0, clients, group.grade_percent, str(group.distance))
+    *names, rate_per_s, clients, replicas = dataclasses.astuple(group.series)
+    return (*names, rate_per_s or 0, clients, replicas, group.grade_percent, str(group.distance))

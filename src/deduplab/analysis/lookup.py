@@ -8,7 +8,7 @@ from typing import Final
 
 from deduplab.analysis.groups import ON
 from deduplab.analysis.row import Row
-from deduplab.cell import by_clients, shown_system
+from deduplab.cell import by_clients, shown_system, with_replicas
 from deduplab.model import Layer, Ruler
 from deduplab.units import format_rate
 
@@ -17,6 +17,7 @@ DISTANCES: Final = ("adjacent", "shuffled")
 _NAMED: Final = (*DISTANCES, "none")
 FILES: Final = (Layer.FILES.value, Ruler.ALLOCATED.value)
 VOLUME: Final = Layer.VOLUME.value
+REPLICAS: Final = Layer.REPLICAS.value
 ENGINE: Final = (Layer.ENGINE.value, Ruler.REPORTED.value)
 # Subject, grade, distance, metric, stage, moment
 Key = tuple["Subject", str, str | int, str, str | None, str | None]
@@ -26,7 +27,7 @@ Key = tuple["Subject", str, str | int, str, str | None, str | None]
 class Subject:
     """What a finding is about: one variant of a system with one payload, at one rate.
 
-    ``clients`` did at once what goes object by object.
+    ``clients`` did at once what goes object by object; ``replicas`` were asked for.
     """
 
     system: str
@@ -36,6 +37,7 @@ class Subject:
     placement: str
     rate_per_s: float | None = None
     clients: int = 1
+    replicas: int = 1
 
     @classmethod
     def of(cls, row: Row) -> Subject:
@@ -44,6 +46,7 @@ class Subject:
             *(row.system, row.variant, row.payload, row.layout, row.placement),
             row.rate_per_s,
             row.clients,
+            row.replicas,
         )
 
     @property
@@ -55,10 +58,11 @@ class Subject:
 
     @property
     def name(self) -> str:
-        """The system, with its variant where that is not the default, volume, rate and clients."""
+        """The system, with its variant, volume, rate, clients and replicas where not as usual."""
         variant, on, volume = self.variant.partition(ON)
         rate = "" if self.rate_per_s is None else f" at {format_rate(self.rate_per_s)}"
-        return f"{shown_system(self.system, variant)}{on}{volume}{rate}{by_clients(self.clients)}"
+        system = f"{shown_system(self.system, variant)}{on}{volume}{rate}"
+        return f"{system}{by_clients(self.clients)}{with_replicas(self.replicas)}"
 
 
 class Lookup:

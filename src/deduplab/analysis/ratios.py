@@ -112,7 +112,7 @@ def cost_samples(group: Group, control: Group, spot: Spot, gauge: Gauge) -> tupl
             group.counting,
             [growth(spot, gauge), _unique(spot), _duplicate(spot)],
         ),
-        sample(control.counting, [growth(spot, gauge), _logical(spot)]),
+        sample(control.counting, [growth(spot, gauge), logical_bytes(spot)]),
     )
 
 
@@ -168,7 +168,7 @@ def _edr_row(
     context: Context, group: Group, spot: Spot, gauge: Gauge, resolution: Resolution
 ) -> Row:
     place = Place.of(spot, gauge)
-    found = sample(group.counting, [_logical(spot), growth(spot, gauge)])
+    found = sample(group.counting, [logical_bytes(spot), growth(spot, gauge)])
     if not len(found.values):
         return context.absent(place, "edr", _RATIO, found.problem)
     grown = found.values[:, 1].mean()
@@ -207,7 +207,8 @@ def _manifest(cell: CellResult, spot: Spot) -> Manifest | None:
     return cell.insert_manifest if spot.stage is Stage.INSERT else cell.bulk_manifest
 
 
-def _logical(spot: Spot) -> Column:
+def logical_bytes(spot: Spot) -> Column:
+    """Column: the logical bytes of what was stored at a spot."""
     return manifest_column(spot, lambda manifest: manifest.logical_bytes)
 
 

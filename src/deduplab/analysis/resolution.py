@@ -112,9 +112,16 @@ def _resolution(cells: Sequence[CellResult]) -> Resolution:
     declared = max((_declared(cell) for cell in cells), default=0)
     steps = {}
     for gauge in gauges:
-        own = declared if gauge.layer in (Layer.FILES, Layer.ENGINE) else 0
+        own = declared * _members(cells, gauge.layer)
         steps[gauge] = max(own, _measured(cells, gauge, gauges))
     return Resolution(steps)
+
+
+def _members(cells: Sequence[CellResult], layer: Layer) -> int:
+    """Return how many members may move by a declared step of their own at a layer."""
+    if layer is Layer.REPLICAS:
+        return max(cell.cell.replicas for cell in cells)
+    return int(layer in (Layer.FILES, Layer.ENGINE))
 
 
 def _measured(cells: Sequence[CellResult], gauge: Gauge, gauges: set[Gauge]) -> int:

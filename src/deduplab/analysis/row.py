@@ -19,6 +19,9 @@ _LAYER_ORDER: Final[dict[tuple[str | None, str | None], int]] = {
     (Layer.ENGINE, None): 5,
     (Layer.VOLUME, Ruler.REPORTED): 6,
     (Layer.VOLUME, None): 7,
+    (Layer.REPLICAS, Ruler.ALLOCATED): 8,
+    (Layer.REPLICAS, Ruler.APPARENT): 9,
+    (Layer.REPLICAS, None): 10,
 }
 
 
@@ -38,8 +41,9 @@ class Row:
     is the delete or maintenance mode. ``rate_per_s`` is the cells' rate, None where all loops
     were closed; bulk, refill and maintenance always are, and what was not has a row
     ``offered_per_s``. ``clients`` is how many the cells have for what goes object by object; what
-    several did has a row ``clients``. ``layer`` and ``ruler`` are None for
-    figures that count no bytes of a layer. A metric with a colon names a
+    several did has a row ``clients``. ``replicas`` is how many physical copies the cells were
+    asked to keep; how many there were has a row ``physical_copies``. ``layer`` and ``ruler`` are
+    None for figures that count no bytes of a layer. A metric with a colon names a
     component of the footprint (``footprint_bytes:wal``), a grain of a bound or a client.
     """
 
@@ -54,6 +58,7 @@ class Row:
     placement: str
     rate_per_s: float | None
     clients: int
+    replicas: int
     stage: str | None
     moment: str | None
     mode: str | None
@@ -94,6 +99,7 @@ def ordered(rows: Iterable[Row]) -> list[Row]:
             row.placement,
             row.rate_per_s or 0,
             row.clients,
+            row.replicas,
             int(row.grade_asked[1:]),
             str(row.distance),
             _LAYER_ORDER.get((row.layer, row.ruler), len(_LAYER_ORDER)),

@@ -154,6 +154,10 @@ class Containers(Adapter):
             components=dict(components),
         )
 
+    def physical_copies(self) -> int:
+        """Return how many members hold all of both."""
+        return min(adapter.physical_copies() for adapter in self._both)
+
     def idle_signals(self) -> Mapping[str, int]:
         """Return the greater of either's signals."""
         first, second = (adapter.idle_signals() for adapter in self._both)

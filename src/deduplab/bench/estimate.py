@@ -39,7 +39,8 @@ class Estimate:
 
 def instance_bytes(cell: Cell) -> int:
     """Return what the instance of a cell may need on the workspace's disk; coarse."""
-    return max(_DISK_FACTOR * cell.bulk.logical_bytes + _DISK_FLOOR_BYTES, cell.volume_bytes)
+    one_bytes = _DISK_FACTOR * cell.bulk.logical_bytes + _DISK_FLOOR_BYTES
+    return max(one_bytes * cell.replicas, cell.volume_bytes)
 
 
 def estimate(cells: tuple[Cell, ...]) -> Estimate:
@@ -93,6 +94,6 @@ def duration_s(cell: Cell) -> float:
     about = {spec: max(1, spec.logical_bytes // spec.object_bytes) for spec in specs}
     rests = 1 + sum(stage not in READS for stage in cell.stages)
     rest_s = cell.rest.window_s * rests if entry.capabilities().background_work else 0.0
-    starts_s = _START_S[entry.kind] * (1 + cell.stages.count(Stage.COLD_READ))
+    starts_s = _START_S[entry.kind] * cell.replicas * (1 + cell.stages.count(Stage.COLD_READ))
     worked_s = 2 * _handed_over_bytes(cell) / _BYTES_PER_S
     return starts_s + rest_s + worked_s + sum(scheduled_s(cell, about).values())

@@ -103,7 +103,8 @@ def _unfold(plan: Plan) -> Iterator[Cell]:
                     vary=plan.vary,
                 )
                 cell = _cell(plan, system, volume, variant, rate, layout, bulk, number)
-                yield dataclasses.replace(cell, clients=clients)
+                for replicas in system.replicas:
+                    yield dataclasses.replace(cell, clients=clients, replicas=replicas)
 
 
 def _cell(

@@ -23,6 +23,7 @@ from deduplab.model import Footprint, Layer, Missing, Moment, Reading, Rest, Rul
 from deduplab.probe import Probe
 from deduplab.probes.engine import EngineProbe
 from deduplab.probes.files import FilesProbe
+from deduplab.probes.replicas import ReplicasProbe
 from deduplab.probes.shared import SharedExtentsProbe
 from deduplab.probes.volume import VolumeProbe
 from deduplab.record import RecordType
@@ -55,7 +56,8 @@ class Rig:
     """One system under test, up and empty, with everything that the lifecycle asks of it.
 
     ``volume`` is None where the instance lies on the workspace's own file system. ``clients``
-    are the processes of its clients where there are several beside this one.
+    are the processes of its clients where there are several beside this one. ``replicas`` is None
+    without replication; with it ``files`` are those of the leader alone.
     """
 
     adapter: Adapter
@@ -66,6 +68,7 @@ class Rig:
     endpoint: Endpoint
     volume: VolumeProbe | None = None
     clients: tuple[int, ...] = ()
+    replicas: ReplicasProbe | None = None
 
     def watched(self) -> Watched:
         """Return what a tracer can see of it."""
@@ -91,7 +94,9 @@ class Rig:
                 time.time_ns(),
             )
         ]
-        missing = [_NO_REPLICAS] if self.volume else [_NO_VOLUME, _NO_REPLICAS]
+        missing = [] if self.volume else [_NO_VOLUME]
+        if self.replicas is None:
+            missing.append(_NO_REPLICAS)
         if self.files is None:
             missing.append(Missing(Layer.FILES, "the instance's files can't be seen from here"))
         for probe in self.probes:
@@ -122,7 +127,7 @@ class Rig:
                 self.volume.sync()
             rest = self.rest(settings)
             footprint = self.footprint(live_logical_bytes)
-            files = footprint.reading(Layer.FILES)
+            files = footprint.reading(Layer.REPLICAS if self.replicas else Layer.FILES)
             still = files is None or files.total_bytes == rest.curve[-1][1]
             if (still and self._volume_is_still(footprint)) or not rest.settled:
                 return Moment(name, footprint, rest)
@@ -170,6 +175,8 @@ class Rig:
         return storage_write_bytes((*self.server.processes(), *embedded))
 
     def _size_bytes(self) -> int | None:
+        if self.replicas is not None:
+            return self.replicas.allocated_bytes()
         if self.files is not None:
             return self.files.allocated_bytes()
         try:
@@ -203,11 +210,7 @@ def bring_up(cell: Cell, workspace: Path, record_type: RecordType | None = None)
         if cell.volume != NONE:
             volume = stack.enter_context(_volume(cell, workspace))
             workspace = volume.directory
-        server = (
-            RemoteServer(cell.remote, workspace, cell.durability)
-            if cell.remote
-            else entry.server_class()(workspace, variant=cell.variant, durability=cell.durability)
-        )
+        server = _server(cell, workspace)
         stack.callback(server.stop)
         with causes_told(server, "its start"):
             endpoint = server.start()
@@ -225,6 +228,18 @@ def bring_up(cell: Cell, workspace: Path, record_type: RecordType | None = None)
         if cell.remote or server.processes():  # else it ended, and a client would wait for it
             with causes_told(server, "the end"):
                 adapter.destroy()
+
+
+def _server(cell: Cell, workspace: Path) -> Server:
+    """Return the server of a cell, which is not up yet."""
+    if cell.remote:
+        return RemoteServer(cell.remote, workspace, cell.durability)
+    recipe = registry.system(cell.system).server_class()
+    if cell.replicas == 1:
+        return recipe(workspace, variant=cell.variant, durability=cell.durability)
+    return recipe.replicated(
+        workspace, variant=cell.variant, durability=cell.durability, replicas=cell.replicas
+    )
 
 
 @contextmanager
@@ -250,12 +265,23 @@ def watched(
     probes.append(EngineProbe(adapter.engine_reading))
     if volume:
         probes.append(volume)
-    return Rig(adapter, server, adapter.capabilities, tuple(probes), files, endpoint, volume)
+    replicas = None
+    if members := server.members():
+        replicas = ReplicasProbe(members, adapter.physical_copies)
+        probes.append(replicas)
+    return Rig(
+        *(adapter, server, adapter.capabilities, tuple(probes), files, endpoint, volume),
+        replicas=replicas,
+    )
 
 
 def _check_offered(cell: Cell, offers: Capabilities) -> None:
     offers.require(
         cell.system, layout=cell.layout, variant=cell.variant, durability=cell.durability
     )
+    if cell.replicas > offers.most_replicas:
+        raise Unsupported(
+            f"{cell.system} keeps {offers.most_replicas} here, not {cell.replicas} replicas"
+        )
     if cell.delete_mode not in offers.delete_modes:
         raise Unsupported(f"{cell.system} offers no delete mode {cell.delete_mode!r}")

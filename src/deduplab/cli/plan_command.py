@@ -170,6 +170,7 @@ def _print_estimate(console: Console, plan: config.Plan, expected: Estimate) -> 
         ("stages", " > ".join(plan.stages)),
         *_rates(plan),
         *_clients(plan),
+        *_replicas(plan),
         (
             "one dataset",
             f"{format_bytes(plan.dataset_bytes)} in objects of {format_bytes(plan.object_bytes)}",
@@ -198,6 +199,13 @@ def _clients(plan: config.Plan) -> Iterator[tuple[str, str]]:
     if numbers != [1]:
         words = ", ".join(map(str, numbers))
         yield "clients", f"{words}, as processes, in insert, read and delete by row"
+
+
+def _replicas(plan: config.Plan) -> Iterator[tuple[str, str]]:
+    """Word how many physical copies are kept; nothing where it is one everywhere."""
+    numbers = list(dict.fromkeys(one for system in plan.systems for one in system.replicas))
+    if numbers != [1]:
+        yield "replicas", f"{', '.join(map(str, numbers))} physical copies of everything"
 
 
 def _distance(distance: str | int | tuple[int, ...]) -> str:

@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from deduplab.cell import Cell, by_clients, shown_system
+from deduplab.cell import Cell, by_clients, shown_system, with_replicas
 from deduplab.model import Outcome, Stage
 from deduplab.units import format_rate, format_seconds
 
@@ -195,10 +195,11 @@ class ConsoleProgress:
 
 
 def kind_of(cell: Cell) -> tuple[str, ...]:
-    """Return what cells that take about as long have in common: system, variant, rate, clients."""
+    """Return what cells that take about as long have in common."""
     rate = () if cell.rate_per_s is None else (format_rate(cell.rate_per_s),)
     clients = () if cell.clients == 1 else (by_clients(cell.clients),)
-    return (cell.system, cell.variant, *rate, *clients)
+    replicas = () if cell.replicas == 1 else (with_replicas(cell.replicas),)
+    return (cell.system, cell.variant, *rate, *clients, *replicas)
 
 
 def _name(cell: Cell) -> str:

@@ -11,7 +11,7 @@ from deduplab.analysis.row import ROW_FIELDS, Row
 from deduplab.errors import SystemUnavailable
 
 _NUMBERS: Final = ("grade_achieved", "rate_per_s", "value", "ci_low", "ci_high")
-_COUNTS: Final = ("clients", "n")
+_COUNTS: Final = ("clients", "replicas", "n")
 
 
 def as_csv(rows: Sequence[Row]) -> bytes:

@@ -17,6 +17,7 @@ from deduplab.analysis.census import census
 from deduplab.analysis.coverage import Trouble, coverage
 from deduplab.analysis.derive import rows_of
 from deduplab.analysis.lookup import DISTANCES, FILES, MOMENTS
+from deduplab.analysis.replicas import replicas_findings
 from deduplab.analysis.row import Row
 from deduplab.analysis.series import cold_reads, footprint_bars, timings
 from deduplab.analysis.statistics import LEAST_REPETITIONS, RESAMPLES
@@ -119,6 +120,7 @@ def _content(run: Run, rows: list[Row] | None) -> dict[str, Any]:
             for number, bars in enumerate(footprint_bars(_of_systems(rows, known=False)))
         ],
         "volumes": volume_findings(rows),
+        "replicas": replicas_findings(rows),
         "timings": timed,
         "cold_reads": cold_reads(rows),
         "several_clients": any(stage.clients for entry in timed for stage in entry.stages),

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from deduplab.errors import SystemUnavailable
 from deduplab.registry import driver_missing, system
-from deduplab.server import Client, Endpoint
+from deduplab.server import Client, Endpoint, Server
 from deduplab.servers import _postgresql_rights as rights
 from deduplab.servers import _postgresql_segments as segments
 from deduplab.servers import _shared_memory as shared_memory
@@ -65,16 +65,32 @@ _SYNCHRONOUS_COMMIT: Final = {"fsync": "on", "interval": "off"}
 
 
 class PostgresqlServer(PrivateServer):
-    """One private PostgreSQL instance."""
+    """One private PostgreSQL instance.
+
+    Parameters
+    ----------
+    standbys
+        How many standbys its commits wait for.
+    """
 
     product = "postgresql"
     title = "PostgreSQL"
     durabilities = tuple(_SYNCHRONOUS_COMMIT)
     stop_steps = ((signal.SIGINT, 20.0), (signal.SIGQUIT, 5.0))
 
-    def __init__(self, workspace: Path, *, variant: str, durability: str) -> None:
+    def __init__(
+        self, workspace: Path, *, variant: str, durability: str, standbys: int = 0
+    ) -> None:
         super().__init__(workspace, variant=variant, durability=durability)
+        self._standbys = standbys
         self._binaries: Path | None = None
+
+    @classmethod
+    def replicated(cls, workspace: Path, *, variant: str, durability: str, replicas: int) -> Server:
+        """Return a primary with ``replicas - 1`` standbys that replay its log."""
+        from deduplab.servers._postgresql_standby import replicated  # it builds on this module
+
+        return replicated(workspace, variant=variant, durability=durability, replicas=replicas)
 
     @classmethod
     def grants(cls, user: str = USER, namespace: str = "deduplab") -> str:
@@ -130,29 +146,33 @@ class PostgresqlServer(PrivateServer):
         endpoint = super().start()
         if fresh:
             with self._stopped_on_error():
-                _use_up_spare_segments(endpoint, self.log)
+                self._use_up_spare_segments(endpoint)
         return endpoint
 
     def _prepare(self) -> None:
         if self._secret is not None:
             return
-        binaries = self.binaries
+        _ = self.binaries  # which find the account that directories are made for
         self._make_directories(self.data)
+        self._make_cluster()
+
+    def _make_cluster(self) -> None:
+        """Make the cluster, with a password of its own."""
         secret = new_secret()
         password_file = self.workspace / "password"
         try:
             write_private(password_file, secret.reveal())
             if self._account:
                 self._account.own(password_file)
-            self._run_initdb(binaries, password_file)
+            self._run_initdb(password_file)
         finally:
             password_file.unlink(missing_ok=True)
         self._configure()
         self._secret = secret
 
-    def _run_initdb(self, binaries: Path, password_file: Path) -> None:
+    def _run_initdb(self, password_file: Path) -> None:
         command = [
-            str(binaries / "initdb"),
+            str(self.binaries / "initdb"),
             f"--pgdata={self.data}",
             f"--username={USER}",
             f"--pwfile={password_file}",
@@ -170,6 +190,8 @@ class PostgresqlServer(PrivateServer):
 
     def _configure(self) -> None:
         settings = {**SETTINGS, "synchronous_commit": _SYNCHRONOUS_COMMIT[self.durability]}
+        if self._standbys:
+            settings["synchronous_standby_names"] = f"'{self._standbys} (*)'"
         lines = [f"{name} = {value}\n" for name, value in settings.items()]
         with (self.data / "postgresql.conf").open("a") as file:
             file.writelines(["\n# deduplab\n", *lines])
@@ -203,12 +225,38 @@ class PostgresqlServer(PrivateServer):
         where = ["-D", str(self.data), "-p", str(port)]
         self._launch(
             [str(self.binaries / "postgres"), *where, *self._segments_apart()],
-            lambda: _answers(endpoint),
+            lambda: self._is_ready(endpoint),
             environment=_environment(),
             directory=self.data,
             death_signal="QUIT",
         )
         return endpoint
+
+    def _is_ready(self, endpoint: Endpoint) -> bool:
+        """Whether a client can log in and gets an answer."""
+        return answers_with(endpoint, "SELECT 1", 1)
+
+    def _use_up_spare_segments(self, endpoint: Endpoint) -> None:
+        """Switch segments until the spare ones that initdb left have been used and removed.
+
+        Else an empty instance would hold more WAL than a filled one.
+        """
+        error_type = _psycopg().Error
+        try:
+            with _connect(endpoint) as connection:
+                for _ in range(_SPARE_SEGMENTS):
+                    connection.execute("SELECT pg_switch_wal()")
+                    connection.execute("CHECKPOINT")
+                    if connection.execute("SELECT count(*) FROM pg_ls_waldir()").fetchone() == (1,):
+                        return
+        except error_type as error:
+            raise SystemUnavailable(
+                f"the fresh PostgreSQL failed: {error}; its log {self.log} ends:\n"
+                f"{log_tail(self.log)}"
+            ) from error
+        raise SystemUnavailable(
+            "a fresh PostgreSQL keeps more than one WAL segment; see its settings"
+        )
 
     def _port_is_taken(self) -> bool:
         return bool(re.search(r"could not bind .*127\.0\.0\.1", log_tail(self.log)))
@@ -231,34 +279,14 @@ def _connect(endpoint: Endpoint) -> psycopg.Connection[tuple[Any, ...]]:
     return connection
 
 
-def _answers(endpoint: Endpoint) -> bool:
-    """Whether a client can log in and gets an answer."""
+def answers_with(endpoint: Endpoint, question: str, answer: object) -> bool:
+    """Whether a client can log in, and a question has this one answer."""
     unreachable = _psycopg().OperationalError
     try:
         with _connect(endpoint) as connection:
-            return connection.execute("SELECT 1").fetchone() == (1,)
+            return connection.execute(question).fetchone() == (answer,)
     except unreachable:
         return False
-
-
-def _use_up_spare_segments(endpoint: Endpoint, log: Path) -> None:
-    """Switch segments until the spare ones that initdb left have been used and removed.
-
-    Else an empty instance would hold more WAL than a filled one.
-    """
-    error_type = _psycopg().Error
-    try:
-        with _connect(endpoint) as connection:
-            for _ in range(_SPARE_SEGMENTS):
-                connection.execute("SELECT pg_switch_wal()")
-                connection.execute("CHECKPOINT")
-                if connection.execute("SELECT count(*) FROM pg_ls_waldir()").fetchone() == (1,):
-                    return
-    except error_type as error:
-        raise SystemUnavailable(
-            f"the fresh PostgreSQL failed: {error}; its log {log} ends:\n{log_tail(log)}"
-        ) from error
-    raise SystemUnavailable("a fresh PostgreSQL keeps more than one WAL segment; see its settings")
 
 
 def _psycopg() -> Any:
