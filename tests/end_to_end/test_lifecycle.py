@@ -52,7 +52,12 @@ def bring_up_with(
 ) -> Callable[[Cell, Path, RecordType | None], AbstractContextManager[Rig]]:
     @contextmanager
     def up(cell: Cell, workspace: Path, record_type: RecordType | None) -> Iterator[Rig]:
-        server = EmbeddedServer(workspace, variant=cell.variant, durability=cell.durability)
+        server = EmbeddedServer(
+            workspace,
+            variant=cell.variant,
+            durability=cell.durability,
+            replicas=cell.replicas,
+        )
         adapter = adapter_class()
         endpoint = server.start()
         adapter.open(endpoint)

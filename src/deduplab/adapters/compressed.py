@@ -8,7 +8,7 @@ import zstandard
 
 from deduplab.adapter import Capabilities, Variant
 from deduplab.adapters._layout import LAYOUTS
-from deduplab.adapters._per_object import PerObjectAdapter
+from deduplab.adapters._mirrors import MOST_REPLICAS, MirroredAdapter
 from deduplab.adapters._reference import REFERENCE_COMPONENTS, Buffer
 
 _LEVEL: Final = 3
@@ -16,7 +16,7 @@ _COMPRESSED: Final = ".zst"
 _RAW: Final = ".raw"
 
 
-class CompressedAdapter(PerObjectAdapter):
+class CompressedAdapter(MirroredAdapter):
     """Stores each payload in a file of its own, as a zstd frame (level 3) where that is shorter.
 
     Known answer: unique cost below 1 for compressible payloads and 1 for
@@ -31,6 +31,7 @@ class CompressedAdapter(PerObjectAdapter):
         layouts=LAYOUTS,
         delete_modes=("rowwise", "truncate", "drop"),
         background_work=False,
+        most_replicas=MOST_REPLICAS,
     )
     file_components = REFERENCE_COMPONENTS
 

@@ -7,11 +7,11 @@ from typing import ClassVar
 from deduplab.adapter import Capabilities, Variant
 from deduplab.adapters._layout import LAYOUTS
 from deduplab.adapters._marker import Settings
-from deduplab.adapters._per_object import PerObjectAdapter
+from deduplab.adapters._mirrors import MOST_REPLICAS, MirroredAdapter
 from deduplab.adapters._reference import REFERENCE_COMPONENTS, Buffer
 
 
-class PlainAdapter(PerObjectAdapter):
+class PlainAdapter(MirroredAdapter):
     """Stores each payload as it is, in a file of its own.
 
     Known answer: unique cost 1 (with block rounding, where an object's length
@@ -26,6 +26,7 @@ class PlainAdapter(PerObjectAdapter):
         layouts=LAYOUTS,
         delete_modes=("rowwise", "truncate", "drop"),
         background_work=False,
+        most_replicas=MOST_REPLICAS,
     )
     file_components = REFERENCE_COMPONENTS
 
@@ -37,11 +38,13 @@ class PlainAdapter(PerObjectAdapter):
         return None if self._settings is None else self._joining()
 
     def _join(self, settings: Settings) -> None:
-        """Enter the namespace's directory as another process made it."""
+        """Enter the namespace's directory as another process made it, in mirrors too."""
         directory = self._directory(settings.namespace)
         directory.check()
         self._attach(directory.path, settings)
         self._settings = settings
+        for mirror in self._mirrors:
+            mirror._join(settings)
 
     def _encode(self, payload: Buffer) -> tuple[str, Buffer]:
         return "", payload

@@ -159,6 +159,10 @@ class FaultyAdapter(Adapter):
             raise ProbeError("injected fault: the system does not tell its size")
         return self.inner.engine_reading()
 
+    def physical_copies(self) -> int:
+        """Return the system's copies."""
+        return self.inner.physical_copies()
+
     def idle_signals(self) -> Mapping[str, int]:
         """Return the system's signals."""
         signals = dict(self.inner.idle_signals())
