@@ -16,6 +16,7 @@ from deduplab.store import Run
 from tests.end_to_end.conftest import Cli, command, environment, write_plan
 from tests.end_to_end.products import soon
 
+PLACEMENTS = 'placements = ["within", "across"]'
 RELAY = "deduplab.sinks.relay"
 
 
@@ -79,8 +80,13 @@ def test_what_was_told_is_what_was_kept(tmp_path: Path, cli: Cli) -> None:
 
 def test_a_run_that_is_over_is_told_as_it_was(tmp_path: Path, cli: Cli) -> None:
     plan = write_plan(tmp_path / "p.toml", ["plain"])
+    plan.write_text(plan.read_text().replace("[data]", f"[data]\n{PLACEMENTS}"))
     assert cli("run", plan, "--sinks", sinks_of(tmp_path)).returncode == 0
     live = events(tmp_path)
+    ended = [(one["settings"], one["cell"]) for one in live if one["type"] == "cell_ended"]
+    assert len(ended) == 6
+    for cell in run_of(tmp_path).cells():
+        assert (f"placement={cell.cell.bulk.placement}", cell.cell.cell_id) in ended
     (tmp_path / "events.jsonl").unlink()
     done = cli("trace", "latest", "--sinks", sinks_of(tmp_path), "--json")
     assert done.returncode == 0, done.stderr

@@ -36,6 +36,7 @@ CELL = {
     "rate_per_s": None,
     "clients": 4,
     "repetition": 2,
+    "settings": "",
 }
 MEASURED: Message = {
     **CELL,
@@ -209,6 +210,17 @@ def test_what_does_not_count_is_told_and_is_no_figure() -> None:
     found = collected(metrics)
     assert list(found["deduplab_stage_ok"].values()) == [0]
     assert not {"deduplab_stage_duration_seconds", "deduplab_moment_bytes"} & set(found)
+
+
+def test_cells_that_differ_in_their_settings_alone_have_a_series_each() -> None:
+    metrics = Metrics()
+    began(metrics)
+    for settings in ("placement=within", "placement=across"):
+        metrics.take({**MEASURED, "settings": settings})
+        metrics.take({**MEASURED, "settings": settings, "repetition": 3})
+    found = collected(metrics)
+    for name in ("stage_ok", "stage_objects", "moment_bytes"):
+        assert len(found[f"deduplab_{name}"]) == 2, name
 
 
 def test_a_figure_is_of_the_last_repetition_that_counts() -> None:
