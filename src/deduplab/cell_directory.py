@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,9 @@ from deduplab.errors import StoreError
 from deduplab.model import Stage
 from deduplab.run_files import decoded, sync_directory, write_synced
 from deduplab.trace import Trace
+
+Reader = Callable[[Path], bytes | None]
+"""Returns what a proven file holds; None where there is none."""
 
 TRACE: Final = "trace.npz"
 _RAW: Final = ("latency", "service")
@@ -45,7 +48,7 @@ def write(
     sync_directory(directory)
 
 
-def read_result(directory: Path) -> CellResult:
+def read_result(directory: Path, read: Reader = read_proven) -> CellResult:
     """Return what a cell gave.
 
     Raises
@@ -54,14 +57,14 @@ def read_result(directory: Path) -> CellResult:
         If that is damaged.
     """
     path = directory / "cell.json"
-    raw = read_proven(path)
+    raw = read(path)
     if raw is None:
         raise StoreError(f"{path} can't be read: it is missing")
     return decoded(raw, CellResult, path)
 
 
 def read_latencies_ns(
-    directory: Path, position: int, operations: int | None = None
+    directory: Path, position: int, operations: int | None = None, read: Reader = read_proven
 ) -> npt.NDArray[np.int64]:
     """Return raw latencies of one measurement in nanoseconds; empty if there is no file of them.
 
@@ -75,10 +78,12 @@ def read_latencies_ns(
     StoreError
         If they are damaged, or are not so many.
     """
-    return _read_raw_ns(directory, "latency", position, operations)
+    return _read_raw_ns(directory, "latency", position, operations, read)
 
 
-def read_service_ns(directory: Path, position: int, operations: int) -> npt.NDArray[np.int64]:
+def read_service_ns(
+    directory: Path, position: int, operations: int, read: Reader = read_proven
+) -> npt.NDArray[np.int64]:
     """Return raw service times of an open loop in nanoseconds, one an operation.
 
     Raises
@@ -86,15 +91,15 @@ def read_service_ns(directory: Path, position: int, operations: int) -> npt.NDAr
     StoreError
         If they are missing or damaged, or are not so many.
     """
-    return _read_raw_ns(directory, "service", position, operations)
+    return _read_raw_ns(directory, "service", position, operations, read)
 
 
 def _read_raw_ns(
-    directory: Path, name: str, position: int, operations: int | None
+    directory: Path, name: str, position: int, operations: int | None, read: Reader
 ) -> npt.NDArray[np.int64]:
     path = directory / f"{name}-{position}.npy"
     loaded: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
-    raw = read_proven(path)
+    raw = read(path)
     try:
         if raw is not None:
             loaded = np.load(io.BytesIO(raw), allow_pickle=False)

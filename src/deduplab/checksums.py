@@ -47,6 +47,58 @@ def require_proven(directory: Path) -> None:
         _read(directory / name, known)
 
 
+class ProvenFiles:
+    """Files of cells, each looked at whenever it is asked for."""
+
+    def read(self, path: Path) -> bytes | None:
+        """Return what a file holds; None if there is none, and none was committed.
+
+        Raises
+        ------
+        StoreError
+            As :func:`read_proven`.
+        """
+        return read_proven(path)
+
+    def require(self, directory: Path) -> None:
+        """Look at every file of a cell.
+
+        Raises
+        ------
+        StoreError
+            As :func:`require_proven`.
+        """
+        require_proven(directory)
+
+
+class OnceProvenFiles(ProvenFiles):
+    """The same for one command that needs them all: what was read is not looked at again.
+
+    What it remembers are names and checksums, about a KB a cell.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[Path, dict[str, str] | None] = {}
+        self._seen: dict[Path, set[str]] = {}
+
+    def read(self, path: Path) -> bytes | None:
+        """Return what a file holds, and remember that it was looked at."""
+        content = _read(path, self._checksums(path.parent))
+        self._seen.setdefault(path.parent, set()).add(path.name)
+        return content
+
+    def require(self, directory: Path) -> None:
+        """Look at every file of a cell that was not read."""
+        for name in self._checksums(directory) or ():
+            if name not in self._seen.get(directory, ()):
+                self.read(directory / name)
+
+    def _checksums(self, directory: Path) -> dict[str, str] | None:
+        if directory not in self._known:
+            self._known[directory] = _known(directory)
+        return self._known[directory]
+
+
 def _read(path: Path, known: dict[str, str] | None) -> bytes | None:
     try:
         raw = path.read_bytes()

@@ -7,9 +7,9 @@ the plan or for one system.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from deduplab.errors import PlanError
+from deduplab.factor import Factor, whole
 from deduplab.model import Stage, is_paced
 from deduplab.toml_table import Table
 
@@ -18,13 +18,12 @@ if TYPE_CHECKING:
 
 ONE: Final = (1,)
 
-_KEY: Final = "clients"
-_MOST: Final = 64
+_CLIENTS: Final = Factor("clients", whole(64, "clients"), ONE)
 
 
 def clients(table: Table, default: tuple[int, ...] = ONE) -> tuple[int, ...]:
     """Take ``clients``, a number or a list of numbers; the default where it is not given."""
-    return table.take(_KEY, _numbers, default=None) or default
+    return _CLIENTS.take(table, default)
 
 
 def check(
@@ -40,24 +39,9 @@ def check(
     stages = tuple(stages)
     for plan in plans:
         shared = any(is_paced(stage, plan.delete_mode) for stage in stages)
-        if plan.clients == ONE or shared:
-            continue
-        own = systems.table(plan.name)
-        table = own if _KEY in own.names() else root
-        raise table.error(
-            _KEY,
-            f"no stage of {plan.name} would be shared by clients: insert, read and delete by row "
-            "are, for they go object by object",
-        )
-
-
-def _numbers(value: Any) -> tuple[int, ...]:
-    found = tuple(value) if isinstance(value, list) else (value,)
-    if not found:
-        raise PlanError("must name one number of clients at least")
-    for one in found:
-        if not isinstance(one, int) or isinstance(one, bool) or not 1 <= one <= _MOST:
-            raise PlanError(f"must be 1 to {_MOST} clients, or a list of such, not {one!r}")
-    if len(set(found)) < len(found):
-        raise PlanError(f"names a number of clients twice: {', '.join(map(str, found))}")
-    return found
+        if plan.clients != ONE and not shared:
+            words = (
+                f"no stage of {plan.name} would be shared by clients: insert, read and delete by "
+                "row are, for they go object by object"
+            )
+            raise _CLIENTS.error(root, systems, plan.name, words)

@@ -6,17 +6,21 @@ Times are nanoseconds since 1970, by the clock of the host that runs the cells.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Final
 
 import msgspec
 
 from deduplab.cell import Cell
 
+_OWN: Final = ("cell", "grade_percent", "distance", "repetition")
+
 
 class CellName(msgspec.Struct, frozen=True):
     """What a cell is, for whoever sees only its events; ``rate_per_s`` is None in closed loops.
 
-    ``clients`` do at once what goes object by object; ``replicas`` are kept.
+    ``clients`` do at once what goes object by object, ``replicas`` are kept. ``settings`` tell it
+    from cells of its run that have the same name: ``placement=across``; empty where there are none.
     """
 
     cell: str
@@ -31,9 +35,10 @@ class CellName(msgspec.Struct, frozen=True):
     clients: int
     replicas: int
     repetition: int
+    settings: str = ""
 
     @classmethod
-    def of(cls, cell: Cell) -> CellName:
+    def of(cls, cell: Cell, settings: str = "") -> CellName:
         """Return that of a cell."""
         spec = cell.bulk
         return cls(
@@ -49,7 +54,17 @@ class CellName(msgspec.Struct, frozen=True):
             clients=cell.clients,
             replicas=cell.replicas,
             repetition=cell.repetition,
+            settings=settings,
         )
+
+
+def name_told(cell: Cell) -> tuple[Hashable, ...]:
+    """Return what a cell has in common with those that :class:`CellName` does not tell apart.
+
+    Grades and distances aside, and repetitions: those are told, and no settings.
+    """
+    told = CellName.of(cell)
+    return tuple(getattr(told, key) for key in CellName.__struct_fields__ if key not in _OWN)
 
 
 class _Event(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=False):

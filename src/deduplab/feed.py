@@ -2,7 +2,7 @@
 
 Each process that measures has an end to write to, and the process that passes events on the
 other end. A message is whole or lost; what a measuring process can't get rid of at once is lost,
-since it must not wait for whoever watches.
+since it must not wait for whoever watches. What all of them lost is one number.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import socket
 from typing import Final
 
 from deduplab.event import Event, encoded
+from deduplab.loss_count import LossCount
 
 LARGEST_BYTES: Final = 1 << 17
 """No event is longer; one that is would be lost."""
@@ -25,16 +26,13 @@ class Feed:
     ----------
     end
         A socket of packets.
-
-    Attributes
-    ----------
-    lost
-        How many events this process could not get rid of.
+    losses
+        Counts what any process with this feed could not get rid of.
     """
 
-    def __init__(self, end: socket.socket) -> None:
+    def __init__(self, end: socket.socket, losses: LossCount) -> None:
         self._end = end
-        self.lost = 0
+        self.losses = losses
 
     @classmethod
     def pair(cls) -> tuple[Feed, socket.socket]:
@@ -43,11 +41,11 @@ class Feed:
         Who reads gets the end of file once all processes have closed their end to write to.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        return cls(ours), theirs
+        return cls(ours, LossCount.at_zero()), theirs
 
-    def fileno(self) -> int:
-        """Return the descriptor of the socket."""
-        return self._end.fileno()
+    def descriptors(self) -> tuple[int, int]:
+        """Return what a process has to keep open that tells events."""
+        return self._end.fileno(), self.losses.fileno()
 
     def tell(self, event: Event, wait_s: float = 0.0) -> None:
         """Send an event, or count it as lost if there is no room by then."""
@@ -57,7 +55,7 @@ class Feed:
         except BlockingIOError:
             self._send_later(content, wait_s)
         except OSError:  # too long (EMSGSIZE), or nobody reads any more (EPIPE)
-            self.lost += 1
+            self.losses.add_one()
 
     def _send_later(self, content: bytes, wait_s: float) -> None:
         try:
@@ -69,8 +67,9 @@ class Feed:
                 room.poll(wait_s * 1000)
             self._end.send(content, _FLAGS)
         except OSError:
-            self.lost += 1
+            self.losses.add_one()
 
     def close(self) -> None:
         """Close this process's end."""
         self._end.close()
+        self.losses.close()

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from deduplab.errors import PlanError
+from deduplab.factor import Factor
 from deduplab.model import Stage, is_paced
 from deduplab.toml_table import Table, choice
 
@@ -22,20 +23,13 @@ ARRIVALS: Final = ("constant", "poisson")
 
 _LEAST_PER_S: Final = 0.1
 _MOST_PER_S: Final = 1_000_000
-_KEYS: Final = ("rate", "rates")
 
 
 def rates(
     table: Table, default: tuple[float | None, ...] = CLOSED_LOOP
 ) -> tuple[float | None, ...]:
     """Take ``rate`` or ``rates``, None for a closed loop; the default where neither is given."""
-    if all(key in table.names() for key in _KEYS):
-        raise table.error("rates", "give 'rate' (one) or 'rates' (a list), not both")
-    several = table.take_list("rates", _rate, default=())
-    one = table.take("rate", _rate, default=None)
-    if "rate" in table.names():
-        return (one,)
-    return several or default
+    return _RATES.take(table, default)
 
 
 def arrivals(root: Table) -> str:
@@ -56,16 +50,12 @@ def check(
     plans, stages = tuple(plans), tuple(stages)
     for plan in plans:
         paced = any(is_paced(stage, plan.delete_mode) for stage in stages)
-        if plan.rates == CLOSED_LOOP or paced:
-            continue
-        own = systems.table(plan.name)
-        table = own if any(key in own.names() for key in _KEYS) else root
-        key = next(key for key in _KEYS if key in table.names())
-        raise table.error(
-            key,
-            f"no stage of {plan.name} would keep a rate: insert, read and delete by row do, for "
-            "they go object by object",
-        )
+        if plan.rates != CLOSED_LOOP and not paced:
+            words = (
+                f"no stage of {plan.name} would keep a rate: insert, read and delete by row do, "
+                "for they go object by object"
+            )
+            raise _RATES.error(root, systems, plan.name, words)
     if "arrivals" in root.names() and all(plan.rates == CLOSED_LOOP for plan in plans):
         raise root.error("arrivals", "'arrivals' needs a 'rate'")
 
@@ -80,3 +70,6 @@ def _rate(value: Any) -> float | None:
             f"closed loop, not {value!r}"
         )
     return float(value)
+
+
+_RATES: Final[Factor[float | None]] = Factor("rate", _rate, CLOSED_LOOP, plural="rates")

@@ -16,19 +16,23 @@ FORMAT_VERSION: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class PlannedCell:
-    """What a planned cell is, so that one that was not run can be counted too."""
+    """What a planned cell is, so that one that was not run can be counted too.
+
+    ``settings`` tell it from other cells of the run where its name does not, as an event has it.
+    """
 
     cell_id: str
     system: str
     variant: str
     payload: str
     stages: tuple[str, ...]
+    settings: str = ""
 
     @classmethod
-    def of(cls, cell: Cell) -> PlannedCell:
+    def of(cls, cell: Cell, settings: str = "") -> PlannedCell:
         """Return what is kept of a cell."""
         stages = tuple(stage.value for stage in cell.stages)
-        return cls(cell.cell_id, cell.system, cell.variant, cell.bulk.payload, stages)
+        return cls(cell.cell_id, cell.system, cell.variant, cell.bulk.payload, stages, settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,10 @@ class RunHeader:
     planned: tuple[PlannedCell, ...] = ()
     taken_over: dict[str, str] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
+
+    def settings(self) -> dict[str, str]:
+        """Return of each cell, by id, what tells it from others of its name."""
+        return {one.cell_id: one.settings for one in self.planned}
 
     def command(self, plan: Path) -> str:
         """Word the command that runs the same cells; the run keeps its plan as ``plan.toml``."""

@@ -133,9 +133,16 @@ def test_every_query_of_the_dashboard_finds_what_a_run_shows(
 ) -> None:
     dashboard = dashboard_of(rendered(tmp_path, cli))
     expressions = {target["expr"] for panel in dashboard["panels"] for target in panel["targets"]}
+    bytes_for_a_byte = [
+        target["expr"]
+        for panel in dashboard["panels"]
+        for target in panel["targets"]
+        if panel["title"].startswith("Bytes for a byte")
+    ]
     port = free_port()
     plan, sinks = tmp_path / "p.toml", tmp_path / "sinks.toml"
-    plan.write_text(LONG.replace("repetitions = 1", "repetitions = 3"))
+    apart = '[data]\nplacements = ["within", "across"]'
+    plan.write_text(LONG.replace("repetitions = 1", "repetitions = 2").replace("[data]", apart))
     sinks.write_text(f'[prometheus]\nlisten = "127.0.0.1:{port}"\n')
     with prometheus(tmp_path, not_brought_up, [f"127.0.0.1:{port}"]) as url:
         process = subprocess.Popen(
@@ -146,6 +153,7 @@ def test_every_query_of_the_dashboard_finds_what_a_run_shows(
             cwd=tmp_path,
         )
         waiting = dict.fromkeys(expressions, "")
+        settings: set[str] = set()
         try:
             while waiting and process.poll() is None:
                 runs = [one["metric"]["run"] for one in queried(url, "deduplab_run_info")]
@@ -153,9 +161,13 @@ def test_every_query_of_the_dashboard_finds_what_a_run_shows(
                     found = queried(url, expression.replace("$run", runs[0]))
                     if found:
                         del waiting[expression]
+                for expression in bytes_for_a_byte if runs else ():
+                    found = queried(url, expression.replace("$run", runs[0]))
+                    settings |= {one["metric"]["settings"] for one in found}
         finally:
             output, _ = process.communicate(timeout=120)
         assert process.returncode == 0, output
     assert len(waiting) == len(NOTHING), waiting
     assert all(any(name in one for name in NOTHING) for one in waiting), waiting
+    assert settings == {"placement=within", "placement=across"}
     workspace.rmdir()

@@ -12,10 +12,13 @@ from typing import Any
 import psutil
 import pytest
 
+from deduplab.cli.run_events import as_it_was
+from deduplab.servers._process import free_port
 from deduplab.store import Run
 from tests.end_to_end.conftest import Cli, command, environment, write_plan
 from tests.end_to_end.products import soon
 
+PLACEMENTS = 'placements = ["within", "across"]'
 RELAY = "deduplab.sinks.relay"
 
 
@@ -79,8 +82,13 @@ def test_what_was_told_is_what_was_kept(tmp_path: Path, cli: Cli) -> None:
 
 def test_a_run_that_is_over_is_told_as_it_was(tmp_path: Path, cli: Cli) -> None:
     plan = write_plan(tmp_path / "p.toml", ["plain"])
+    plan.write_text(plan.read_text().replace("[data]", f"[data]\n{PLACEMENTS}"))
     assert cli("run", plan, "--sinks", sinks_of(tmp_path)).returncode == 0
     live = events(tmp_path)
+    ended = [(one["settings"], one["cell"]) for one in live if one["type"] == "cell_ended"]
+    assert len(ended) == 6
+    for cell in run_of(tmp_path).cells():
+        assert (f"placement={cell.cell.bulk.placement}", cell.cell.cell_id) in ended
     (tmp_path / "events.jsonl").unlink()
     done = cli("trace", "latest", "--sinks", sinks_of(tmp_path), "--json")
     assert done.returncode == 0, done.stderr
@@ -192,6 +200,57 @@ def test_a_relay_that_is_killed_costs_the_run_nothing(tmp_path: Path, workspace:
     assert len(events(tmp_path)) == before
     assert "the process that gives events to the sinks has ended" in output
     assert all(result.outcome.ok for result in run_of(tmp_path).cells())
+    workspace.rmdir()
+
+
+def lost_so_far(process: psutil.Process) -> int:
+    """Read the number at which a relay's counter of losses stands, from the kernel."""
+    found = [
+        line.split()[1]
+        for path in Path(f"/proc/{process.pid}/fdinfo").iterdir()
+        for line in path.read_text().splitlines()
+        if line.startswith("eventfd-count:")
+    ]
+    (count,) = found
+    return int(count, 16)
+
+
+def test_what_found_no_room_on_the_way_is_in_what_every_sink_lost(
+    tmp_path: Path, workspace: Path
+) -> None:
+    """The relay stands still until something is lost; then all that the store has is accounted."""
+    port = free_port()
+    plan = write_plan(tmp_path / "p.toml", ["rest"], repetitions=2)
+    plan.write_text(f"trace_hz = 100\n{plan.read_text()}")
+    more = f'[prometheus]\nlisten = "127.0.0.1:{port}"\n'
+    process = subprocess.Popen(
+        command("run", plan, "--sinks", sinks_of(tmp_path, more), "--json"),
+        env=environment(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    )
+    path = tmp_path / "events.jsonl"
+    try:
+        soon(lambda: path.exists() and '"sampled"' in path.read_text(), "sample")
+        relay = relay_of(process)
+        relay.suspend()
+        try:
+            soon(lambda: lost_so_far(relay) > 20, "loss")
+        finally:
+            relay.resume()
+    finally:
+        output, errors = process.communicate(timeout=200)
+    assert process.returncode == 0, errors
+    deliveries = json.loads(output)["sinks"]
+    arrived = len(events(tmp_path))
+    told = len(list(as_it_was(run_of(tmp_path))))
+    assert [one["sink"] for one in deliveries] == ["json_lines", "prometheus"]
+    for one in deliveries:
+        assert one["told"] == told
+        assert one["lost"] == told - arrived > 20
+        assert one["reason"] == f"{told - arrived} found no room on the way to the relay"
     workspace.rmdir()
 
 

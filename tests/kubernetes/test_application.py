@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -147,6 +148,29 @@ def test_the_server_reads_the_text_as_it_was_meant(lab: Lab, tmp_path: Path) -> 
         assert made["metadata"]["labels"].items() >= meant["metadata"]["labels"].items()
     chosen = {"kubernetes.io/hostname": "n", "disk": "1e3", "rack": "0x1f"}
     assert made["spec"]["template"]["spec"]["nodeSelector"] == chosen
+
+
+def test_the_file_of_sinks_goes_along(lab: Lab, tmp_path: Path) -> None:
+    volumes(lab)
+    sinks = tmp_path / "sinks.toml"
+    sinks.write_text('[prometheus]\nlisten = "0.0.0.0:9464"\n')
+    words = ("apply", written(tmp_path), *IMAGE, "--sinks", sinks, "--json")
+    told = json.loads(lab.run(*words).stdout)
+    assert [one["result"] for one in told["objects"]] == ["created"] * 5
+    assert (told["experiment"], told["dry_run"]) == (JOB, False)
+    pod = running_pod(lab)
+    (container,) = pod["spec"]["containers"]
+    (port,) = container["ports"]
+    assert (port["name"], port["containerPort"]) == ("metrics", 9464)
+    (held,) = [one for one in lab.listed("ConfigMap") if "sinks" in one["metadata"]["name"]]
+    assert held["data"] == {"sinks.toml": sinks.read_text()}
+
+    sinks.write_text('[prometheus]\nlisten = "0.0.0.0:9465"\n')
+    refused = lab.run(*words, code=7)
+    assert json.loads(refused.stdout)["objects"] == []
+    assert "another plan, image, resources or sinks" in refused.stderr
+    lab.run("delete", JOB, "--yes")
+    assert not [name for name in lab.names("ConfigMap") if name.startswith(JOB)]
 
 
 def test_what_the_server_does_not_know_is_refused(lab: Lab, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -53,3 +54,18 @@ def test_nothing_is_deleted_before_somebody_said_so(lab: Lab, tmp_path: Path) ->
     assert "nothing was deleted" in lab.run("delete", JOB, "--dry-run").stdout
     assert lab.names("Job") == [JOB]
     assert len(lab.names(CLAIM)) == 2
+
+
+def test_a_script_is_told_what_became_of_each(lab: Lab, tmp_path: Path) -> None:
+    applied(lab, tmp_path)
+    assert "--json asks nobody" in lab.run("delete", JOB, "--json", code=2).stderr
+    tried = json.loads(lab.run("delete", JOB, "--json", "--dry-run").stdout)
+    assert {one["result"] for one in tried["objects"]} == {"to be deleted"}
+    assert lab.names("Job") == [JOB]
+    told = json.loads(lab.run("delete", JOB, "--json", "--yes").stdout)
+    assert {one["kind"] for one in told["objects"]} == {"Job", "ConfigMap", CLAIM}
+    assert {one["result"] for one in told["objects"]} == {"deleted"}
+    assert told["kept"] == [{"kind": CLAIM, "name": "small-one-results"}]
+    assert [one["name"] for one in told["left_alone"]] == ["foreign"]
+    assert (told["experiment"], told["namespace"]) == (JOB, lab.namespace)
+    assert lab.names("Job") == []

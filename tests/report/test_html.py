@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from deduplab.analysis import findings, rows
+from deduplab.analysis import Figures, findings, rows
 from deduplab.analysis.series import Bar, footprint_bars
 from deduplab.cell import CellResult
 from deduplab.errors import StoreError
 from deduplab.model import OutcomeKind
 from deduplab.report import figures, html, wording
+from deduplab.run_record import RunRecord
 from tests.report.factory import (
     COMPRESSED,
     DUCKDB,
@@ -174,12 +175,14 @@ def test_one_system_or_one_payload_needs_no_matrix(tmp_path: Path) -> None:
     checked(page)
 
 
-def test_rows_that_the_caller_has_are_not_derived_again(
+def test_figures_that_the_caller_has_are_not_derived_and_cells_not_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = run_of(tmp_path, matrix([SQLITE]))
-    expected, found = html.render(run), rows(run)
-    monkeypatch.delattr(html, "rows_of")
+    expected, found = html.render(run), Figures.of(run)
+    assert found.rows == rows(run)
+    monkeypatch.delattr(html, "Figures")
+    monkeypatch.delattr(RunRecord, "cell")
     assert html.render(run, found) == expected
     assert html.write(run, tmp_path / "a.html", found).read_text(encoding="utf-8") == expected
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+import sys
 from pathlib import Path
 
 import pytest
 
+from deduplab.analysis import Figures
 from deduplab.checksums import FILE_NAME, read_proven, require_proven, write_checksums
 from deduplab.errors import StoreError
 from deduplab.store import Run
@@ -54,6 +56,30 @@ def test_what_is_read_is_proven_as_it_is_read(run: Run, cell: Path) -> None:
             read()
         path.write_bytes(whole)
         read()
+
+
+def test_whoever_needs_all_files_reads_each_once(run: Run, cell: Path) -> None:
+    """Also what no figure is made of is looked at, and damage of it is found."""
+    opened: list[str] = []
+
+    def note(event: str, arguments: tuple[object, ...]) -> None:
+        if event == "open" and str(arguments[0]).startswith(f"{cell}/"):
+            opened.append(Path(str(arguments[0])).name)
+
+    sys.addaudithook(note)  # there is no way to take it away: it is told nothing after this test
+    (cell / "trace.npz").write_bytes(b"abc")
+    (cell / FILE_NAME).unlink()
+    write_checksums(cell)
+    opened.clear()
+    once = run.read_once()
+    Figures.of(once)
+    once.require_proven()
+    assert sorted(opened) == sorted(path.name for path in cell.iterdir())
+    (cell / "trace.npz").write_bytes(b"abd")
+    once = run.read_once()
+    Figures.of(once)
+    with pytest.raises(StoreError, match=r"trace\.npz is damaged"):
+        once.require_proven()
 
 
 def test_files_of_any_name_are_proven(tmp_path: Path) -> None:

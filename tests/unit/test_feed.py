@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
 import socket
 import threading
 import time
 from contextlib import closing
+from typing import Any
 
 import pytest
 
@@ -33,10 +37,10 @@ def test_an_event_arrives_as_it_was() -> None:
     with end, closing(feed):
         for event in events:
             feed.tell(event)
-        feed.close()
         assert [decoded(end.recv(LARGEST_BYTES)) for _ in events] == events
+        assert feed.losses.take() == 0
+        feed.close()
         assert end.recv(LARGEST_BYTES) == b"", "all have closed it"
-    assert feed.lost == 0
 
 
 def test_what_nobody_takes_is_lost_at_once_and_counted() -> None:
@@ -47,26 +51,26 @@ def test_what_nobody_takes_is_lost_at_once_and_counted() -> None:
         for number in range(told):
             feed.tell(sampled(number, a=1.0))
         assert time.monotonic() - begun < 10, "it never waited for room"
+        lost = feed.losses.take()
         feed.close()
         taken = []
         while content := end.recv(LARGEST_BYTES):
             taken.append(decoded(content))
     assert taken
-    assert feed.lost == told - len(taken) > 0
+    assert lost == told - len(taken) > 0
     assert taken == [sampled(number, a=1.0) for number in range(len(taken))]
 
 
 def test_an_event_waits_for_room_if_it_may() -> None:
     feed, end = Feed.pair()
     with end, closing(feed):
-        while not feed.lost:
+        while not feed.losses.take():
             feed.tell(sampled(0, a=1.0))
         taker = threading.Timer(0.2, lambda: [end.recv(LARGEST_BYTES) for _ in range(10)])
         taker.start()
-        feed.lost = 0
         feed.tell(sampled(1), wait_s=0.5)
         taker.join()
-        assert feed.lost == 0
+        assert feed.losses.take() == 0
 
 
 @pytest.mark.parametrize("gone", [True, False])
@@ -79,7 +83,7 @@ def test_whoever_tells_outlives_whoever_reads(gone: bool) -> None:
             end.shutdown(socket.SHUT_RD)
         feed.tell(sampled(0))
         feed.tell(sampled(1), wait_s=0.05)
-        assert feed.lost == 2
+        assert feed.losses.take() == 2
 
 
 def test_an_event_that_is_too_long_is_lost_and_the_next_is_not() -> None:
@@ -87,7 +91,7 @@ def test_an_event_that_is_too_long_is_lost_and_the_next_is_not() -> None:
     with end, closing(feed):
         feed.tell(RunBegan(1, "r" * (1 << 22), "p", 1, 0))
         feed.tell(RunBegan(2, "r", "p", 1, 0))
-        assert feed.lost == 1
+        assert feed.losses.take() == 1
         assert decoded(end.recv(LARGEST_BYTES)) == RunBegan(2, "r", "p", 1, 0)
 
 
@@ -125,3 +129,36 @@ def test_a_message_says_run_cell_and_stage() -> None:
     assert told[6]["values"] == {"a": 2.0}
     assert told[6]["type"] == "sampled"
     assert "name" not in told[1]
+
+
+def _flood(feed: Feed, told: int) -> None:
+    for number in range(told):
+        feed.tell(sampled(number, a=1.0))
+
+
+@pytest.mark.parametrize("way", ["fork", "forkserver", "spawn"])
+def test_what_processes_lost_is_one_number_also_if_one_is_killed(way: str) -> None:
+    """As cells are begun by a fork server, and tracers are forked from them."""
+    feed, end = Feed.pair()
+    context: Any = multiprocessing.get_context(way)
+    told = 3_000
+    with end, closing(feed):
+        _flood(feed, told)
+        processes = [context.Process(target=_flood_and_die, args=(feed, told)) for _ in range(2)]
+        for one in processes:
+            one.start()
+        for one in processes:
+            one.join(60)
+            assert one.exitcode == -signal.SIGKILL
+        lost = feed.losses.take()
+        feed.close()
+        arrived = 0
+        while end.recv(LARGEST_BYTES):
+            arrived += 1
+    assert lost + arrived == 3 * told
+    assert arrived < told
+
+
+def _flood_and_die(feed: Feed, told: int) -> None:
+    _flood(feed, told)
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -68,8 +68,8 @@ def test_each_member_needs_a_disk_of_its_own() -> None:
         ("replicas = 0", ":2: replicas: must be 1 to 9 replicas, or a list of such, not 0"),
         ("replicas = 10", "must be 1 to 9 replicas, or a list of such, not 10"),
         ("replicas = true", "must be 1 to 9 replicas, or a list of such, not True"),
-        ("replicas = []", "must name one number of replicas at least"),
-        ("replicas = [1, 3, 1]", "names a number of replicas twice: 1, 3, 1"),
+        ("replicas = []", "must name one value at least"),
+        ("replicas = [1, 3, 1]", "names a value twice: 1, 3, 1"),
     ],
 )
 def test_what_is_no_number_of_replicas_is_refused(given: str, words: str) -> None:

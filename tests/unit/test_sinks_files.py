@@ -35,7 +35,9 @@ CELL = {
     "volume": "none",
     "rate_per_s": None,
     "clients": 4,
+    "replicas": 3,
     "repetition": 2,
+    "settings": "",
 }
 MEASURED: Message = {
     **CELL,
@@ -157,6 +159,7 @@ def test_a_run_is_shown_with_the_cell_in_hand() -> None:
     assert found["deduplab_cell_phase"] == {("c1", "rest", "r1", "bulk"): 1}
     (labels,) = found["deduplab_cell_info"]
     assert "4" in labels, "the number of clients"
+    assert "3" in labels, "the number of replicas"
     assert {"c1", "sqlite", "U90", "adjacent", "2"} < set(labels)
 
 
@@ -209,6 +212,17 @@ def test_what_does_not_count_is_told_and_is_no_figure() -> None:
     found = collected(metrics)
     assert list(found["deduplab_stage_ok"].values()) == [0]
     assert not {"deduplab_stage_duration_seconds", "deduplab_moment_bytes"} & set(found)
+
+
+def test_cells_that_differ_in_their_settings_alone_have_a_series_each() -> None:
+    metrics = Metrics()
+    began(metrics)
+    for settings in ("placement=within", "placement=across"):
+        metrics.take({**MEASURED, "settings": settings})
+        metrics.take({**MEASURED, "settings": settings, "repetition": 3})
+    found = collected(metrics)
+    for name in ("stage_ok", "stage_objects", "moment_bytes"):
+        assert len(found[f"deduplab_{name}"]) == 2, name
 
 
 def test_a_figure_is_of_the_last_repetition_that_counts() -> None:

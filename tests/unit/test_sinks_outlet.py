@@ -115,3 +115,15 @@ def test_a_sink_that_fails_is_told_with_its_reason_and_keeps_nobody() -> None:
     delivery = outlet.delivery()
     assert delivery.lost == 4
     assert delivery.reason == "ValueError: no such thing"
+
+
+def test_what_did_not_come_so_far_is_lost_to_the_sink_and_has_its_own_reason() -> None:
+    sink = Held()
+    sink.let.set()
+    outlet = Outlet(sink)
+    outlet.offer(message(0))
+    outlet.miss(7)
+    outlet.end(5)
+    delivery = outlet.delivery()
+    assert (delivery.told, delivery.lost) == (8, 7)
+    assert delivery.reason == "7 found no room on the way to the relay"

@@ -2,7 +2,18 @@
 
 from deduplab.analysis.calibration import Calibration, Check, calibrate
 from deduplab.analysis.derive import rows
+from deduplab.analysis.figures import Figures
 from deduplab.analysis.row import Row, export_json
 from deduplab.analysis.tables import Table, findings
 
-__all__ = ["Calibration", "Check", "Row", "Table", "calibrate", "export_json", "findings", "rows"]
+__all__ = [
+    "Calibration",
+    "Check",
+    "Figures",
+    "Row",
+    "Table",
+    "calibrate",
+    "export_json",
+    "findings",
+    "rows",
+]

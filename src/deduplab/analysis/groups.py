@@ -8,20 +8,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from deduplab.cell import Cell, CellResult, hash_of
+from deduplab.cell import Cell, CellResult
+from deduplab.cell_settings import told_apart
 from deduplab.model import OK, Outcome, OutcomeKind
 
 ON: Final = " on "
 """What stands between a variant and the volume that it lay on: ``default on btrfs``."""
-
-_SETTING_FIELDS: Final = (
-    "durability", "stages", "batch_bytes", "read_objects", "delete_mode", "reclaim_modes",
-    "cache", "rest", "deadline_s", "volume_bytes", "arrivals",
-)  # fmt: skip
-_DATASET_FIELDS: Final = (
-    "logical_bytes", "object_bytes", "seed", "source", "sizes", "multiplicity",
-    "compressibility_percent", "copies", "vary",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +70,12 @@ class Group:
 def grouped(results: Iterable[CellResult]) -> tuple[Group, ...]:
     """Sort cells into groups, in the order system, variant, payload, grade, distance."""
     found = sorted(results, key=lambda result: result.cell.repetition)
-    labels = _variant_labels([result.cell for result in found])
+    remarks = told_apart([result.cell for result in found], _visible)
     buckets: dict[tuple[Series, int, str | int], list[CellResult]] = defaultdict(list)
-    for result in found:
+    for result, remark in zip(found, remarks, strict=True):
         cell = result.cell
         spec = cell.bulk
-        variant = labels[_visible(cell), _settings_hash(cell)]
+        variant = f"{cell.variant} [{remark}]" if remark else cell.variant
         variant += f"{ON}{cell.volume}" if cell.volume != "none" else ""
         series = Series(
             *(cell.system, variant, spec.payload, cell.layout, spec.placement),
@@ -137,21 +129,6 @@ def _same_identity(cells: Sequence[CellResult], who: str) -> Outcome:
     return OK
 
 
-def _variant_labels(cells: Sequence[Cell]) -> dict[tuple[tuple[Any, ...], str], str]:
-    """Name variants so that the settings which differ between otherwise equal cells show."""
-    seen: dict[tuple[Any, ...], dict[str, dict[str, Any]]] = defaultdict(dict)
-    for cell in cells:
-        seen[_visible(cell)][_settings_hash(cell)] = _settings(cell)
-    labels = {}
-    for visible, by_hash in seen.items():
-        everyone = list(by_hash.values())
-        differing = [key for key in everyone[0] if len({hash_of(one[key]) for one in everyone}) > 1]
-        for digest, settings in by_hash.items():
-            remark = ", ".join(f"{key}={settings[key]}" for key in differing)
-            labels[visible, digest] = f"{visible[1]} [{remark}]" if remark else visible[1]
-    return labels
-
-
 def _visible(cell: Cell) -> tuple[Any, ...]:
     return (
         cell.system,
@@ -164,19 +141,6 @@ def _visible(cell: Cell) -> tuple[Any, ...]:
         cell.clients,
         cell.replicas,
     )
-
-
-def _settings(cell: Cell) -> dict[str, Any]:
-    declared = dataclasses.asdict(cell)
-    settings = {name: declared[name] for name in _SETTING_FIELDS}
-    settings |= {name: declared["bulk"][name] for name in _DATASET_FIELDS}
-    insert = declared["insert"] or {}
-    settings |= {f"insert_{name}": insert.get(name) for name in _DATASET_FIELDS}
-    return settings
-
-
-def _settings_hash(cell: Cell) -> str:
-    return hash_of(_settings(cell))
 
 
 def _group_order(group: Group) -> tuple[Any, ...]:

@@ -113,7 +113,7 @@ class Tracer:
         self._process = ForkedProcess(
             "the tracer",
             lambda connection: _trace(connection, self._period_ns, self._tell_sample),
-            kept=(feed.fileno(),) if feed else (),
+            kept=feed.descriptors() if feed else (),
         )
 
     @property

@@ -18,11 +18,13 @@ from deduplab.bench.estimate import duration_s, estimate
 from deduplab.bench.faulty_cells import DAMAGED, faulty_cells
 from deduplab.bench.runner import Tally, run_campaign
 from deduplab.cell import Cell
+from deduplab.cell_settings import told_apart
 from deduplab.cli.findings import report_path
 from deduplab.cli.progress import ConsoleProgress, TimeLeft, kind_of
 from deduplab.cli.told_progress import told_run
 from deduplab.config import Plan
 from deduplab.errors import StoreError
+from deduplab.event import name_told
 from deduplab.executors.local import LocalExecutor
 from deduplab.executors.workspace import check_space, sweep
 from deduplab.feed import Feed
@@ -109,7 +111,7 @@ def new_run(
         cell_ids=tuple(cell.cell_id for cell in cells),
         environment=environment_now(plan, workspace),
         only=only,
-        planned=tuple(map(PlannedCell.of, cells)),
+        planned=tuple(map(PlannedCell.of, cells, told_apart(cells, name_told))),
         taken_over={
             cell_id: run.taken_over.get(cell_id, run.header.run_id)
             for cell_id, run in earlier.items()

@@ -12,7 +12,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from deduplab.analysis import Calibration, Row, calibrate, findings, tables
+from deduplab.analysis import Calibration, Figures, findings, tables
 from deduplab.analysis.storage_layer import volume_findings
 from deduplab.analysis.tables import volumes_table
 from deduplab.cli.cold_reads import cold_read_table
@@ -28,7 +28,7 @@ def report_path(run: Run) -> Path:
     return run.root / "report.html"
 
 
-def write_report(run: Run, found: list[Row], page: Path | None = None) -> Path:
+def write_report(found: Figures, page: Path | None = None) -> Path:
     """Write the report, beside the run's results unless a page is named; return its path.
 
     Beside the results it is written aside and renamed: a half one would look like the end
@@ -36,6 +36,7 @@ def write_report(run: Run, found: list[Row], page: Path | None = None) -> Path:
     """
     from deduplab.report import html  # drawing takes long to import, and a run should start at once
 
+    run = found.run
     _remove_left(run)
     if page is not None:
         return html.write(run, page, found)
@@ -58,15 +59,16 @@ def _remove_left(run: Run) -> None:
                 page.unlink()
 
 
-def print_findings(run: Run, rows: list[Row], console: Console) -> None:
+def print_findings(found: Figures, console: Console) -> None:
     """Print findings, volumes, open loops and cold reads as tables, and the calibration verdict."""
+    rows = found.rows
     _print_table(findings(rows), console)
     volumes = volumes_table(volume_findings(rows))
     for table in (volumes, open_loops(rows), cold_read_table(rows)):
         if table.lines:
             console.print()
             _print_table(table, console)
-    calibration = calibrate(run)
+    calibration = found.calibration
     console.print(calibration.summary, style=_STYLES[calibration.verdict], soft_wrap=True)
 
 

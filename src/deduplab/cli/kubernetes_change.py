@@ -16,6 +16,7 @@ from deduplab.cli.kubernetes_options import (
     cluster_options,
     experiment_argument,
     json_option,
+    named,
 )
 from deduplab.cli.live_line import live_line
 from deduplab.ops.kubernetes.change import Change
@@ -114,10 +115,7 @@ def _row(decision: Decision, remark: str) -> dict[str, str]:
 
 
 def _as_json(cluster: Cluster, found: Experiment, rows: _Rows, dry_run: bool) -> dict[str, Any]:
-    objects = [
-        dict(zip(("kind", "name"), name.split("/", 1), strict=True)) | row
-        for name, row in rows.items()
-    ]
+    objects = [named(name) | row for name, row in rows.items()]
     left_alone = [
         {"kind": one.kind.name, "name": one.name, "reason": one.reason} for one in found.left_alone
     ]

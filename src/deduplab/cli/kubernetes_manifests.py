@@ -13,9 +13,11 @@ from deduplab import config
 from deduplab.bench import matrix
 from deduplab.bench.estimate import estimate
 from deduplab.cli.options import plan_argument, split_only
+from deduplab.cli.shipped import here_or_shipped
 from deduplab.errors import PlanError
 from deduplab.ops.kubernetes.kinds import Object
 from deduplab.ops.kubernetes.manifests import rendered
+from deduplab.ops.kubernetes.manifests import sinks as sinks_in_pod
 from deduplab.ops.kubernetes.manifests.references import references
 from deduplab.ops.kubernetes.manifests.settings import Settings
 from deduplab.ops.kubernetes.marker import checked_experiment, experiment_of_plan
@@ -68,7 +70,16 @@ def pod_options(command: _Command) -> _Command:
         click.option(
             "--secret",
             default="",
-            help="The Secret that has what the plan refers to.  [default: NAME-secrets]",
+            help="The Secret that has what the plan, and the sinks, refer to.  "
+            "[default: NAME-secrets]",
+        ),
+        click.option(
+            "--sinks",
+            "sinks_path",
+            type=click.Path(path_type=Path),
+            callback=lambda context, option, path: path and here_or_shipped(context, option, path),
+            metavar="FILE",
+            help="Tell the run while it goes on, as this file of sinks says, which goes along.",
         ),
         click.option(
             "--node-label",
@@ -139,6 +150,7 @@ def objects_of(
     node: str | None,
     node_labels: tuple[tuple[str, str], ...],
     secret: str,
+    sinks_path: Path | None,
     mounts: tuple[tuple[str, str], ...],
     create_namespace: bool,
 ) -> list[Object]:
@@ -162,8 +174,11 @@ def objects_of(
         mounts=mounts,
         create_namespace=create_namespace,
     )
-    objects = rendered.manifests(plan, settings)
-    if keys := references(plan).keys:
+    sinks = sinks_in_pod.read(sinks_path) if sinks_path else None
+    objects = rendered.manifests(plan, settings, sinks)
+    if sinks and sinks.remark:
+        click.echo(sinks.remark, err=True)
+    if keys := references(plan, sinks).keys:
         words = f"the Secret {settings.secret_name} must have the keys {', '.join(keys)}"
         click.echo(f"{words}; it is not made here", err=True)
     if not settings.nodes:

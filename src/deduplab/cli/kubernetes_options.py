@@ -43,5 +43,10 @@ def json_option(command: _Command) -> _Command:
     )
 
 
+def named(shown: str) -> dict[str, str]:
+    """Return kind and name of an object, of ``Job/quick``, as JSON has them."""
+    return dict(zip(("kind", "name"), shown.split("/", 1), strict=True))
+
+
 def _experiment(context: click.Context, argument: click.Parameter, name: str) -> str:
     return checked_experiment(name)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from deduplab.analysis import export_json, rows
+from deduplab.analysis import Figures, export_json
 from deduplab.analysis.census import census_of
 from deduplab.cli.findings import print_findings, write_report
 from deduplab.cli.options import runs_option
@@ -45,21 +45,22 @@ def command(run_name: str, runs: Path, output: Path | None, as_json: bool, cover
     """
     if output and (coverage or as_json):
         raise PlanError(f"{'--coverage' if coverage else '--json'} writes no page; drop -o")
-    run = find_run(runs, run_name)
-    run.require_proven()
+    run = find_run(runs, run_name).read_once()
     console = Console()
     if coverage:
         ran = census_of(run)
+        run.require_proven()
         if as_json:
             click.echo(json.dumps(ran.as_dict(), indent=2))
         else:
             print_ran(ran, console)
         return
-    found = rows(run)
+    found = Figures.of(run)
+    run.require_proven()  # what no figure is made of, too
     if as_json:
-        click.echo(export_json(found), nl=False)
+        click.echo(export_json(found.rows), nl=False)
         return
-    page = write_report(run, found, output)
-    print_findings(run, found, console)
-    print_ran(census_of(run), console)
+    page = write_report(found, output)
+    print_findings(found, console)
+    print_ran(found.census, console)
     console.print(f"\nreport: {page}", soft_wrap=True, highlight=False)

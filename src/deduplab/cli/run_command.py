@@ -12,8 +12,7 @@ import msgspec
 from rich.console import Console
 
 from deduplab import config
-from deduplab.analysis import rows
-from deduplab.analysis.census import census_of
+from deduplab.analysis import Figures
 from deduplab.bench import preflight
 from deduplab.cli import campaign
 from deduplab.cli.findings import print_findings, write_report
@@ -125,9 +124,9 @@ def command(
         highlight=False,
     )
     print_deliveries(deliveries, console)
-    figures = rows(run)
-    report = write_report(run, figures)
-    ran = census_of(run)
+    figures = Figures.of(run)
+    report = write_report(figures)
+    ran = figures.census
     if as_json:
         click.echo(
             json.dumps(
@@ -146,7 +145,7 @@ def command(
             )
         )
     else:
-        print_findings(run, figures, console)
+        print_findings(figures, console)
         print_ran(ran, console)
         console.print(f"\nreport: {report}", soft_wrap=True, highlight=False)
     _refuse_if_nothing_counts(run)

@@ -28,9 +28,10 @@ def run_began(run: Run, done: int, at_unix_ns: int) -> RunBegan:
     return RunBegan(at_unix_ns, header.run_id, header.plan_name, len(header.cell_ids), done)
 
 
-def cell_results(result: CellResult, done: int, total: int, at_unix_ns: int) -> Iterator[Event]:
+def cell_results(
+    result: CellResult, name: CellName, done: int, total: int, at_unix_ns: int
+) -> Iterator[Event]:
     """Yield what a committed cell measured, and that it ended; ``done`` of ``total`` have."""
-    name = CellName.of(result.cell)
     for one in result.measurements:
         yield Measured(
             at_unix_ns=at_unix_ns,
@@ -63,13 +64,15 @@ def as_it_was(run: Run) -> Iterator[Event]:
         If a cell or a trace is damaged.
     """
     results = sorted(run.cells(), key=lambda result: result.started_unix_ns)
+    settings = run.header.settings()
     yield run_began(run, 0, run.header.created_unix_ns)
     for done, result in enumerate(results, start=1):
-        yield CellBegan(result.started_unix_ns, CellName.of(result.cell), result.attempts)
+        name = CellName.of(result.cell, settings.get(result.cell.cell_id, ""))
+        yield CellBegan(result.started_unix_ns, name, result.attempts)
         trace = run.trace(result.cell.cell_id)
         if trace is not None:
             yield from _told(result.cell.cell_id, trace)
-        yield from cell_results(result, done, len(results), result.finished_unix_ns)
+        yield from cell_results(result, name, done, len(results), result.finished_unix_ns)
     ended = [result.finished_unix_ns for result in results]
     yield RunEnded(max(ended, default=run.header.created_unix_ns), "")
 

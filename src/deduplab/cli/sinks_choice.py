@@ -85,7 +85,6 @@ def send(run: Run, path: Path, *, as_json: bool) -> None:
     with relayed(path, _SENT_S) as relay:
         for event in as_it_was(run):
             relay.feed.tell(event, _SENT_S)
-        unsent = relay.feed.lost
     deliveries = relay.deliveries
     if as_json:
         click.echo(json.dumps({"sinks": [msgspec.to_builtins(one) for one in deliveries]}))
@@ -94,8 +93,6 @@ def send(run: Run, path: Path, *, as_json: bool) -> None:
     lost = [f"{one.sink}: {one.lost} lost: {one.reason}" for one in deliveries if one.lost]
     if not deliveries:
         lost.append(NO_ANSWER)
-    elif unsent:
-        lost.append(f"{unsent} more waited for {_SENT_S:.0f} s in vain to be taken")
     if lost:
         raise OperationFailed("; ".join(lost))
 

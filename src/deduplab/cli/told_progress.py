@@ -61,10 +61,11 @@ class ToldProgress:
         self._shown = shown
         self._run = run
         self._feed = feed
+        self._settings = run.header.settings()
 
     def cell_began(self, cell: Cell, attempt: int) -> None:
         """Tell that a cell begins."""
-        self._feed.tell(CellBegan(time.time_ns(), CellName.of(cell), attempt), WAIT_S)
+        self._feed.tell(CellBegan(time.time_ns(), self._name(cell), attempt), WAIT_S)
         self._shown.cell_began(cell, attempt)
 
     def stage_began(self, position: int, stage: Stage) -> None:
@@ -75,7 +76,7 @@ class ToldProgress:
         """Tell what a cell measured, and that it is committed."""
         self._shown.cell_ended(cell, outcome, done, total)
         result = self._run.cell(cell.cell_id)
-        for event in cell_results(result, done, total, time.time_ns()):
+        for event in cell_results(result, self._name(cell), done, total, time.time_ns()):
             self._feed.tell(event, WAIT_S)
 
     def not_run(self, cells: Sequence[Cell], reason: str) -> None:
@@ -83,3 +84,6 @@ class ToldProgress:
         ids = tuple(cell.cell_id for cell in cells)
         self._feed.tell(NotRun(time.time_ns(), ids, reason), WAIT_S)
         self._shown.not_run(cells, reason)
+
+    def _name(self, cell: Cell) -> CellName:
+        return CellName.of(cell, self._settings.get(cell.cell_id, ""))

@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from deduplab.analysis import rows
-from deduplab.analysis.census import census_of
+from deduplab.analysis import Figures
 from deduplab.analysis.trace_csv import csv_lines
 from deduplab.bench.faulty_cells import DAMAGED, faulty_cells
 from deduplab.errors import StoreError, unwritten
@@ -127,12 +126,12 @@ def _derived(run: Run, damaged: tuple[str, ...], *, parquet: bool) -> Iterator[t
         return
     from deduplab.report import html  # drawing takes long to import
 
-    found = rows(run)
+    found = Figures.of(run)
     yield "report.html", html.render(run, found).encode()
-    yield "figures.csv", as_csv(found)
+    yield "figures.csv", as_csv(found.rows)
     if parquet:
-        yield "figures.parquet", as_parquet(found)
-    yield "coverage.json", (json.dumps(census_of(run).as_dict(), indent=2) + "\n").encode()
+        yield "figures.parquet", as_parquet(found.rows)
+    yield "coverage.json", (json.dumps(found.census.as_dict(), indent=2) + "\n").encode()
     for cell_id in sorted(run.traced_ids()):
         trace = run.trace(cell_id)
         if trace is not None:

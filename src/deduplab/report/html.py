@@ -12,10 +12,9 @@ from markupsafe import Markup
 
 import deduplab
 from deduplab.analysis.attribution import THRESHOLDS, window_words
-from deduplab.analysis.calibration import HARNESS, REFERENCES, Check, calibrate_cells
-from deduplab.analysis.census import census
+from deduplab.analysis.calibration import HARNESS, REFERENCES, Check
 from deduplab.analysis.coverage import Trouble, coverage
-from deduplab.analysis.derive import rows_of
+from deduplab.analysis.figures import Figures
 from deduplab.analysis.lookup import DISTANCES, FILES, MOMENTS
 from deduplab.analysis.replicas import replicas_findings
 from deduplab.analysis.row import Row
@@ -40,11 +39,11 @@ class Overview:
     places: dict[tuple[str, str], int]
 
 
-def write(run: Run, target: Path, rows: list[Row] | None = None) -> Path:
+def write(run: Run, target: Path, known: Figures | None = None) -> Path:
     """Write the report of a run into one HTML file and return its path.
 
-    ``rows`` are those of :func:`deduplab.analysis.rows` of the same run, for a
-    caller that has them; they are derived otherwise.
+    ``known`` are the figures of the same run, for a caller that has them; they are
+    derived otherwise.
 
     Works for runs that are not finished and for runs in which nothing counts.
 
@@ -53,7 +52,7 @@ def write(run: Run, target: Path, rows: list[Row] | None = None) -> Path:
     StoreError
         If the run can't be read or the file can't be written.
     """
-    page = render(run, rows)
+    page = render(run, known)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(page, encoding="utf-8")
@@ -62,8 +61,8 @@ def write(run: Run, target: Path, rows: list[Row] | None = None) -> Path:
     return target
 
 
-def render(run: Run, rows: list[Row] | None = None) -> str:
-    """Return the report of a run as HTML; ``rows`` as in :func:`write`."""
+def render(run: Run, known: Figures | None = None) -> str:
+    """Return the report of a run as HTML; ``known`` as in :func:`write`."""
     environment = page_environment()
     environment.filters |= {
         "value": wording.value,
@@ -77,17 +76,16 @@ def render(run: Run, rows: list[Row] | None = None) -> str:
         "lacking": trace_section.lacking,
         "no_traces": trace_section.no_traces,
     }
-    return environment.get_template("report.html.j2").render(_content(run, rows))
+    content = _content(run, known or Figures.of(run))
+    return environment.get_template("report.html.j2").render(content)
 
 
-def _content(run: Run, rows: list[Row] | None) -> dict[str, Any]:
-    header = run.header
-    results = list(run.cells())
-    rows = rows_of(run, results) if rows is None else rows
+def _content(run: Run, given: Figures) -> dict[str, Any]:
+    header, results, rows = run.header, given.cells, given.rows
     found = coverage(header, results)
     answers = findings_of(rows, found.rest_windows_s)
     tested = [entry for entry in answers if entry.subject.system not in _KNOWN]
-    calibration = calibrate_cells(results)
+    calibration = given.calibration
     known = [entry for entry in answers if entry.subject.system in _KNOWN]
     answers = [*tested, *known]
     timed = [
@@ -103,7 +101,7 @@ def _content(run: Run, rows: list[Row] | None) -> dict[str, Any]:
         "calibration": calibration,
         "harness": [check for check in calibration.checks if _is_harness(check)],
         "coverage": found,
-        "census": census(run, results),
+        "census": given.census,
         "environment": _flat(header.environment),
         "reference_overview": findings_table(known),
         "answers": tested,

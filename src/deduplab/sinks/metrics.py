@@ -21,6 +21,7 @@ _PREFIX: Final = "deduplab_"
 _CELL: Final = ("cell", "system", "variant")
 _NAME: Final = (
     *("system", "variant", "layout", "payload", "grade", "distance", "volume", "rate", "clients"),
+    *("replicas", "settings"),
 )
 _STAGE: Final = (*_NAME, "stage", "mode", "filled")
 _RUN: Final = ("run",)

@@ -27,9 +27,9 @@ class Delivery(msgspec.Struct, frozen=True):
     sink
         Its name.
     told
-        Messages that there were for it.
+        Messages that there were for it, also those that were lost before anybody had them.
     lost
-        How many of them it did not get rid of.
+        How many of them did not arrive.
     sent
         In words what it sent.
     reason
@@ -59,7 +59,7 @@ class Outlet:
         self._sink = sink
         self._room_s = room_s
         self._waiting: deque[Message] = deque()
-        self._told = self._overflown = 0
+        self._told = self._overflown = self._missed = 0
         self._wanted = threading.Condition()
         self._deadline: float | None = None
         self._thread = threading.Thread(target=self._work, name=sink.name, daemon=True)
@@ -75,6 +75,12 @@ class Outlet:
                 self._overflown += 1
             self._wanted.notify()
 
+    def miss(self, count: int) -> None:
+        """Count messages as lost that were told, and did not come so far."""
+        with self._wanted:
+            self._told += count
+            self._missed += count
+
     def end(self, deadline_s: float) -> None:
         """Have the sink send what is left, in so many seconds; do not wait for that."""
         with self._wanted:
@@ -88,10 +94,13 @@ class Outlet:
         with self._wanted:
             waiting = len(self._waiting)
         lost = self._overflown + waiting + self._sink.lost
-        reason = self._sink.reason
-        if lost and not reason:
-            reason = "it took messages more slowly than they came"
-        return Delivery(self._sink.name, self._told, lost, self._sink.sent(), reason)
+        reasons = [self._sink.reason] if self._sink.reason else []
+        if lost and not reasons:
+            reasons.append("it took messages more slowly than they came")
+        if self._missed:
+            reasons.append(f"{self._missed} found no room on the way to the relay")
+        lost += self._missed
+        return Delivery(self._sink.name, self._told, lost, self._sink.sent(), "; ".join(reasons))
 
     def _work(self) -> None:
         try:

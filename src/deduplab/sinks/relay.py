@@ -21,6 +21,7 @@ import msgspec
 from deduplab.errors import DeduplabError
 from deduplab.event import decoded
 from deduplab.feed import LARGEST_BYTES
+from deduplab.loss_count import LossCount
 from deduplab.sinks import sinks_file
 from deduplab.sinks.message import Context
 from deduplab.sinks.outlet import Delivery, Outlet
@@ -46,10 +47,13 @@ class Ended(msgspec.Struct, frozen=True):
     deliveries: tuple[Delivery, ...]
 
 
-def relay(feed: socket.socket, sinks: list[Sink], room_s: float) -> tuple[Delivery, ...]:
+def relay(
+    feed: socket.socket, losses: LossCount, sinks: list[Sink], room_s: float
+) -> tuple[Delivery, ...]:
     """Give all events of a feed to open sinks; return what came of it.
 
-    ``room_s`` is how long an event may wait for a sink that is full of others.
+    ``losses`` counts what found no room in the feed: no sink has got that. ``room_s`` is how
+    long an event may wait for a sink that is full of others.
     """
     outlets = [Outlet(sink, room_s) for sink in sinks]
     context = Context()
@@ -57,7 +61,9 @@ def relay(feed: socket.socket, sinks: list[Sink], room_s: float) -> tuple[Delive
         message = context.message(decoded(content))
         for outlet in outlets:
             outlet.offer(message)
+    unheard = losses.take()  # all who could add to them have ended
     for outlet in outlets:
+        outlet.miss(unheard)
         outlet.end(END_S)
     return tuple(outlet.delivery() for outlet in outlets)
 
@@ -65,8 +71,9 @@ def relay(feed: socket.socket, sinks: list[Sink], room_s: float) -> tuple[Delive
 def _main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    descriptor, path, room_s = sys.argv[1:]
+    descriptor, counter, path, room_s = sys.argv[1:]
     feed = socket.socket(fileno=int(descriptor))
+    losses = LossCount(int(counter))
     try:
         sinks = [settings.sink() for settings in sinks_file.load(Path(path))]
         for sink in sinks:
@@ -75,7 +82,7 @@ def _main() -> None:
         _say(Opened(type(error).__name__, str(error)))
         os._exit(1)
     _say(Opened())
-    _say(Ended(relay(feed, sinks, float(room_s))))
+    _say(Ended(relay(feed, losses, sinks, float(room_s))))
     os._exit(0)  # a sink that still tries is not waited for
 
 

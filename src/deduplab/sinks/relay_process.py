@@ -65,13 +65,14 @@ def relayed(path: Path, room_s: float = 0.0) -> Iterator[RelayProcess]:
     feed, theirs = Feed.pair()
     try:
         with theirs:
+            handed = theirs.fileno(), feed.losses.fileno()
             process = subprocess.Popen(
-                (*_RELAY, str(theirs.fileno()), path, str(room_s)),
+                (*_RELAY, *map(str, handed), path, str(room_s)),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 bufsize=0,
                 start_new_session=True,  # Ctrl-C in the terminal is for the run alone
-                pass_fds=(theirs.fileno(),),
+                pass_fds=handed,
             )
         try:
             _require_open(_line(process, _OPEN_S))

@@ -12,11 +12,11 @@ from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from deduplab.errors import PlanError, unknown_name
-from deduplab.remote import authorities, resolve
 from deduplab.remote_table import secret_reference
 from deduplab.server import Secret
 from deduplab.sinks.json_lines import JsonLinesSettings
 from deduplab.sinks.kafka import MECHANISMS, KafkaSettings
+from deduplab.sinks.outside import Outside
 from deduplab.sinks.prometheus import PrometheusSettings
 from deduplab.sinks.pushgateway import PushgatewaySettings
 from deduplab.sinks.sink import Sink
@@ -42,32 +42,56 @@ def load(path: Path) -> tuple[Settings, ...]:
     PlanError
         With file and line where it is wrong.
     """
+    return parse(text_of(path), str(path), Outside())
+
+
+def text_of(path: Path) -> str:
+    """Return what a file of sinks holds.
+
+    Raises
+    ------
+    PlanError
+        If it can't be read.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
-        values = tomllib.loads(text)
+        return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise PlanError(f"the file of sinks {path} can't be read: {error}") from error
-    table = Table(values, (), text, str(path))
+
+
+def parse(text: str, origin: str, outside: Outside) -> tuple[Settings, ...]:
+    """Read the text of a file of sinks; what it refers to is a matter of ``outside``.
+
+    Raises
+    ------
+    PlanError
+        With file and line where it is wrong.
+    """
+    try:
+        values = tomllib.loads(text)
+    except ValueError as error:
+        raise PlanError(f"the file of sinks {origin} can't be read: {error}") from error
+    table = Table(values, (), text, origin)
     found = []
     for name in table.names():
         if name not in _KINDS:
             raise table.error(name, unknown_name("sink", name, tuple(_KINDS)))
         own = table.table(name)
-        found.append(_KINDS[name](own))
+        found.append(_KINDS[name](own, outside))
         own.finish()
     if not found:
-        raise PlanError(f"{path}: no sink is named; there are: {', '.join(_KINDS)}")
+        raise PlanError(f"{origin}: no sink is named; there are: {', '.join(_KINDS)}")
     return tuple(found)
 
 
-def _json_lines(table: Table) -> Settings:
+def _json_lines(table: Table, outside: Outside) -> Settings:
     return JsonLinesSettings(path=Path(table.take("path", string)))
 
 
-def _kafka(table: Table) -> Settings:
-    user, secret = _login(table)
+def _kafka(table: Table, outside: Outside) -> Settings:
+    user, secret = _login(table, outside)
     tls = table.take("tls", choice("way of TLS", ("verify", "off")), default="verify")
-    ssl_ca = table.take("ssl_ca", _authorities, default=None)
+    ssl_ca = table.take("ssl_ca", lambda value: outside.authorities(string(value)), default=None)
     if ssl_ca is not None and tls == "off":
         raise table.error("ssl_ca", "'ssl_ca' is of no use with tls = \"off\": leave one out")
     return KafkaSettings(
@@ -82,13 +106,13 @@ def _kafka(table: Table) -> Settings:
     )
 
 
-def _prometheus(table: Table) -> Settings:
+def _prometheus(table: Table, outside: Outside) -> Settings:
     host, port = table.take("listen", host_and_port)
     return PrometheusSettings(host, port)
 
 
-def _pushgateway(table: Table) -> Settings:
-    user, secret = _login(table)
+def _pushgateway(table: Table, outside: Outside) -> Settings:
+    user, secret = _login(table, outside)
     return PushgatewaySettings(
         url=table.take("url", _url),
         interval_s=table.take("interval_s", seconds, default=_INTERVAL_S),
@@ -97,7 +121,7 @@ def _pushgateway(table: Table) -> Settings:
     )
 
 
-_KINDS: Final[dict[str, Callable[[Table], Settings]]] = {
+_KINDS: Final[dict[str, Callable[[Table, Outside], Settings]]] = {
     "json_lines": _json_lines,
     "kafka": _kafka,
     "prometheus": _prometheus,
@@ -105,18 +129,16 @@ _KINDS: Final[dict[str, Callable[[Table], Settings]]] = {
 }
 
 
-def _login(table: Table) -> tuple[str | None, Secret | None]:
+def _login(table: Table, outside: Outside) -> tuple[str | None, Secret | None]:
     """Take a user and the reference to a secret: both or none."""
     user = table.take("user", string, default=None)
-    secret = table.take("secret", lambda value: resolve(secret_reference(value)), default=None)
+    secret = table.take(
+        "secret", lambda value: outside.secret(secret_reference(value)), default=None
+    )
     if (user is None) != (secret is None):
         given, missing = ("user", "secret") if secret is None else ("secret", "user")
         raise table.error(given, f"{given!r} needs {missing!r} beside it")
     return user, secret
-
-
-def _authorities(value: Any) -> str:
-    return str(authorities(string(value)))
 
 
 def host_and_port(value: Any) -> tuple[str, int]:

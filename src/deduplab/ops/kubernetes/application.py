@@ -64,9 +64,9 @@ def _tried(cluster: Cluster, wanted: Object) -> None:
         more = ""
         if kind_of(wanted) is JOB and "immutable" in str(error):
             more = (
-                ". A Job that is there can't be given another plan, image or resources: delete "
-                "it first (deduplab ops kubernetes delete), which keeps the results, or choose "
-                "another --name"
+                ". A Job that is there can't be given another plan, image, resources or sinks: "
+                "delete it first (deduplab ops kubernetes delete), which keeps the results, or "
+                "choose another --name"
             )
         raise OperationFailed(f"nothing was applied: {error}{more}") from error
 

@@ -15,7 +15,9 @@ _SCHEMA: Final = 36
 _WIDTH: Final = 24
 _SOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
 _RUN: Final = 'run="$run"'
-_SAME: Final = "run,system,variant,layout,payload,grade,distance,volume,rate,clients"
+_SAME: Final = (
+    "run,system,variant,layout,payload,grade,distance,volume,rate,clients,replicas,settings"
+)
 _RATE: Final = "[30s]"
 
 # The settled bytes of a dataset, with those of the empty instance taken off.
@@ -25,7 +27,7 @@ _STORED: Final = (
     f' deduplab_moment_bytes{{{_RUN},moment="baseline",layer="FILES"}})'
 )
 _LOGICAL: Final = f'deduplab_stage_logical_bytes{{{_RUN},stage="bulk"}}'
-_NAMED: Final = "{{system}}/{{variant}} {{payload}} {{grade}} {{distance}}"
+_NAMED: Final = "{{system}}/{{variant}} {{payload}} {{grade}} {{distance}} {{settings}}"
 
 
 @dataclass(frozen=True, slots=True)

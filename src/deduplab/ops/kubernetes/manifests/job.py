@@ -18,13 +18,15 @@ Source: Kubernetes' documentation of Jobs, "Pod failure policy", "Pod replacemen
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from deduplab.ops.kubernetes.kinds import JOB, Object
 from deduplab.ops.kubernetes.manifests.claims import RESULTS, WORKSPACE
-from deduplab.ops.kubernetes.manifests.plan import FILE
 from deduplab.ops.kubernetes.manifests.references import References
-from deduplab.ops.kubernetes.manifests.settings import Settings, quantity
+from deduplab.ops.kubernetes.manifests.settings import RESULTS_PATH, Settings, quantity
+from deduplab.ops.kubernetes.manifests.sinks import Sinks
+from deduplab.ops.kubernetes.manifests.text_file import TextFile
 from deduplab.ops.kubernetes.marker import labels
 
 COMPONENT: Final = "measurement"
@@ -38,14 +40,13 @@ WORTH_ANOTHER_TRY: Final = (3, 130, 137, 143)
 A system was not available; interrupted; killed (SIGKILL); terminated (SIGTERM).
 """
 
-_PLAN_PATH: Final = "/etc/deduplab"
-_RESULTS_PATH: Final = "/results"
 _WORKSPACE_PATH: Final = "/workspace"
+_PORT_NAME: Final = "metrics"
 _MOST_FAILURES: Final = 6
 _ENDING_S: Final = 120  # the cell in hand is given up, and its servers are stopped in order
 
 
-def job(settings: Settings, plan_name: str, references: References) -> Object:
+def job(settings: Settings, plan: TextFile, sinks: Sinks | None, references: References) -> Object:
     """Return the manifest of the Job."""
     marks = labels(settings.experiment, COMPONENT)
     return {
@@ -62,7 +63,7 @@ def job(settings: Settings, plan_name: str, references: References) -> Object:
             "podFailurePolicy": {"rules": _failure_rules()},
             "template": {
                 "metadata": {"labels": marks},
-                "spec": _pod(settings, plan_name, references),
+                "spec": _pod(settings, plan, sinks, references),
             },
         },
     }
@@ -82,8 +83,8 @@ def _failure_rules() -> list[Object]:
     ]
 
 
-def _pod(settings: Settings, plan_name: str, references: References) -> Object:
-    volumes = _volumes(settings, plan_name, references)
+def _pod(settings: Settings, plan: TextFile, sinks: Sinks | None, references: References) -> Object:
+    files = [plan, *([sinks.file] if sinks else [])]
     pod: Object = {
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": _ENDING_S,
@@ -98,22 +99,32 @@ def _pod(settings: Settings, plan_name: str, references: References) -> Object:
             "fsGroupChangePolicy": "OnRootMismatch",
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "containers": [_container(settings, references)],
-        "volumes": volumes,
+        "containers": [_container(settings, plan, sinks, references)],
+        "volumes": _volumes(settings, files, references),
     }
     if settings.nodes:
         pod["nodeSelector"] = dict(settings.nodes)
     return pod
 
 
-def _container(settings: Settings, references: References) -> Object:
+def _container(
+    settings: Settings, plan: TextFile, sinks: Sinks | None, references: References
+) -> Object:
     resources = {"cpu": str(settings.cpus), "memory": quantity(settings.memory_bytes)}
     workspace = f"{_WORKSPACE_PATH}/deduplab"  # one of its own, since the mount is root's
+    args = [*settings.options, "--runs", RESULTS_PATH, "--workspace", workspace]
+    files = [plan]
+    ports: Object = {}
+    if sinks:
+        args += ["--sinks", sinks.file.path]
+        files.append(sinks.file)
+        if sinks.port is not None:
+            ports = {"ports": [{"name": _PORT_NAME, "containerPort": sinks.port}]}
     return {
         "name": CONTAINER,
         "image": settings.image,
-        "command": ["deduplab", "run", f"{_PLAN_PATH}/{FILE}", "--once"],
-        "args": [*settings.options, "--runs", _RESULTS_PATH, "--workspace", workspace],
+        "command": ["deduplab", "run", plan.path, "--once"],
+        "args": args,
         "env": [
             {"name": "HOME", "value": "/tmp"},  # noqa: S108 - a volume of the pod
             {"name": "PYTHONUNBUFFERED", "value": "1"},
@@ -125,7 +136,8 @@ def _container(settings: Settings, references: References) -> Object:
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         },
-        "volumeMounts": _mounts(settings, references),
+        "volumeMounts": _mounts(settings, files, references),
+        **ports,
     }
 
 
@@ -134,10 +146,10 @@ def _variable(settings: Settings, name: str) -> Object:
     return {"name": name, "valueFrom": {"secretKeyRef": reference}}
 
 
-def _mounts(settings: Settings, references: References) -> list[Object]:
+def _mounts(settings: Settings, files: Sequence[TextFile], references: References) -> list[Object]:
     mounts: list[Object] = [
-        {"name": "plan", "mountPath": _PLAN_PATH, "readOnly": True},
-        {"name": RESULTS, "mountPath": _RESULTS_PATH},
+        *(one.mount() for one in files),
+        {"name": RESULTS, "mountPath": RESULTS_PATH},
         {"name": WORKSPACE, "mountPath": _WORKSPACE_PATH},
         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - a volume of the pod
         {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108 - the same
@@ -150,9 +162,9 @@ def _mounts(settings: Settings, references: References) -> list[Object]:
     return mounts
 
 
-def _volumes(settings: Settings, plan_name: str, references: References) -> list[Object]:
+def _volumes(settings: Settings, files: Sequence[TextFile], references: References) -> list[Object]:
     volumes: list[Object] = [
-        {"name": "plan", "configMap": {"name": plan_name}},
+        *(one.volume(settings) for one in files),
         _claimed(RESULTS, settings.named(RESULTS)),
         _claimed(WORKSPACE, settings.named(WORKSPACE)),
         {"name": "tmp", "emptyDir": {}},

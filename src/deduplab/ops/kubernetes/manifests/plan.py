@@ -1,29 +1,25 @@
-"""The plan in a cluster: a ConfigMap that can't be changed, named by what it holds."""
+"""The plan in a cluster."""
 
 from __future__ import annotations
 
-import hashlib
 from typing import Final
 
 from deduplab import config
 from deduplab.config import Plan
 from deduplab.errors import PlanError
-from deduplab.ops.kubernetes.kinds import CONFIG_MAP, Object
-from deduplab.ops.kubernetes.manifests.settings import Settings
-from deduplab.ops.kubernetes.marker import labels
-
-FILE: Final = "plan.toml"
+from deduplab.ops.kubernetes.manifests.text_file import TextFile
 
 _NOWHERE: Final = "/nowhere/plan.toml"
 
 
-def check(plan: Plan) -> None:
-    """Refuse a plan that can't be run in a pod.
+def plan_file(plan: Plan) -> TextFile:
+    """Return the file that the pod reads it from.
 
     Raises
     ------
     PlanError
-        If it needs a file that lies beside it, or volumes, which are mounted by root.
+        If no pod can run it: it needs a file that lies beside it, or volumes, which are
+        mounted by root.
     """
     if plan.volumes != ("none",):
         raise PlanError(
@@ -37,26 +33,4 @@ def check(plan: Plan) -> None:
         raise PlanError(
             f"the plan alone goes into the cluster, and needs a file beside it: {said}"
         ) from error
-
-
-def name(settings: Settings, plan: Plan) -> str:
-    """Return the ConfigMap's name. Another text is another object.
-
-    So a pod that goes on with a run never finds another plan than it began with.
-    """
-    return settings.named(f"plan-{hashlib.sha256(plan.text.encode()).hexdigest()[:8]}")
-
-
-def config_map(settings: Settings, plan: Plan) -> Object:
-    """Return the manifest of the plan."""
-    return {
-        "apiVersion": CONFIG_MAP.api_version,
-        "kind": CONFIG_MAP.name,
-        "metadata": {
-            "name": name(settings, plan),
-            "namespace": settings.namespace,
-            "labels": labels(settings.experiment, "plan"),
-        },
-        "immutable": True,
-        "data": {FILE: plan.text},
-    }
+    return TextFile("plan", "/etc/deduplab", "plan.toml", plan.text)

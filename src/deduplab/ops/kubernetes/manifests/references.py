@@ -1,4 +1,4 @@
-"""What a plan refers to outside of itself: secrets and certificates, from one Secret in a cluster.
+"""What plan and sinks refer to: secrets and certificates, from one Secret in a cluster.
 
 The Secret is there already, or is made by whoever knows what goes into it: a
 manifest holds references only. A variable ``env:NAME`` is its key ``NAME``, a file
@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 
 from deduplab.config import Plan
 from deduplab.errors import PlanError
+from deduplab.ops.kubernetes.manifests.sinks import Sinks
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +28,16 @@ class References:
         return (*self.variables, *self.files.values())
 
 
-def references(plan: Plan) -> References:
-    """Return what a plan's remote systems refer to.
+def references(plan: Plan, sinks: Sinks | None = None) -> References:
+    """Return what a plan's remote systems refer to, and the sinks where there are some.
 
     Raises
     ------
     PlanError
         If a file's path is not absolute, or two files would need the same key.
     """
-    variables: set[str] = set()
-    paths: set[str] = set()
+    variables = set(sinks.variables if sinks else ())
+    paths = set(sinks.paths if sinks else ())
     for system in plan.systems:
         if system.remote is None:
             continue
@@ -52,10 +53,10 @@ def references(plan: Plan) -> References:
         key = PurePosixPath(path).name
         if not PurePosixPath(path).is_absolute():
             raise PlanError(
-                f"the plan refers to the file {path!r}, which in a container is nowhere: "
+                f"the file {path!r} is referred to, which in a container is nowhere: "
                 "write its whole path, as file:/run/secrets/lab"
             )
         if key in files.values() or key in variables:
-            raise PlanError(f"two references of the plan would have the key {key!r}: rename one")
+            raise PlanError(f"two references would have the key {key!r}: rename one")
         files[path] = key
     return References(tuple(sorted(variables)), files)

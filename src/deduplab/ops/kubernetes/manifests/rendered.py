@@ -9,36 +9,38 @@ from deduplab.config import Plan
 from deduplab.errors import unwritten
 from deduplab.ops.kubernetes.extra import missing
 from deduplab.ops.kubernetes.kinds import NAMESPACE, Object, name_of
-from deduplab.ops.kubernetes.manifests import plan as plan_manifest
 from deduplab.ops.kubernetes.manifests.claims import claims
 from deduplab.ops.kubernetes.manifests.job import job
+from deduplab.ops.kubernetes.manifests.plan import plan_file
 from deduplab.ops.kubernetes.manifests.references import references
 from deduplab.ops.kubernetes.manifests.settings import Settings
+from deduplab.ops.kubernetes.manifests.sinks import Sinks
 from deduplab.ops.kubernetes.marker import COMPONENT, labels
 
 _WORDS = {
     "plan": "The plan. Another plan is another object.",
+    "sinks": "Where the run is told while it goes on; secrets are named in it, and not held.",
     "results": "What was measured: kept by 'delete', unless it is asked for.",
     "workspace": "Where private instances lie while they are measured: this storage is measured.",
     "measurement": "Runs the plan; a pod that is killed is replaced, and goes on.",
 }
 
 
-def manifests(plan: Plan, settings: Settings) -> list[Object]:
-    """Return all objects that run a plan.
+def manifests(plan: Plan, settings: Settings, sinks: Sinks | None = None) -> list[Object]:
+    """Return all objects that run a plan, and tell of it where there are sinks.
 
     Raises
     ------
     PlanError
         If the plan can't be run in a pod.
     """
-    plan_manifest.check(plan)
-    name = plan_manifest.name(settings, plan)
+    read = plan_file(plan)
     return [
         *([_namespace(settings)] if settings.create_namespace else []),
-        plan_manifest.config_map(settings, plan),
+        read.config_map(settings),
+        *([sinks.file.config_map(settings)] if sinks else []),
         *claims(settings),
-        job(settings, name, references(plan)),
+        job(settings, read, sinks, references(plan, sinks)),
     ]
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from deduplab.units import GIB
+
+RESULTS_PATH: Final = "/results"
+"""Where a pod has the claim that keeps them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,7 @@ class Settings:
     nodes
         Labels of the nodes that may run it, each with its value.
     secret
-        The Secret that holds what the plan refers to.
+        The Secret that holds what plan and sinks refer to.
     mounts
         Pairs (claim, path): claims that are there and are mounted for reading.
     """
@@ -56,7 +60,7 @@ class Settings:
 
     @property
     def secret_name(self) -> str:
-        """The name of the Secret that holds what the plan refers to."""
+        """The name of the Secret that holds what plan and sinks refer to."""
         return self.secret or self.named("secrets")
 
 
