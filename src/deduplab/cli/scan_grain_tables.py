@@ -16,6 +16,7 @@ from deduplab.bound.account import (
 from deduplab.bound.columns import finest
 from deduplab.bound.results import Bin, GrainResult
 from deduplab.cli.scan_look import ABSENT, framed, ratio
+from deduplab.cli.whole_tables import print_whole
 from deduplab.units import format_bytes
 
 _SHOWN_COPIES: Final = 6
@@ -47,7 +48,7 @@ def _unique(console: Console, grains: Sequence[GrainResult], title: str) -> None
             f"{grain.chunks:,}",
             *(() if apart else _packed(grain, codecs)),
         )
-    console.print(table)
+    print_whole(console, table)
     if apart:
         table = framed()
         table.add_column("grain", no_wrap=True)
@@ -55,7 +56,7 @@ def _unique(console: Console, grains: Sequence[GrainResult], title: str) -> None
             table.add_column(codec, justify="right", no_wrap=True)
         for grain in grains:
             table.add_row(grain.grain, *_packed(grain, codecs))
-        console.print(table)
+        print_whole(console, table)
     if codecs:
         _explain_packed(console, grains)
     if sampled:
@@ -110,7 +111,7 @@ def _copies(console: Console, grains: Sequence[GrainResult]) -> None:
     for grain in grains:
         if grain is grains[0] or grain.grain == finest_name:
             table.add_row(grain.grain, _histogram(grain.copies), _distance(grain))
-    console.print(table)
+    print_whole(console, table)
 
 
 def _histogram(copies: Sequence[Bin]) -> str:
