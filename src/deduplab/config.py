@@ -121,8 +121,10 @@ def load(path: Path, *, scale: Fraction | int = 1, only: tuple[str, ...] = ()) -
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise PlanError(f"the plan {path} can't be read: {error}") from error
+    except OSError as error:
+        raise PlanError(f"the plan {path} can't be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise PlanError(f"the plan {path} is no text in UTF-8: {error}") from error
     return parse(text, origin=str(path), scale=scale, only=only)
 
 
@@ -236,8 +238,9 @@ def _check_together(plan: Plan, root: Table, data: Table) -> None:
         if offers.stores_data and plan.durability not in offers.durability:
             raise root.error(
                 "durability",
-                f"{system.name} offers {', '.join(offers.durability)}, not {plan.durability!r}; "
-                "durability is equal across the systems of a campaign",
+                f"{system.name} offers {', '.join(map(repr, offers.durability))}, not "
+                f"{plan.durability!r}; durability is equal across the systems of a campaign: take "
+                "one that all of them offer, or measure this system by a plan of its own",
             )
 
 

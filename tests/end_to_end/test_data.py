@@ -62,6 +62,10 @@ def test_a_file_too_few_or_too_many_is_a_sentence(made: tuple[Path, dict[str, An
     (file.parent / "stranger.txt").write_text("x")
     assert "does not belong here" in deduplab("verify", directory, code=9).stderr
     (file.parent / "stranger.txt").unlink()
+    (directory / "objects" / "beside.txt").write_text("x")
+    said = deduplab("verify", directory, code=9).stderr
+    assert f"{str(directory / 'objects' / 'beside.txt')!r} does not belong here" in said
+    (directory / "objects" / "beside.txt").unlink()
     file.unlink()
     message = f"holds {manifest['objects'] - 1} objects, the manifest names {manifest['objects']}"
     assert message in deduplab("verify", directory, code=9).stderr

@@ -504,6 +504,10 @@ def test_a_place_that_may_not_be_written_is_said_before_reading(
         assert (done.code, done.out) == (2, "")
         assert "can't be written: permission denied" in done.err
         assert "memory" not in done.err
+    read_only = os.statvfs_result((4096, 4096, 1, 0, 0, 1, 0, 0, os.ST_RDONLY, 255))
+    monkeypatch.setattr(os, "statvfs", lambda path: read_only)
+    done = scan(folder, "--html", folder.parent / "new")
+    assert "can't be written: its file system is mounted read-only" in done.err
 
 
 def test_what_can_not_be_kept_is_shown_still(

@@ -348,6 +348,15 @@ def test_why_a_distance_has_no_figure_is_said(distance: str, tmp_path: Path) -> 
     assert "(no answer)" in text
 
 
+def test_why_a_system_has_no_figure_at_all_is_said(tmp_path: Path) -> None:
+    """As with several clients of a system whose files belong to one process."""
+    why = "sqlite can't have 2 clients: its files belong to one process"
+    cells = [failed(cell, OutcomeKind.UNSUPPORTED, why) for cell in matrix([SQLITE])]
+    verdict, text = outcome_of(tmp_path, cells)
+    assert verdict == "undecided"
+    assert text == f"No eta that counts: {why}."
+
+
 def test_without_adjacent_copies_compression_is_not_excluded(tmp_path: Path) -> None:
     verdict, text = outcome_of(tmp_path, matrix([DUCKDB], distances=["shuffled"]))
     assert verdict == "none"

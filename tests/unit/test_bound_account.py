@@ -11,6 +11,7 @@ from deduplab.bound.account import (
     document,
     found_within,
     packed_bytes,
+    unknown_compression,
 )
 from deduplab.bound.columns import all_columns, column_bounds, finest
 from deduplab.bound.results import Bin, Compression, Distances, GrainResult
@@ -59,7 +60,8 @@ def compressed(template: GrainResult, name: str, *errors: float | None) -> Grain
     return template._replace(
         grain=name,
         compression=[
-            Compression("zstd-1", 2.0, 2.0, error, 4096, 1, complete=error == 0) for error in errors
+            Compression("zstd-1", 2.0, 2.0, error, error, 4096, 1, complete=error == 0)
+            for error in errors
         ],
     )
 
@@ -74,13 +76,34 @@ def test_how_far_ratios_of_compressors_may_be_off_is_said(tmp_path: Path) -> Non
         compressed(template, "whole", 0, 0),
         compressed(template, "cdc-65536", None, None),
     )
-    words = "from samples, ±3.9% (fixed-4096) to ±9.8% (fixed-65536), 95 %"
+    off = "±3.9% (fixed-4096) to ±9.8% (fixed-65536)"
+    words = f"from samples, {off} on unique chunks, {off} on all, 95 %"
     assert compression_error([template, whole]) == ""
     assert compression_error([coarse, whole, fine]) == words
-    assert compression_error([fine]) == "from samples, ±3.9% (fixed-4096), 95 %"
+    off = "±3.9% (fixed-4096)"
+    assert compression_error([fine]) == f"from samples, {off} on unique chunks, {off} on all, 95 %"
     one_chunk = "one chunk is in the sample at cdc-65536"
     assert compression_error([single]) == one_chunk
     assert compression_error([coarse, fine, single]) == f"{words}; {one_chunk}"
+
+
+def test_where_a_sample_stands_for_unique_chunks_alone_it_is_said(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"ab" * 4096)
+    asked = ScanSettings(grains=("whole",), compress=False)
+    template = scan(open_source(str(tmp_path)), asked).result().grains[0]
+    whole = compressed(template, "whole", 0.01)
+    unknown = compressed(template, "fixed-4096", 0.02)
+    compression = [
+        one._replace(all_ratio=None, all_relative_standard_error=None)
+        for one in unknown.compression
+    ]
+    grains = [whole, unknown._replace(compression=compression)]
+    assert unknown_compression([whole]) == ""
+    assert unknown_compression(grains).startswith("not known on all chunks at fixed-4096: ")
+    assert compression_error(grains) == (
+        "from samples, ±2.0% (whole) to ±3.9% (fixed-4096) on unique chunks, ±2.0% (whole) on all, "
+        "95 %"
+    )
 
 
 def test_the_finest_content_defined_grain() -> None:

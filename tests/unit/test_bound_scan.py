@@ -215,6 +215,7 @@ def test_compression() -> None:
         assert (one.sampled_chunks, one.sampled_bytes) == (40, 40 * 4096)
         assert one.relative_standard_error == 0
         assert 1.8 < one.unique_ratio < 2.0
+        assert one.all_ratio is not None
         assert 1.1 < one.all_ratio < 1.25
 
 
@@ -256,7 +257,7 @@ def test_marks_that_were_made_so_end_in_a_sample_that_takes_no_more() -> None:
         lengths = [4000] * len(part)
         sample.add(lambda _, length: memoryview(bytes(length)), Picked(lengths, lengths, part))
     assert (sample.thinning, len(sample.chunks)) == (64, 1000)
-    assert sample.merged(sample).result()[0].sampled_chunks == 1000
+    assert sample.merged(sample).result(2 * 3000 * 4000)[0].sampled_chunks == 1000
 
 
 def test_what_compressors_make_of_few_long_objects_is_found_too(
@@ -279,13 +280,49 @@ def test_what_compressors_make_of_few_long_objects_is_found_too(
         sample = CompressionSample()
         marks = rng.integers(0, 2**64, 2000, dtype=np.uint64).tolist()
         sample.add(lambda _, length: zeros[:length], Picked([0] * 2000, lengths.tolist(), marks))
-        one = sample.result()[0]
+        one = sample.result(int(lengths.sum()))[0]
         assert one.sampled_chunks <= 60
         assert one.relative_standard_error is not None
         errors.append(one.relative_standard_error)
         held += abs(1 / one.unique_ratio - 1 / true_ratio) < 1.96 * errors[-1] / true_ratio
     assert max(errors) < 0.12
     assert held >= 180
+
+
+def test_what_compressors_make_of_all_chunks_is_told_only_where_the_sample_stands_for_them() -> (
+    None
+):
+    """One block of zeros is most of the data; it is in the sample or not, by chance."""
+    zeros, times = bytes(4096), 6000
+    ratios = []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        # Their lengths differ, so that the block of zeros has another chance each time.
+        length = 4096 - 128 * seed
+        noise = [rng.bytes(length) for _ in range(2000)]
+        source = MemorySource([*noise, *[zeros[:length]] * times])
+        found = scan(source, ScanSettings((WHOLE,))).result().grains[0].compression[0]
+        assert found.unique_ratio == pytest.approx(1, rel=0.01)
+        assert (found.all_ratio is None) == (found.all_relative_standard_error is None)
+        if found.all_ratio is not None and found.all_relative_standard_error is not None:
+            # Zeros take next to nothing, so all is to noise what all chunks are to it.
+            off = abs(1 / found.all_ratio - 0.25) * found.all_ratio
+            assert off < 3 * found.all_relative_standard_error
+        ratios.append(found.all_ratio)
+    assert None in ratios
+    assert len(set(ratios)) > 1
+
+
+def test_a_complete_sample_stands_for_all_chunks() -> None:
+    source = MemorySource(
+        [*(POOL[at : at + 4096] for at in range(0, 40_960, 4096)), *[bytes(4096)] * 900]
+    )
+    found = scan(source, ScanSettings((WHOLE,))).result().grains[0].compression[0]
+    assert found.complete
+    assert found.all_relative_standard_error == 0
+    assert found.all_ratio is not None
+    # 910 blocks take what ten of noise do, and some bytes for each of the zeros.
+    assert 50 < found.all_ratio < 91
 
 
 def test_a_long_object_is_compressed_by_its_head() -> None:

@@ -166,3 +166,19 @@ def test_a_remote_server_is_described_with_its_secret_by_reference() -> None:
 def test_a_plan_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PlanError, match="can't be read"):
         config.load(tmp_path / "none.toml")
+
+
+def test_a_file_that_is_no_plan_is_said_without_numbers_of_the_system(tmp_path: Path) -> None:
+    missing = tmp_path / "none.toml"
+    with pytest.raises(PlanError) as refused:
+        config.load(missing)
+    assert str(refused.value) == f"the plan {missing} can't be read: No such file or directory"
+    (tmp_path / "latin.toml").write_bytes(b'name = "\xfc"')
+    with pytest.raises(PlanError, match="is no text in UTF-8"):
+        config.load(tmp_path / "latin.toml")
+
+
+def test_a_durability_that_a_system_lacks_is_said_with_what_it_has_and_what_to_do() -> None:
+    text = SMALL.replace('name = "small"', 'name = "small"\ndurability = "none"')
+    with pytest.raises(PlanError, match=r"plain offers 'fsync', not 'none'; .* a plan of its own"):
+        parse(text)

@@ -29,12 +29,13 @@ from deduplab.units import two_digits
 
 ALL: Final = 0.9  # eta from here on: the copies are gone; below it a part of them is
 THRESHOLDS: Final = (
-    f"A mechanism is named where it explains at least {NOTHING} of eta at the highest grade, and "
-    f"none where the interval of eta reaches below 0, or where one step of the footprint could "
-    f"change eta by more than {NOTHING}; savings count as compression where shuffled copies (or "
-    f"those an exact distance apart, where they save less still) save less than {FAR_SHARE} of "
-    f"what adjacent ones do, and as undecided below {FAR_SHARE} where there are no adjacent ones; "
-    f"space counts as given back at the step where `reclaimed` first reaches {RECLAIMED}."
+    f"A mechanism is named where it explains at least {NOTHING} of eta at the highest grade. The "
+    f"verdict is undecided where something is saved and the interval of eta reaches below 0, or "
+    f"where one step of the footprint could change eta by more than {NOTHING}. Savings count as "
+    f"compression where shuffled copies (or those an exact distance apart, where they save less "
+    f"still) save less than {FAR_SHARE} of what adjacent ones do, and as undecided below "
+    f"{FAR_SHARE} where there are no adjacent ones. Space counts as given back at the step where "
+    f"reclaimed first reaches {RECLAIMED}."
 )
 
 

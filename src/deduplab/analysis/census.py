@@ -15,7 +15,9 @@ NOT_RUN: Final = "not run"
 KINDS: Final = (*(kind.value for kind in OutcomeKind), NOT_RUN)
 """How a stage or a cell may have ended, the good first."""
 
-_NOT_REACHED: Final = "not reached yet: the run was ended before; the same command goes on"
+_NOT_REACHED: Final = (
+    "not reached yet: the run goes on or was ended before; the same command goes on with it"
+)
 _CHAIN_ENDED: Final = "an earlier stage of the same cell did not count, which ended the cell"
 _End = tuple[str, str]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from deduplab.analysis.lookup import DISTANCES, MOMENTS, Lookup, Subject
@@ -22,13 +22,15 @@ class Series:
 
     ``name`` is that of the distance for people. ``lacking`` holds the moments of the plan
     that have no figure, with the reason; what a system does not offer is not among them.
-    ``vague`` are rows of a positive eta whose interval reaches below 0.
+    ``vague`` are rows of a positive eta whose interval reaches below 0. ``unsupported`` says
+    why the system does not store such data at all, which no moment lacks.
     """
 
     name: str
     etas: dict[str, float] = field(default_factory=dict)
     lacking: dict[str, str] = field(default_factory=dict)
     vague: tuple[Row, ...] = ()
+    unsupported: str = ""
 
     @property
     def words(self) -> str:
@@ -40,7 +42,7 @@ class Series:
     @property
     def reason(self) -> str:
         """Why there is no eta; empty where there is one, or where no cell was planned."""
-        return next(iter(self.lacking.values()), "") if not self.etas else ""
+        return next(iter(self.lacking.values()), self.unsupported) if not self.etas else ""
 
     @property
     def unseen(self) -> tuple[str, str] | None:
@@ -54,7 +56,7 @@ class Series:
         """Return the same up to a moment."""
         kept = MOMENTS[: MOMENTS.index(last) + 1]
         etas = {moment: eta for moment, eta in self.etas.items() if moment in kept}
-        return Series(self.name, etas, self.lacking, self.vague)
+        return replace(self, etas=etas)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,9 @@ def _series(lookup: Lookup, subject: Subject, grade: str, distance: str | int) -
             for row in rows
             if row.moment and row.value is None and row.outcome != OutcomeKind.UNSUPPORTED
         },
+        unsupported=next(
+            (row.reason for row in rows if row.outcome == OutcomeKind.UNSUPPORTED), ""
+        ),
         vague=tuple(
             row
             for row in rows

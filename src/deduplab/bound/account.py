@@ -113,22 +113,52 @@ def compression_error(grains: Sequence[GrainResult]) -> str:
     -------
     str
         The half width of 95 % intervals at the grain where it is least, and where it is
-        greatest; nothing if all chunks were compressed.
+        greatest, of unique chunks and of all; nothing if all chunks were compressed.
     """
-    known: list[tuple[float, str]] = []
+    unique: list[tuple[float, str]] = []
+    of_all: list[tuple[float, str]] = []
     single: list[str] = []
     for grain in grains:
-        errors = [one.relative_standard_error for one in grain.compression if not one.complete]
+        sampled = [one for one in grain.compression if not one.complete]
+        if not sampled:
+            continue
+        errors = [one.relative_standard_error for one in sampled]
         if None in errors:
             single.append(grain.grain)
-        elif errors:
-            known.append((QUANTILE_95 * max(error or 0 for error in errors), grain.grain))
-    ends = dict.fromkeys([min(known), max(known)]) if known else ()
-    words = " to ".join(f"±{off:.1%} ({name})" for off, name in ends)
-    said = [f"from samples, {words}, 95 %"] if known else []
+            continue
+        unique.append((_half_width(errors), grain.grain))
+        errors = [one.all_relative_standard_error for one in sampled]
+        if None not in errors:
+            of_all.append((_half_width(errors), grain.grain))
+    said = [f"from samples, {_ends(unique)} on unique chunks"] if unique else []
+    if of_all:
+        said.append(f"{_ends(of_all)} on all")
+    said = [f"{', '.join(said)}, 95 %"] if said else []
     if single:
         said.append(f"one chunk is in the sample at {', '.join(single)}")
     return "; ".join(said)
+
+
+def unknown_compression(grains: Sequence[GrainResult]) -> str:
+    """Say where it is not known what compressors make of all chunks; nothing if it is."""
+    unknown = [
+        grain.grain for grain in grains if any(one.all_ratio is None for one in grain.compression)
+    ]
+    if not unknown:
+        return ""
+    return (
+        f"not known on all chunks at {', '.join(unknown)}: few chunks that are there very often, "
+        "zeros perhaps, are much of the data, and the sample does not stand for them"
+    )
+
+
+def _half_width(errors: Sequence[float | None]) -> float:
+    return QUANTILE_95 * max(error or 0 for error in errors)
+
+
+def _ends(off: Sequence[tuple[float, str]]) -> str:
+    ends = dict.fromkeys([min(off), max(off)])
+    return " to ".join(f"±{half_width:.1%} ({name})" for half_width, name in ends)
 
 
 def found_within(distances: Distances) -> list[tuple[int, float]]:

@@ -160,11 +160,14 @@ class CompressionSample:
         for one in self.chunks.values():
             _ = one.compressed_bytes
 
-    def result(self) -> list[Compression]:
-        """Return the ratios, codec by codec; empty if no chunk is in the sample."""
+    def result(self, logical_bytes: int) -> list[Compression]:
+        """Return the ratios, codec by codec; empty if no chunk is in the sample.
+
+        ``logical_bytes`` is the length of all chunks that were counted.
+        """
         if not self.chunks:
             return []
-        return packed_ratios(list(self.chunks.values()), self.thinning)
+        return packed_ratios(list(self.chunks.values()), self.thinning, logical_bytes)
 
     def _thin(self, new: dict[int, int]) -> list[int]:
         """Raise the thinning until the limits are kept, and drop what it leaves out.

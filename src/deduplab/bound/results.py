@@ -61,14 +61,18 @@ class Compression(NamedTuple):
 
     It is found from a sample of the unique chunks: ``sampled_bytes`` were compressed
     (at most 4 MiB a grain), in ``sampled_chunks``, which are the likelier in it the
-    longer they are. ``relative_standard_error`` is that of ``unique_ratio``, 0 where all
-    was compressed (``complete``), None where the sample is one chunk.
+    longer they are. ``relative_standard_error`` is that of ``unique_ratio``, and
+    ``all_relative_standard_error`` that of ``all_ratio``: 0 where all was compressed
+    (``complete``), None where the sample is one chunk. ``all_ratio`` is None where the
+    sample does not stand for all chunks: few that are there very often, such as blocks
+    of zeros, are much of the data, and by chance not in it.
     """
 
     codec: str
     unique_ratio: float
-    all_ratio: float
+    all_ratio: float | None
     relative_standard_error: float | None
+    all_relative_standard_error: float | None
     sampled_bytes: int
     sampled_chunks: int
     complete: bool

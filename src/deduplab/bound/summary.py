@@ -33,7 +33,9 @@ def summarize(name: str, sketch: GrainSketch) -> GrainResult:
         copies=figures.copies_bins(1 << halvings),
         sizes=_sizes(figures, 1 << halvings),
         distances=_distances(sketch.distances),
-        compression=[] if sketch.compression is None else sketch.compression.result(),
+        compression=[]
+        if sketch.compression is None
+        else sketch.compression.result(sketch.logical_bytes),
         error=None if sketch.halvings is None else _error(figures, sketch, sketch.halvings),
     )
 

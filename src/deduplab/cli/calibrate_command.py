@@ -14,6 +14,7 @@ from deduplab.analysis import calibrate
 from deduplab.cli import campaign
 from deduplab.cli.findings import calibration_as_dict, calibration_table
 from deduplab.cli.options import runs_option, workspace_option
+from deduplab.cli.whole_tables import print_whole
 from deduplab.errors import CalibrationError
 from deduplab.executors.workspace import prepared
 
@@ -49,7 +50,7 @@ def command(runs: Path, workspace: Path, scale: int, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(calibration_as_dict(calibration), indent=2))
     else:
-        console.print(calibration_table(calibration))
+        print_whole(console, calibration_table(calibration))
     if not calibration.passed:
         raise CalibrationError(calibration.summary)
     console.print(calibration.summary, style="green", soft_wrap=True)

@@ -15,6 +15,7 @@ from rich.table import Table
 from deduplab import dataset_file
 from deduplab.cli.byte_bar import byte_bar
 from deduplab.cli.shipped import here_or_shipped
+from deduplab.cli.whole_tables import print_whole
 from deduplab.dataset_spec import Manifest
 from deduplab.datasets import PAYLOADS, build_dataset, export
 from deduplab.datasets.manifest_file import read_manifest
@@ -183,10 +184,10 @@ def _show(console: Console, manifest: Manifest, *, as_json: bool) -> None:
         return
     table = Table(show_header=False, box=None)
     table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+    table.add_column(no_wrap=True)
     for name, value in _facts(manifest):
         table.add_row(name, value)
-    console.print(table)
+    print_whole(console, table)
 
 
 def _facts(manifest: Manifest) -> Iterator[tuple[str, str]]:

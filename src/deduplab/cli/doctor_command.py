@@ -18,6 +18,7 @@ from deduplab import registry
 from deduplab.bench.runner import Silent
 from deduplab.cell import Cell, CellResult, RestSettings
 from deduplab.cli.options import split_only, workspace_option
+from deduplab.cli.whole_tables import print_whole
 from deduplab.dataset_spec import DatasetSpec
 from deduplab.errors import SystemUnavailable
 from deduplab.executors.local import LocalExecutor
@@ -81,7 +82,7 @@ def command(systems: str, workspace: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(row) for row in found], indent=2))
     else:
-        console.print(_table(found))
+        print_whole(console, _table(found))
         for row in found:
             if row.reason:
                 words = f"{row.system}: {row.reason}"

@@ -95,11 +95,11 @@ def calibration_table(calibration: Calibration) -> Table:
     """Draw every check with what was expected and what came out."""
     table = Table(title="Calibration", title_justify="left")
     for heading in ("store", "known answer", "payload"):
-        table.add_column(heading)
+        table.add_column(heading, no_wrap=True)
     for heading in ("expected", "measured", "tolerance"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for heading in ("unit", "verdict", "detail"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, no_wrap=True)
     for check in calibration.checks:
         numbers = (check.expected, check.measured, check.tolerance)
         table.add_row(

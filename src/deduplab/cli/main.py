@@ -20,7 +20,7 @@ CLOSED_PIPE_EXIT_CODE: Final = 141  # what a shell reports of a process that SIG
 
 # command -> what is left of its work when it is ended by a signal
 _LEFT: Final = {
-    "run": "what was committed stays, and the same command goes on with it",
+    "run": "what was committed stays, and the same command goes on with it (without --fresh)",
     "export": "a half-written export does not count, and the same command goes on",
     "scan": "nothing was written, so scan again",
 }

@@ -20,6 +20,7 @@ from deduplab.cell import Cell
 from deduplab.cli.campaign import measured_s, unfinished_runs
 from deduplab.cli.options import plan_argument, runs_option, split_only, workspace_option
 from deduplab.cli.progress import TimeLeft
+from deduplab.cli.whole_tables import print_whole
 from deduplab.units import format_bytes, format_rate, format_seconds
 
 
@@ -85,10 +86,12 @@ def command(
         )
         return
     console = Console()
-    console.print(_per_system(plan, cells))
+    print_whole(console, _per_system(plan, cells))
     if show_cells:
         for number, cell in enumerate(cells, start=1):
-            console.print(f"{number:5}  {cell.cell_id}  {cell.label}", highlight=False)
+            console.print(
+                f"{number:5}  {cell.cell_id}  {cell.label}", highlight=False, soft_wrap=True
+            )
     _print_estimate(console, plan, expected)
     for reason, count in Counter(found.left_out.values()).items():
         console.print(f"not run: {count} cells: {reason}", markup=False, highlight=False)

@@ -10,6 +10,7 @@ from rich.console import Console
 from deduplab.bound.account import Account
 from deduplab.bound.columns import ColumnBound, all_columns, finest
 from deduplab.cli.scan_look import ABSENT, escaped, framed, ratio
+from deduplab.cli.whole_tables import print_whole
 from deduplab.units import format_bytes
 
 _MOST_COLUMNS: Final = 40
@@ -37,7 +38,7 @@ def show_columns(console: Console, columns: Sequence[ColumnBound], account: Acco
             ratio(column.chunk_ratio),
             ratio(column.packed_ratio),
         )
-    console.print(table)
+    print_whole(console, table)
     console.print(
         f"ratio: all by distinct {what}; {grain or 'chunks'}: by chunks within them; "
         f"zstd-3: all {what}, each alone, without deduplication",
@@ -68,5 +69,5 @@ def show_orders(console: Console, orders: dict[str, list[ColumnBound]]) -> None:
                 for cell in cells
             ),
         )
-    console.print(table)
+    print_whole(console, table)
     console.print("ratio by chunks, and of zstd-3 on each page without deduplication", style="dim")

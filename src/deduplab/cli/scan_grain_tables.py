@@ -7,10 +7,16 @@ from typing import Final
 
 from rich.console import Console
 
-from deduplab.bound.account import compression_error, few_sampled, found_within
+from deduplab.bound.account import (
+    compression_error,
+    few_sampled,
+    found_within,
+    unknown_compression,
+)
 from deduplab.bound.columns import finest
 from deduplab.bound.results import Bin, GrainResult
 from deduplab.cli.scan_look import ABSENT, framed, ratio
+from deduplab.cli.whole_tables import print_whole
 from deduplab.units import format_bytes
 
 _SHOWN_COPIES: Final = 6
@@ -42,7 +48,7 @@ def _unique(console: Console, grains: Sequence[GrainResult], title: str) -> None
             f"{grain.chunks:,}",
             *(() if apart else _packed(grain, codecs)),
         )
-    console.print(table)
+    print_whole(console, table)
     if apart:
         table = framed()
         table.add_column("grain", no_wrap=True)
@@ -50,17 +56,9 @@ def _unique(console: Console, grains: Sequence[GrainResult], title: str) -> None
             table.add_column(codec, justify="right", no_wrap=True)
         for grain in grains:
             table.add_row(grain.grain, *_packed(grain, codecs))
-        console.print(table)
+        print_whole(console, table)
     if codecs:
-        lacking = any(not grain.compression for grain in grains)
-        console.print(
-            "zstd, lz4: ratio on unique chunks, and on all of them without deduplication; "
-            "each chunk alone" + (f"; {ABSENT}: none in the sample" if lacking else ""),
-            style="dim",
-        )
-        error = compression_error(grains)
-        if error:
-            console.print(error, style="dim", highlight=False)
+        _explain_packed(console, grains)
     if sampled:
         console.print("error: relative standard error of the unique bytes", style="dim")
         few = few_sampled(grains)
@@ -73,6 +71,19 @@ def _unique(console: Console, grains: Sequence[GrainResult], title: str) -> None
             )
 
 
+def _explain_packed(console: Console, grains: Sequence[GrainResult]) -> None:
+    """Say what the two numbers of a compressor are, and how far they may be off."""
+    lacking = any(not grain.compression for grain in grains)
+    console.print(
+        "zstd, lz4: ratio on unique chunks, and on all of them without deduplication; "
+        "each chunk alone" + (f"; {ABSENT}: none in the sample" if lacking else ""),
+        style="dim",
+    )
+    for words in (compression_error(grains), unknown_compression(grains)):
+        if words:
+            console.print(words, style="dim", highlight=False)
+
+
 def _error_words(grain: GrainResult) -> str:
     """Write the relative standard error of a grain's unique bytes, in percent."""
     if grain.error is None:
@@ -82,7 +93,11 @@ def _error_words(grain: GrainResult) -> str:
 
 
 def _packed(grain: GrainResult, codecs: Sequence[str]) -> list[str]:
-    found = {one.codec: f"{one.unique_ratio:.2f} {one.all_ratio:.2f}" for one in grain.compression}
+    found = {
+        one.codec: f"{one.unique_ratio:.2f} "
+        + (ABSENT if one.all_ratio is None else f"{one.all_ratio:.2f}")
+        for one in grain.compression
+    }
     return [found.get(codec, ABSENT) for codec in codecs]
 
 
@@ -96,7 +111,7 @@ def _copies(console: Console, grains: Sequence[GrainResult]) -> None:
     for grain in grains:
         if grain is grains[0] or grain.grain == finest_name:
             table.add_row(grain.grain, _histogram(grain.copies), _distance(grain))
-    console.print(table)
+    print_whole(console, table)
 
 
 def _histogram(copies: Sequence[Bin]) -> str:

@@ -165,7 +165,9 @@ class ScanOptions:
         if not is_there or option == "--sketch":
             allowed = allowed and os.access(folder, os.W_OK | os.X_OK)
         if not allowed:
-            raise PlanError(f"{option} {str(target)!r} can't be written: permission denied")
+            only_read = os.statvfs(folder).f_flag & os.ST_RDONLY
+            why = "its file system is mounted read-only" if only_read else "permission denied"
+            raise PlanError(f"{option} {str(target)!r} can't be written: {why}")
         for text in (*self.sources, *(str(path) for path in (self.on_disk,) if path)):
             if target.resolve().is_relative_to(Path(text).resolve()):
                 raise PlanError(

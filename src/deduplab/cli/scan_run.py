@@ -12,6 +12,7 @@ from deduplab.analysis import export_json, rows
 from deduplab.analysis.on_disk import COPIES, RATIO
 from deduplab.analysis.row import Row
 from deduplab.cell import shown_system
+from deduplab.cli.whole_tables import print_whole
 from deduplab.errors import PlanError
 from deduplab.store import Run
 from deduplab.units import KIB
@@ -35,7 +36,7 @@ def show_run(directory: Path, *, as_json: bool) -> None:
     if as_json:
         click.echo(export_json(found), nl=False)
         return
-    Console().print(_table(found))
+    print_whole(Console(), _table(found))
 
 
 def _table(found: list[Row]) -> Table:

@@ -14,6 +14,7 @@ from deduplab.bound.stream import LeftOut
 from deduplab.cli.scan_column_tables import show_columns, show_orders
 from deduplab.cli.scan_grain_tables import show_grains
 from deduplab.cli.scan_look import ABSENT, escaped, framed, visible
+from deduplab.cli.whole_tables import print_whole
 from deduplab.units import format_bytes, format_seconds
 
 _FIRST_LEFT_OUT: Final = 5
@@ -47,7 +48,7 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
             table.add_column(heading, justify="left" if heading == "grain" else "right")
         for grain in grains:
             table.add_row(*_shared(grain))
-        console.print(table)
+        print_whole(console, table)
 
 
 def _head(account: Account) -> str:
@@ -91,7 +92,7 @@ def _on_disk(console: Console, files: FilesOnDisk) -> None:
     rest = planted.copies[12:]
     if rest:
         table.add_row(f"up to {rest[-1][0]:,}", f"{sum(payloads for _, payloads in rest):,}")
-    console.print(table)
+    print_whole(console, table)
     console.print(
         "0 copies: compressed, encrypted, encoded in another form, or not there. "
         f"Not followed: {planted.too_short:,} of less than 64 bytes, "

@@ -17,6 +17,7 @@ from deduplab.analysis.trace_rates import window_s
 from deduplab.analysis.trace_stages import StageSeen, stages_seen
 from deduplab.analysis.traces import why_missing
 from deduplab.cell import Cell, CellResult
+from deduplab.cli.whole_tables import print_whole
 from deduplab.errors import StoreError
 from deduplab.store import Run
 from deduplab.trace import Trace
@@ -95,7 +96,7 @@ def listing(run: Run, found: Listed) -> dict[str, Any]:
 def print_listed(run: Run, found: Listed, console: Console) -> None:
     """Print the traces as a table, and why others are missing."""
     if found.traces:
-        console.print(_listed_table(found))
+        print_whole(console, _listed_table(found))
     elif not found.missing and not found.damaged:
         console.print(
             f"no traces in {run.header.run_id}: its cells were measured without (trace_hz = 0, or "
@@ -129,7 +130,7 @@ def print_trace(result: CellResult, trace: Trace, console: Console) -> None:
     account = account_of(trace, has_volume=result.cell.volume != "none")
     title = f"{label_of(result.cell)}, cell {result.cell.cell_id}"
     console.print(title, soft_wrap=True, highlight=False, markup=False)
-    console.print(_stages_table(result, trace))
+    print_whole(console, _stages_table(result, trace))
     for line in (_worth(account), *(lack.words for lack in account.lacks)):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
 
@@ -157,10 +158,10 @@ def _listed_table(found: Listed) -> Table:
     digits = _digits([one.cell_id for one in found.traces])
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("cell", no_wrap=True)
-    table.add_column("label", overflow="fold")
+    table.add_column("label", no_wrap=True)
     for heading in ("seconds", "samples", "missed"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("columns", overflow="fold")
+    table.add_column("columns", no_wrap=True)
     for one in found.traces:
         account = one.account
         columns = ", ".join(

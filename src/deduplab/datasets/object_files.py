@@ -136,6 +136,8 @@ def _folder(number: int) -> str:
 def _names(folder: Path) -> list[str]:
     try:
         return os.listdir(folder)  # noqa: PTH208 - names alone
+    except NotADirectoryError as error:
+        raise _stranger(folder) from error
     except OSError as error:
         raise unreadable(folder, error) from error
 

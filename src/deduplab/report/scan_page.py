@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import deduplab
-from deduplab.bound.account import Account, by_design, compression_error, few_sampled, packed_bytes
+from deduplab.bound.account import (
+    Account,
+    by_design,
+    compression_error,
+    few_sampled,
+    packed_bytes,
+    unknown_compression,
+)
 from deduplab.bound.columns import all_columns, column_bounds, finest
 from deduplab.bound.results import Compression, GrainResult
 from deduplab.errors import StoreError
@@ -60,6 +67,7 @@ def _content(account: Account) -> dict[str, Any]:
         "codecs": [one.codec for one in _compression(result.grains)],
         "few": few_sampled(result.grains),
         "packed_error": compression_error(result.grains),
+        "packed_unknown": unknown_compression(result.grains),
         "drawings": _drawings(account),
         "columns": [all_columns(columns), *columns] if columns else [],
         "chunk_grain": finest(

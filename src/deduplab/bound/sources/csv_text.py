@@ -91,8 +91,8 @@ class CsvSource(ScanSource):
         if self._uneven_rows:
             self.leave_out(
                 self.name,
-                f"{self._uneven_rows} rows have another number of fields than the first line "
-                f"({len(names)}) and are not counted (the first is {self._first_uneven})",
+                f"rows with another number of fields than the first line ({len(names)}) are not "
+                f"counted: {self._uneven_rows} (the first is {self._first_uneven})",
             )
 
     def _packed(self, rows: Iterator[list[bytes]], names: list[str]) -> Iterator[Block]:
