@@ -46,7 +46,8 @@ class Capabilities:
     delete_modes
         Of ``rowwise``, ``truncate``, ``drop``; the first is the default.
     reclaim_modes
-        Explicit maintenance, mild to strong; empty where the system has none.
+        Explicit maintenance, mild to strong; empty where the system has none. A variant
+        that lacks one of them refuses it as ``Unsupported``.
     stores_data
         False only for a system that discards what it gets (``null``).
     unique_keys
