@@ -34,7 +34,8 @@ from deduplab.errors import OperationFailed, Unsupported
 _HASH_BYTES: Final = 16
 _REFUSED: Final = SUBJECT_IS_TAKEN.encode()
 _FORGET_STEPS: Final = 600
-_FORGET_STEP_S: Final = 0.05
+_FORGET_STEP_S: Final = 0.06
+_STEP_NS: Final = 10**6
 
 
 class Objects(ABC):
@@ -220,11 +221,12 @@ class HashedObjects(Objects):
         return {subject[start:] for subject in self._js.subjects(self._contents, pattern)}
 
     def _forget_ids(self) -> None:
-        """Have the server forget the ids of all payloads, by the shortest window there is.
+        """Have the server forget the ids of all payloads, by the shortest windows there are.
 
         Ids are forgotten in their order, and nothing tells of it. A witness with an id of its
         own is written, and again until it is taken: then its id is forgotten, and so is every
-        earlier one. No witness stays.
+        earlier one. No witness stays. A change of the window has the server look for ids that are
+        past it, but it may look by the window from before; so the window is changed each time.
         """
         if not self._scheme.window_ns:
             return
@@ -234,9 +236,10 @@ class HashedObjects(Objects):
         identifier = b"witness-" + secrets.token_hex(8).encode()
         write = self._witness(identifier)
         write()
-        self._js.update(settings | {"duplicate_window": SHORTEST_WINDOW_NS})
         try:
-            for _ in range(_FORGET_STEPS):
+            for step in range(_FORGET_STEPS):
+                window_ns = SHORTEST_WINDOW_NS + step % 2 * _STEP_NS
+                self._js.update(settings | {"duplicate_window": window_ns})
                 self._js.wire.listen(_FORGET_STEP_S)
                 answer = write()
                 if b'"duplicate"' not in answer:

@@ -242,11 +242,14 @@ class NatsWire:
         """Read what the server says first, begin TLS where it is wanted, log in, subscribe."""
         self._lines.wait_at_most(_LOGIN_S)
         first = self._lines.line()
-        if not first.startswith(b"INFO {"):
+        try:
+            if not first.startswith(b"INFO {"):
+                raise ValueError(first)
+            self.info = json.loads(first[5:])
+        except ValueError as error:
             raise SystemUnavailable(
                 f"nats: what answers there is no NATS (it says {first[:60]!r}); check host and port"
-            )
-        self.info = json.loads(first[5:])
+            ) from error
         self._begin_tls(endpoint)
         options: dict[str, Any] = dict(_OPTIONS)
         if endpoint.secret is not None:
