@@ -24,10 +24,15 @@ from deduplab.server import Endpoint
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A named configuration of a system under test, with one line that says what it is."""
+    """A named configuration of a system under test, with one line that says what it is.
+
+    ``encodes`` is false only where nothing in it encodes several objects together (no
+    compression of blocks, pages or batches): what near copies alone save is no compression then.
+    """
 
     name: str
     summary: str
+    encodes: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,17 +39,21 @@ _CHANGING: Final = ("messages", "bytes", "first_seq", "last_seq", "num_deleted")
 """Members of a stream's state that are the same twice where nothing is done to it."""
 
 
+def _plain(name: str, summary: str) -> Variant:
+    return Variant(name, summary, encodes=False)
+
+
 class NatsAdapter(ServerAdapter[JetStream, NatsNamespace]):
     """Drives one NATS server with JetStream over TCP."""
 
     product: ClassVar[str] = "nats"
     capabilities: ClassVar[Capabilities] = Capabilities(
         variants=(
-            Variant("default", "a message an object, its key as the subject; no compression"),
+            _plain("default", "a message an object, its key as the subject; no compression"),
             Variant("s2", "the same, full blocks are compressed with S2"),
-            Variant("unique-content", "payloads once by their hash as Nats-Msg-Id, for a day"),
-            Variant("unique-content-short", "the same, but an id is known for 100 ms only"),
-            Variant("unique-content-by-subject", "payloads once, by their hash as the subject"),
+            _plain("unique-content", "payloads once by their hash as Nats-Msg-Id, for a day"),
+            _plain("unique-content-short", "the same, but an id is known for 100 ms only"),
+            _plain("unique-content-by-subject", "payloads once, by their hash as the subject"),
         ),
         layouts=LAYOUTS,
         durability=DURABILITIES,
