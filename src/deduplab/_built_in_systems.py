@@ -168,6 +168,16 @@ BUILT_IN: Final = (
         versions=("3.5", "4"),
     ),
     SystemEntry(
+        "nats",
+        "server",
+        "deduplab.adapters.nats:NatsAdapter",
+        "deduplab.servers.nats:NatsServer",
+        "NATS JetStream, a private server; messages refused where their id is known",
+        installer="deduplab.servers._nats_binaries:install",
+        source="NATS' own Go modules, server and client, built here by go",
+        versions=("2.11", "2"),
+    ),
+    SystemEntry(
         "minio",
         "server",
         "deduplab.adapters.s3:MinioAdapter",

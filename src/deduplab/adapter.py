@@ -24,10 +24,15 @@ from deduplab.server import Endpoint
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A named configuration of a system under test, with one line that says what it is."""
+    """A named configuration of a system under test, with one line that says what it is.
+
+    ``encodes`` is false only where nothing in it encodes several objects together (no
+    compression of blocks, pages or batches): what near copies alone save is no compression then.
+    """
 
     name: str
     summary: str
+    encodes: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,8 @@ class Capabilities:
     delete_modes
         Of ``rowwise``, ``truncate``, ``drop``; the first is the default.
     reclaim_modes
-        Explicit maintenance, mild to strong; empty where the system has none.
+        Explicit maintenance, mild to strong; empty where the system has none. A variant
+        that lacks one of them refuses it as ``Unsupported``.
     stores_data
         False only for a system that discards what it gets (``null``).
     unique_keys

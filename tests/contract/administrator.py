@@ -78,6 +78,10 @@ class Administrator(ABC):
         """Set the server's durability, where all users share one that can be changed."""
         assert durability
 
+    def make_foreign(self, namespace: str) -> None:
+        """Make something of a namespace's name that is not ours, where names are not limited."""
+        raise NotImplementedError(f"{self.system} limits rights to names: {namespace}")
+
     @abstractmethod
     def rights(self) -> list[str]:
         """Return the single rights of the text, in words of the product."""

@@ -6,6 +6,7 @@ from typing import Final
 
 from tests.contract.administrator import Administrator
 from tests.contract.administrators_kafka import KafkaAdministrator
+from tests.contract.administrators_nats import NatsAdministrator
 from tests.contract.administrators_redis import RedisAdministrator, ValkeyAdministrator
 from tests.contract.administrators_rest import RestAdministrator
 from tests.contract.administrators_s3 import MinioAdministrator, SeaweedfsAdministrator
@@ -19,6 +20,7 @@ ADMINISTRATORS: Final[dict[str, type[Administrator]]] = {
         RedisAdministrator,
         ValkeyAdministrator,
         KafkaAdministrator,
+        NatsAdministrator,
         MinioAdministrator,
         SeaweedfsAdministrator,
         RestAdministrator,

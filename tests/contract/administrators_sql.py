@@ -51,6 +51,10 @@ class PostgresqlAdministrator(Administrator):
     def restore(self, right: str) -> None:
         self.run(f'\\connect "{USER}"\nGRANT {right} TO "{USER}";\n')
 
+    def make_foreign(self, namespace: str) -> None:
+        """Make a schema as the database's administrator."""
+        self.run(f'\\connect "{USER}"\nCREATE SCHEMA "{namespace}";\n')
+
 
 class MariadbAdministrator(Administrator):
     """Runs the text by the raw connection; this server is not reached over a network."""

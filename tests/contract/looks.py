@@ -9,6 +9,7 @@ from tests.contract.looks_cockroachdb import CockroachdbLook
 from tests.contract.looks_kafka import KafkaLook
 from tests.contract.looks_lmdb import LmdbLook
 from tests.contract.looks_mariadb import MariadbLook
+from tests.contract.looks_nats import NatsLook
 from tests.contract.looks_redis import RedisLook
 from tests.contract.looks_rest import RestLook
 from tests.contract.looks_s3 import S3Look
@@ -41,6 +42,7 @@ LOOKS: Final[dict[str, RawLook]] = {
     "redis": RedisLook(),
     "valkey": RedisLook(),
     "kafka": KafkaLook(),
+    "nats": NatsLook(),
     "lmdb": LmdbLook(),
     "rest": RestLook(),
     "minio": S3Look(),
@@ -54,6 +56,7 @@ OWN_SUITES: Final = frozenset(
         "lmdb",
         "mariadb",
         "minio",
+        "nats",
         "redis",
         "rest",
         "seaweedfs",

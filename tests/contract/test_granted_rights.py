@@ -140,7 +140,7 @@ def test_the_rights_end_at_the_lab(ruled: tuple[Administrator, Endpoint]) -> Non
     expected: type[DeduplabError] = OperationFailed
     match = "deduplab systems grants"
     if not administrator.limits_names:  # then what somebody else has made is out of reach
-        administrator.run('\\connect "granted"\nCREATE SCHEMA "other-lab";')
+        administrator.make_foreign("other-lab")
         expected, match = NamespaceRefused, "without our marker"
     variant, durability = administrator.lives[0]
     administrator.live_with(durability)

@@ -1,7 +1,7 @@
 """A server proves who it is by its certificate: trusted, or refused.
 
-Redis, Kafka and MinIO speak TLS themselves; PostgreSQL, whose build in the wheel does not, and
-the REST server stand behind a front that does.
+Redis, Kafka, NATS and MinIO speak TLS themselves; PostgreSQL, whose build in the wheel does not,
+and the REST server stand behind a front that does.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ from deduplab.adapter import Adapter
 from deduplab.cell import RemoteAddress
 from deduplab.errors import SystemUnavailable
 from deduplab.remote import RemoteServer
-from deduplab.server import Endpoint
+from deduplab.server import Endpoint, Secret
 from deduplab.servers._minio_binaries import find as find_minio
+from deduplab.servers._nats_binaries import find as find_nats
+from deduplab.servers._nats_rights import accounts
 from deduplab.servers._process import ChildProcess, free_port
 from deduplab.servers._redis_binaries import find_redis
 from deduplab.servers.postgresql import PostgresqlServer
@@ -135,10 +137,33 @@ def kafka(workspace: Path, certificate: Certificate) -> Iterator[Endpoint]:
         server.stop()
 
 
+@contextmanager
+def nats(workspace: Path, certificate: Certificate) -> Iterator[Endpoint]:
+    port, secret = free_port(), Secret(secrets.token_urlsafe(18))
+    files = f'cert_file: "{certificate[0]}", key_file: "{certificate[1]}"'
+    settings = f"""\
+host: {HOST}
+port: {port}
+tls {{ {files} }}
+jetstream {{ store_dir: "{workspace}", sync_interval: always }}
+{accounts("lab", secret.reveal())}
+"""
+    configuration = workspace / "nats.conf"
+    configuration.write_text(settings)
+    child = ChildProcess("nats", [str(find_nats()), "-c", str(configuration)],
+                         log=workspace / "log")  # fmt: skip
+    try:
+        child.wait_ready(lambda: b"Server is ready" in child.log.read_bytes(), deadline_s=10)
+        yield Endpoint(host=HOST, port=port, user="lab", secret=secret)
+    finally:
+        child.stop(())
+
+
 PRODUCTS = {
     "postgresql": postgresql,
     "redis": redis,
     "kafka": kafka,
+    "nats": nats,
     "minio": minio,
     "rest": rest,
 }

@@ -11,6 +11,7 @@ from deduplab.adapters.s3 import RESTART, MinioAdapter
 from deduplab.errors import ProbeError, Unsupported
 from deduplab.record import Record
 from deduplab.testing import SAMPLE_RECORDS, batch_of, distinct_objects, distinct_records
+from deduplab.testing._fixtures import reclaim_where_offered
 
 NAMESPACE = "deduplab-rights"
 
@@ -43,7 +44,7 @@ def live(adapter: Adapter, variant: str, durability: str, layout: str = "blob") 
             with pytest.raises(Unsupported, match="everybody"):
                 adapter.reclaim(mode)
             continue
-        adapter.reclaim(mode)
+        reclaim_where_offered(adapter, mode)
         report(adapter)
     for mode in offers.delete_modes:
         if mode != "rowwise":

@@ -244,7 +244,8 @@ def is_seen_again(trace: Trace, position: int, name: str) -> bool:
     "system",
     [
         *("sqlite", "duckdb", "rocksdb", "lmdb", "clickhouse", "chunked"),
-        *("postgresql", "mariadb", "redis", "valkey", "kafka", "minio", "seaweedfs", "rest"),
+        *("postgresql", "mariadb", "redis", "valkey", "kafka", "nats", "minio"),
+        *("seaweedfs", "rest"),
     ],
 )
 def test_every_system_is_cold_and_holds_what_it_held(

@@ -69,6 +69,16 @@ ROUND_TRIPS: Final[dict[str, list[tuple[list[str], str, str]]]] = {
         ),
         (["kafka-topics", "--list"], "", "deduplab.mine"),
     ],
+    "nats": [
+        (
+            ["nats", "stream", "add", "deduplab-mine", "--subjects=deduplab.mine.>", "--defaults"],
+            "",
+            "deduplab-mine",
+        ),
+        ([], "nats pub deduplab.mine.one forty-two --jetstream\n", ""),
+        (["nats", "stream", "get", "deduplab-mine", "1"], "", "forty-two"),
+        (["nats", "stream", "ls", "--names"], "", "deduplab-mine"),
+    ],
     "minio": [
         (
             [
@@ -418,7 +428,7 @@ def test_up_that_is_interrupted_leaves_nothing(
     assert not own_segments(workspace)
 
 
-@pytest.mark.parametrize("system", ["kafka", "mariadb", "redis", "seaweedfs"])
+@pytest.mark.parametrize("system", ["kafka", "mariadb", "nats", "redis", "seaweedfs"])
 def test_a_workspace_may_have_any_name(
     system: str, not_brought_up: NotUp, tmp_path: Path, workspace: Path
 ) -> None:

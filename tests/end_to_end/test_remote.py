@@ -32,7 +32,7 @@ from tests.contract.gate import gate
 from tests.contract.looks import LOOKS
 from tests.end_to_end.conftest import PLAN, workspace_of
 
-SYSTEMS = ("postgresql", "redis", "minio", "kafka")
+SYSTEMS = ("postgresql", "redis", "minio", "kafka", "nats")
 
 
 @contextmanager

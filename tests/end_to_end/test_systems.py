@@ -37,7 +37,7 @@ def test_a_name_is_said_once_and_what_comes_along_needs_nothing() -> None:
     assert said == "sqlite: needs no installation of its own; it comes with deduplab\n"
 
 
-@pytest.mark.parametrize("name", ["kafka", "minio"])
+@pytest.mark.parametrize("name", ["kafka", "minio", "nats"])
 def test_a_cache_that_can_not_be_written_is_told(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,6 +25,9 @@ CHAINS: Final = {
 }
 """The shortest chain that leads to each stage."""
 
+RECLAIMED: Final = {"nats": "unique-content"}
+"""The variant that has a maintenance, where the default one has none."""
+
 PLAN: Final = """\
 name = "faults"
 repetitions = 1
@@ -55,4 +58,7 @@ def plan_of(system: str, size: str = "256 KiB", batch: str = "64 KiB") -> str:
 def cell_of(system: str, stage: Stage | None = None, **sizes: str) -> Cell:
     """Return a system's cell, with the whole chain of the plan or the shortest to a stage."""
     (cell,) = matrix.cells(config.parse(plan_of(system, **sizes), origin="faults.toml"))
-    return cell if stage is None else dataclasses.replace(cell, stages=CHAINS[stage])
+    if stage is None:
+        return cell
+    variant = RECLAIMED.get(system, cell.variant) if stage is Stage.RECLAIM else cell.variant
+    return dataclasses.replace(cell, stages=CHAINS[stage], variant=variant)

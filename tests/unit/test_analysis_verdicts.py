@@ -197,6 +197,20 @@ def test_near_copies_in_a_shuffled_set_do_not_make_compression_ingestion(tmp_pat
     assert "shrinks with distance" in text
 
 
+@pytest.mark.parametrize("far", [0.0, 0.2, 0.6])
+def test_a_memory_that_is_too_short_is_no_compression_where_nothing_encodes(
+    far: float, tmp_path: Path
+) -> None:
+    """The variant says of itself that nothing in it spans several objects; another may."""
+    refusing = Behaviour("nats", "unique-content-short", adjacent=(0.99,) * 3, shuffled=(far,) * 3)
+    verdict, text, _ = words(tmp_path / "a", refusing)
+    assert verdict == "ingestion-time"
+    assert "stored when it is forgotten: eta 0.99 adjacent" in text
+    assert "Compression, not" not in text
+    verdict, text, _ = words(tmp_path / "b", replace(refusing, variant="s2"))
+    assert "compression-implicit" in verdict
+
+
 def test_without_shuffled_cells_nothing_is_claimed(tmp_path: Path) -> None:
     found = rows(run_of(tmp_path, matrix([DUCKDB], distances=["adjacent"])))
     (finding,) = findings_of(found)

@@ -10,7 +10,7 @@ import pytest
 from deduplab.cache_folder import cache_folder
 from deduplab.datasets import origins
 from deduplab.errors import PlanError
-from deduplab.servers import _kafka_binaries, _minio_binaries
+from deduplab.servers import _kafka_binaries, _minio_binaries, _nats_binaries
 
 
 @pytest.mark.parametrize(
@@ -28,8 +28,9 @@ from deduplab.servers import _kafka_binaries, _minio_binaries
         lambda: origins.cache_folder() / "any",
         lambda: _kafka_binaries.installed_libraries(),
         lambda: _minio_binaries.installed_program().parent,
+        lambda: _nats_binaries.SERVER.installed_program().parent,
     ],
-    ids=["data", "kafka", "minio"],
+    ids=["data", "kafka", "minio", "nats"],
 )
 def test_there_is_one_cache(
     place: Callable[[], Path],

@@ -272,13 +272,13 @@ def test_an_old_go_and_another_module_are_refused(
     go.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     with pytest.raises(SystemUnavailable, match=r"is go1\.19\.8"):
-        _minio_binaries.find_go()
+        _minio_binaries.MINIO.find_go()
     with pytest.raises(SystemUnavailable, match="checksum"):
-        _minio_binaries.check_module('{"Sum": "h1:another"}')
+        _minio_binaries.MINIO.check('{"Sum": "h1:another"}')
 
 
 def test_the_build_is_pinned_and_stamped() -> None:
-    command = _minio_binaries.build_command("go")
+    command = _minio_binaries.MINIO.build_command("go")
     assert command[-1] == f"github.com/minio/minio@{_minio_binaries.VERSION}"
     assert "cmd.CommitID=7aac2a2c5b7c" in command[-2]
     assert "cmd.Version=2026-02-12T20:18:48Z" in command[-2]

@@ -4,8 +4,9 @@ Rules with stated thresholds, read off eta at the highest grade on FILES
 allocated (ENGINE where the files are out of reach). The far copies (shuffled, or of an
 exact distance that saves less) tell what is deduplicated wherever a copy lies; what only
 adjacent copies gain at the last moment that both have is an encoding that spans
-neighbours. Storage-layer sharing is claimed only where the VOLUME layer was read, and
-shows more saved than FILES does (see :mod:`deduplab.analysis.storage_layer`).
+neighbours, unless the variant says of itself that it has none: then they were refused while
+their first was remembered. Storage-layer sharing is claimed only where the VOLUME layer was
+read, and shows more saved than FILES does (see :mod:`deduplab.analysis.storage_layer`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from deduplab import registry
 from deduplab.analysis.deletion_words import RECLAIMED, deletion_words
 from deduplab.analysis.evidence import (
     FAR_SHARE,
@@ -65,7 +67,8 @@ def attribute(lookup: Lookup, subject: Subject, windows_s: Sequence[float] = ())
         return Attribution(("undecided",), "No cells with copies.", deletion)
     if _stores_nothing(lookup, subject):
         return Attribution(("stores nothing",), "It discards what it gets: no bytes at all.", "")
-    mechanisms, words = _explain(evidence(lookup, subject, grade), window_words(windows_s))
+    seen = evidence(lookup, subject, grade)
+    mechanisms, words = _explain(seen, window_words(windows_s), encodes=_encodes(subject))
     below = volume_finding(lookup, subject)
     if below is not None and lookup.gauge(subject) == FILES:
         found, more = volume_words(below, NOTHING)
@@ -84,7 +87,14 @@ def window_words(windows_s: Sequence[float]) -> str:
     return f"{least:g} s" if least == greatest else f"{least:g} to {greatest:g} s"
 
 
-def _explain(seen: Evidence, window: str) -> tuple[tuple[str, ...], str]:
+def _encodes(subject: Subject) -> bool:
+    """Whether the variant may encode several objects together; what is not known may."""
+    entry = registry.systems().get(subject.system)
+    variants = entry.capabilities().variants if entry is not None else ()
+    return all(each.encodes for each in variants if each.name == subject.variant)
+
+
+def _explain(seen: Evidence, window: str, *, encodes: bool) -> tuple[tuple[str, ...], str]:
     undecided = _undecided(seen)
     if undecided:
         return ("undecided",), undecided
@@ -103,7 +113,10 @@ def _explain(seen: Evidence, window: str) -> tuple[tuple[str, ...], str]:
     if not seen.by_nearness:
         parts += _steps(near, far, window)
     if near_eta - far_eta >= NOTHING:
-        parts.append(("compression-implicit", _distance_words(near, far)))
+        if not encodes and "flush" in near.etas and near.etas["flush"] >= NOTHING:
+            parts.append(("ingestion-time", _memory_words(near, far)))
+        else:
+            parts.append(("compression-implicit", _distance_words(near, far)))
     if not parts:
         return ("undecided",), f"Saved for a while only ({near.name} {near.words})."
     names = tuple(dict.fromkeys(name for name, _ in parts))
@@ -206,6 +219,14 @@ def _distance_words(near: Series, far: Series) -> str:
         f"Compression, not deduplication: what {near.name} copies save {vanishes} with distance "
         f"(eta {two_digits(last(near))} {near.name}, {two_digits(last(far))} {far.name}), so an "
         f"encoding or block spans neighbours.{later}"
+    )
+
+
+def _memory_words(near: Series, far: Series) -> str:
+    return (
+        f"Copies are refused at ingestion while their first is remembered, and stored when it is "
+        f"forgotten: eta {two_digits(last(near))} {near.name}, {two_digits(last(far))} {far.name}. "
+        "Nothing in this variant encodes several objects together, so it is no compression."
     )
 
 

@@ -18,6 +18,7 @@ OUR_SETTINGS: Final = (
     "DEDUPLAB_SINKS",
     *("DEDUPLAB_POSTGRESQL_BIN", "DEDUPLAB_MARIADB_BIN", "DEDUPLAB_REDIS_SERVER"),
     *("DEDUPLAB_VALKEY_SERVER", "DEDUPLAB_KAFKA_LIBS", "DEDUPLAB_MINIO", "DEDUPLAB_WEED"),
+    "DEDUPLAB_NATS_SERVER",
 )
 """Every variable that deduplab itself reads; a test compares this with its modules."""
 

@@ -10,7 +10,12 @@ from deduplab.adapter import Adapter
 from deduplab.errors import DeduplabError, OperationFailed, Unsupported
 from deduplab.record import Field, FieldType
 from deduplab.server import Endpoint
-from deduplab.testing._fixtures import AdapterFixtures, NewWorkspace, assert_holds_records
+from deduplab.testing._fixtures import (
+    AdapterFixtures,
+    NewWorkspace,
+    assert_holds_records,
+    reclaim_where_offered,
+)
 from deduplab.testing.payloads import batch_of
 from deduplab.testing.records import AWKWARD_RECORDS, SAMPLE_RECORDS, distinct_records
 from deduplab.testing.system import SystemUnderTest
@@ -74,7 +79,7 @@ class NativeContract(AdapterFixtures):
         left = {"other": other, list(copies)[-1]: record}
         assert_holds_records(native, left)
         for mode in native.capabilities.reclaim_modes:
-            native.reclaim(mode)
+            reclaim_where_offered(native, mode)
         assert_holds_records(native, left)
 
     def test_every_delete_mode_keeps_the_layout(self, native: Adapter) -> None:
@@ -135,7 +140,7 @@ class NativeContract(AdapterFixtures):
                     adapter.put(key, record)
                 adapter.flush()
                 for mode in adapter.capabilities.reclaim_modes:
-                    adapter.reclaim(mode)
+                    reclaim_where_offered(adapter, mode)
                 assert_holds_records(adapter, AWKWARD_RECORDS | again)
                 adapter.destroy()
             finally:
