@@ -7,7 +7,8 @@ nothing.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final
@@ -28,6 +29,7 @@ WIDTH_IN: Final = 3.33
 """One column of a page with two."""
 
 _INK: Final = "black"
+_NAME_LETTERS: Final = 18
 _LEAST_ETA: Final = -0.5  # what lies below is drawn at the edge, with its number
 # Marker and filling of each distance; exact ones take what is left, in order.
 _DISTANCES: Final = {"adjacent": ("o", "white"), "shuffled": ("D", _INK)}
@@ -66,7 +68,8 @@ def efficiency(findings: Sequence[Finding], begun: datetime) -> bytes | None:
         return None
     distances = list(dict.fromkeys(cost.distance for entry in shown for cost in entry.costs))
     styles = _styles(distances)
-    with _board(0.75 + (0.12 + 0.1 * len(distances)) * len(shown)) as figure:
+    line_in = _line_in((entry.name for entry in shown), 0.12 + 0.1 * len(distances))
+    with _board(0.75 + line_in * len(shown)) as figure:
         panels = figure.subplots(1, len(MOMENTS), sharey=True, sharex=True)
         for axes, moment in zip(panels, MOMENTS, strict=True):
             for index, distance in enumerate(distances):
@@ -93,7 +96,8 @@ def efficiency(findings: Sequence[Finding], begun: datetime) -> bytes | None:
 
 def throughput(timings: Sequence[Timings], begun: datetime) -> bytes | None:
     """Draw MB/s of bulk, insert and read, with intervals; None without any."""
-    with _board(0.75 + 0.24 * len(timings)) as figure:
+    line_in = _line_in((timing.subject.name for timing in timings), 0.24)
+    with _board(0.75 + line_in * len(timings)) as figure:
         axes = figure.subplots()
         drawn = [
             _mark(axes, row.value / 1e6, line + shift, _STAGES[stage],
@@ -113,7 +117,8 @@ def throughput(timings: Sequence[Timings], begun: datetime) -> bytes | None:
 
 def latency(timings: Sequence[Timings], begun: datetime) -> bytes | None:
     """Draw the latency of one insert and one read, p50 with a line to p99; None without any."""
-    with _board(0.75 + 0.24 * len(timings)) as figure:
+    line_in = _line_in((timing.subject.name for timing in timings), 0.24)
+    with _board(0.75 + line_in * len(timings)) as figure:
         axes = figure.subplots()
         drawn = [
             _mark(axes, entry.p50.value / 1e3, line + shift, _STAGES[stage],
@@ -221,7 +226,19 @@ def _logarithmic(axes: Axes, timings: Sequence[Timings]) -> None:
 
 
 def _name_lines(axes: Axes, names: Sequence[str]) -> None:
-    """Name the lines, the first at the top; long names are broken where the variant begins."""
-    broken = [name.replace("/", "/\n", 1) if len(name) > 16 else name for name in names]
-    axes.set_yticks(range(len(names)), broken)
+    """Name the lines, the first at the top."""
+    axes.set_yticks(range(len(names)), [_broken(name) for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)
+
+
+def _broken(name: str) -> str:
+    """Break a long name where its variant begins, at blanks and hyphens, or where it must be."""
+    if len(name) <= _NAME_LETTERS:
+        return name
+    system, stroke, variant = name.partition("/")
+    return "\n".join([f"{system}{stroke}", *textwrap.wrap(variant, _NAME_LETTERS)])
+
+
+def _line_in(names: Iterable[str], least_in: float) -> float:
+    """Return how high a line is to be, so that the names beside it have room."""
+    return max([least_in, *(0.11 * (2 + _broken(name).count("\n")) for name in names)])
