@@ -89,6 +89,7 @@ class Context:
             unit=unit,
             outcome=kind.value,
             reason=reason,
+            draws=estimate.draws,
         )
 
 

@@ -139,7 +139,7 @@ def _variant_labels(cells: Sequence[Cell]) -> dict[tuple[tuple[Any, ...], str], 
     """Name variants so that the settings which differ between otherwise equal cells show."""
     seen: dict[tuple[Any, ...], dict[str, dict[str, Any]]] = defaultdict(dict)
     for cell in cells:
-        seen[_visible(cell)][_settings_hash(cell)] = _settings(cell)
+        seen[_visible(cell)][_settings_hash(cell)] = settings_of(cell)
     labels = {}
     for visible, by_hash in seen.items():
         everyone = list(by_hash.values())
@@ -163,7 +163,8 @@ def _visible(cell: Cell) -> tuple[Any, ...]:
     )
 
 
-def _settings(cell: Cell) -> dict[str, Any]:
+def settings_of(cell: Cell) -> dict[str, Any]:
+    """Return what a cell declares beside what its series, grade and distance say."""
     declared = dataclasses.asdict(cell)
     settings = {name: declared[name] for name in _SETTING_FIELDS}
     settings |= {name: declared["bulk"][name] for name in _DATASET_FIELDS}
@@ -173,7 +174,7 @@ def _settings(cell: Cell) -> dict[str, Any]:
 
 
 def _settings_hash(cell: Cell) -> str:
-    return hash_of(_settings(cell))
+    return hash_of(settings_of(cell))
 
 
 def _group_order(group: Group) -> tuple[Any, ...]:
