@@ -33,7 +33,7 @@ def told_apart(cells: Sequence[Cell], name: Callable[[Cell], Hashable]) -> list[
     That is ``object_bytes=4096, placement=across``, the same for all repetitions; empty where
     all cells of a name have the same. A value that is long is given by a digest.
     """
-    settings = [_settings(cell) for cell in cells]
+    settings = [settings_of(cell) for cell in cells]
     digests = [hash_of(one) for one in settings]
     names = [name(cell) for cell in cells]
     unlike: dict[Hashable, dict[str, dict[str, Any]]] = defaultdict(dict)
@@ -45,6 +45,15 @@ def told_apart(cells: Sequence[Cell], name: Callable[[Cell], Hashable]) -> list[
         for digest, text in _words(those).items()
     }
     return [words[key] for key in zip(names, digests, strict=True)]
+
+
+def settings_of(cell: Cell) -> dict[str, Any]:
+    """Return what a cell declares beside what its name tells, by key."""
+    declared = dataclasses.asdict(cell)
+    settings = {name: declared[name] for name in OF_CELL}
+    settings |= {name: declared["bulk"][name] for name in OF_DATASET}
+    insert = declared["insert"] or {}
+    return settings | {f"{_INSERT}{name}": insert.get(name) for name in OF_DATASET}
 
 
 def _words(those: dict[str, dict[str, Any]]) -> dict[str, str]:
@@ -67,11 +76,3 @@ def _follows(key: str, everyone: Sequence[dict[str, Any]]) -> bool:
 def _short(value: Any) -> str:
     text = str(value)
     return text if len(text) <= _LONGEST else f"#{hash_of(value)[:_DIGITS]}"
-
-
-def _settings(cell: Cell) -> dict[str, Any]:
-    declared = dataclasses.asdict(cell)
-    settings = {name: declared[name] for name in OF_CELL}
-    settings |= {name: declared["bulk"][name] for name in OF_DATASET}
-    insert = declared["insert"] or {}
-    return settings | {f"{_INSERT}{name}": insert.get(name) for name in OF_DATASET}

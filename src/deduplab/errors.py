@@ -17,6 +17,8 @@
       NamespaceRefused            8   a namespace exists without our marker, or bears a foreign one
       DatasetError                9   data does not match its manifest, or a source is not usable
       ProbeError                 10   a layer could not be read; becomes Missing(reason)
+      ThresholdBroken            11   a figure of another run lies beyond a threshold
+      NothingJudged              12   no figure could be held against a threshold
       Interrupted               130   Ctrl-C or SIGTERM
 
 A command that is written to a closed pipe ends with 141, as a shell reports SIGPIPE.
@@ -114,6 +116,18 @@ class ProbeError(DeduplabError):
     """A layer could not be read; the caller records it as missing, with this reason."""
 
     exit_code = 10
+
+
+class ThresholdBroken(DeduplabError):
+    """A comparison shows a change beyond a threshold that was asked for."""
+
+    exit_code = 11
+
+
+class NothingJudged(DeduplabError):
+    """A threshold was asked for, and nothing can be told of any figure that it is for."""
+
+    exit_code = 12
 
 
 class Interrupted(DeduplabError):

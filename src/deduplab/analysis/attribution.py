@@ -25,6 +25,7 @@ from deduplab.analysis.evidence import (
     evidence,
     last,
 )
+from deduplab.analysis.groups import ON
 from deduplab.analysis.lookup import FILES, MOMENTS, Lookup, Subject
 from deduplab.analysis.storage_layer import volume_finding, volume_words
 from deduplab.units import two_digits
@@ -91,7 +92,8 @@ def _encodes(subject: Subject) -> bool:
     """Whether the variant may encode several objects together; what is not known may."""
     entry = registry.systems().get(subject.system)
     variants = entry.capabilities().variants if entry is not None else ()
-    return all(each.encodes for each in variants if each.name == subject.variant)
+    name = subject.variant.partition(ON)[0].partition(" [")[0]
+    return all(each.encodes for each in variants if each.name == name)
 
 
 def _explain(seen: Evidence, window: str, *, encodes: bool) -> tuple[tuple[str, ...], str]:

@@ -90,6 +90,7 @@ class Context:
             unit=unit,
             outcome=kind.value,
             reason=reason,
+            draws=estimate.draws,
         )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 
 from deduplab.analysis.bounds import bound_rows
 from deduplab.analysis.deletion import deletion_rows
@@ -33,14 +34,19 @@ def rows(run: Run) -> list[Row]:
 
 def rows_of(run: Run, results: Iterable[CellResult]) -> list[Row]:
     """Return the same as :func:`rows` from cells that were read already."""
+    return ordered(itertools.chain.from_iterable(part for _, part in rows_by_group(run, results)))
+
+
+def rows_by_group(
+    run: Run, results: Iterable[CellResult], wanted: Callable[[Group], bool] = lambda group: True
+) -> Iterator[tuple[Group, list[Row]]]:
+    """Yield every group that is wanted with its figures."""
     groups = grouped(results)
     firsts = controls(groups)
     steps = resolutions(groups)
-    found: list[Row] = []
-    for group in groups:
+    for group in filter(wanted, groups):
         resolution = steps[group.series.system, group.series.variant]
-        found += _rows_of_group(run, group, firsts.get(group.series), resolution)
-    return ordered(found)
+        yield group, list(_rows_of_group(run, group, firsts.get(group.series), resolution))
 
 
 def _rows_of_group(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
+from deduplab.analysis.statistics import Draws
 from deduplab.model import Layer, OutcomeKind, Ruler
 
 _LAYER_ORDER: Final[dict[tuple[str | None, str | None], int]] = {
@@ -45,6 +46,7 @@ class Row:
     asked to keep; how many there were has a row ``physical_copies``. ``layer`` and ``ruler`` are
     None for figures that count no bytes of a layer. A metric with a colon names a
     component of the footprint (``footprint_bytes:wal``), a grain of a bound or a client.
+    ``draws`` gives what the interval was made of, for comparisons; it is no field of an export.
     """
 
     run: str
@@ -72,6 +74,7 @@ class Row:
     unit: str
     outcome: str
     reason: str
+    draws: Draws | None = field(default=None, compare=False, repr=False)
 
     @property
     def ok(self) -> bool:
@@ -83,7 +86,7 @@ class Row:
         return {name: getattr(self, name) for name in ROW_FIELDS}
 
 
-ROW_FIELDS: Final = tuple(entry.name for entry in dataclasses.fields(Row))
+ROW_FIELDS: Final = tuple(entry.name for entry in dataclasses.fields(Row) if entry.name != "draws")
 
 
 def ordered(rows: Iterable[Row]) -> list[Row]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import NormalDist
 from typing import Final
 
@@ -33,16 +33,23 @@ _SEED: Final = 20_240_131  # any number will do, but the same one always
 Floats = npt.NDArray[np.float64]
 # Means of each group, last axis = the group's columns -> the figure, one for each leading index.
 Statistic = Callable[[Sequence[Floats]], Floats]
+Draws = Callable[[], Floats]
+"""Gives the figure in every draw, the same each time: shape (RESAMPLES,)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure with its interval; ``value`` is None where the figure is not defined (0 / 0)."""
+    """A figure with its interval; ``value`` is None where the figure is not defined (0 / 0).
+
+    ``draws`` gives what the interval was made of, where there is one: made anew when it is asked
+    for, since most figures are never asked.
+    """
 
     value: float | None
     low: float | None
     high: float | None
     n: int
+    draws: Draws | None = field(default=None, compare=False, repr=False)
 
 
 def estimate(statistic: Statistic, groups: Sequence[Floats]) -> Estimate:
@@ -66,11 +73,20 @@ def estimate(statistic: Statistic, groups: Sequence[Floats]) -> Estimate:
         if n < 2:
             return Estimate(value, None, None, n)
         if all((group == group[0]).all() for group in groups):
-            return Estimate(value, value, value, n)  # every draw would give the same
-        draws = _draws(tuple(len(group) for group in groups))
-        means = [group[drawn].mean(axis=1) for group, drawn in zip(groups, draws, strict=True)]
-        low, high = _interval(statistic(means), n)
-    return Estimate(value, low, high, n)
+            same = functools.partial(np.full, RESAMPLES, value)
+            return Estimate(value, value, value, n, same)  # every draw would give the same
+    draws = functools.partial(_figures, statistic, groups)
+    low, high = interval(draws(), n)
+    return Estimate(value, low, high, n, draws)
+
+
+def _figures(statistic: Statistic, groups: Sequence[Floats]) -> Floats:
+    """Return the figure in every draw of the groups."""
+    draws = _draws(tuple(len(group) for group in groups))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return statistic(
+            [group[drawn].mean(axis=1) for group, drawn in zip(groups, draws, strict=True)]
+        )
 
 
 def first_column(means: Sequence[Floats]) -> Floats:
@@ -109,17 +125,15 @@ def percentiles(
     cumulative = np.stack(
         [np.searchsorted(np.sort(values), pooled, side="right") for values in repetitions]
     )
-    (draws,) = _draws((n,))
-    drawn = np.stack([(draws == index).sum(axis=1) for index in range(n)], axis=1)
-    # draws that took each repetition equally often give the same: each such draw is ranked once
-    weights, which = np.unique(drawn, axis=0, return_inverse=True)
+    weights, which = _weights(n)
     ones = np.ones((1, n), dtype=np.int64)
     found = []
     for share in shares:
         value = float(_weighted_rank(pooled, cumulative, ones, share)[0])
         ranked = _weighted_rank(pooled, cumulative, weights, share)
-        low, high = _interval(ranked[which.reshape(-1)], n)
-        found.append(Estimate(value, low, high, n))
+        drawn_figures = functools.partial(np.take, ranked, which)
+        low, high = interval(drawn_figures(), n)
+        found.append(Estimate(value, low, high, n, drawn_figures))
     return found
 
 
@@ -142,19 +156,42 @@ def _weighted_rank(
 
 
 @functools.cache
+def _weights(n: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return how often draws take each of n repetitions, and which of these lines each draw is.
+
+    Draws that took each repetition equally often give the same, so each is ranked once.
+    """
+    (draws,) = _draws((n,))
+    drawn = np.stack([(draws == index).sum(axis=1) for index in range(n)], axis=1)
+    weights, which = np.unique(drawn, axis=0, return_inverse=True)
+    return weights, which.reshape(-1)
+
+
+@functools.cache
 def _draws(lengths: tuple[int, ...]) -> tuple[npt.NDArray[np.int64], ...]:
     """Return which repetitions each draw takes, of groups of these lengths; always the same."""
     rng = np.random.default_rng(_SEED)
     return tuple(rng.integers(0, length, size=(RESAMPLES, length)) for length in lengths)
 
 
-def _interval(values: Floats, n: int) -> tuple[float | None, float | None]:
+def interval(values: Floats, n: int) -> tuple[float | None, float | None]:
+    """Return the interval of what was drawn over n repetitions; none where a draw is undefined."""
     finite = values[np.isfinite(values)]
     if len(finite) < len(values):
         return None, None  # the figure is not defined in some draws: no honest interval
     edge = _edge(n)
     low, high = np.quantile(finite, [edge, 1 - edge])
     return float(low), float(high)
+
+
+def unpaired(draws: Floats) -> Floats:
+    """Return draws in another order, always the same one.
+
+    The same numbers choose the repetitions of every figure. Two figures of different runs must
+    not be drawn alike: what varies would seem to vary in both at once.
+    """
+    order = np.random.default_rng(_SEED + 1).permutation(len(draws))
+    return draws[order]
 
 
 @functools.cache

@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "run": "Run a plan, or go on where it stopped, and write the report.",
     "plan": "Show the cells, bytes, disk and time of a plan; start nothing.",
     "report": "Write the report of a run, or print its figures as rows.",
+    "compare": "Set two runs side by side, with what can be told from their repetitions.",
     "export": "Bring runs to a directory, archive, bucket or Git repository, and verify that.",
     "trace": "Show the traces of a run, or write one as CSV.",
     "list": "List systems, variants, payloads, plans or runs.",

@@ -24,6 +24,7 @@ from deduplab.analysis.storage_layer import volume_findings
 from deduplab.analysis.tables import Finding, findings_of, findings_table
 from deduplab.errors import unwritten
 from deduplab.report import figures, trace_section, wording
+from deduplab.report.identity import identity_of
 from deduplab.report.page import Drawing, page_environment
 from deduplab.store import Run
 
@@ -96,6 +97,7 @@ def _content(run: Run, given: Figures) -> dict[str, Any]:
     return {
         "version": deduplab.__version__,
         "header": header,
+        "identity": identity_of(header),
         "created": datetime.fromtimestamp(header.created_unix_ns / 1e9, UTC),
         "plan_text": run.plan_text,
         "calibration": calibration,
