@@ -13,7 +13,7 @@ from deduplab.event import CellName, name_told
 from tests.kubernetes.plans import SMALL
 
 # What a name tells, by CellName or by the report; what hangs on it; and what changes no figure.
-TOLD = {"system", "variant", "layout", "volume", "rate_per_s", "clients", "repetition"}
+TOLD = {"system", "variant", "layout", "volume", "rate_per_s", "clients", "replicas", "repetition"}
 OF_NO_FIGURE = {"bulk", "insert", "remote", "on_disk", "trace_hz"}
 TOLD_OF_DATA = {"payload", "grade_percent", "distance", "key_prefix", "skip_bytes"}
 
