@@ -52,7 +52,8 @@ class RunHeader:
     ``bench.environment`` recorded of the host; ``only`` names the systems that
     the plan was cut down to, none if it was not. ``scale`` is a whole number, or
     a fraction as text (``1/1000``). ``taken_over`` says of each cell that the run
-    began with in which run it was measured.
+    began with in which run it was measured, ``not_taken_over`` of the others why it
+    did not begin with them; both are empty where that was not asked for.
     """
 
     run_id: str
@@ -65,6 +66,7 @@ class RunHeader:
     only: tuple[str, ...] = ()
     planned: tuple[PlannedCell, ...] = ()
     taken_over: dict[str, str] = field(default_factory=dict)
+    not_taken_over: dict[str, str] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 
     def settings(self) -> dict[str, str]:

@@ -159,6 +159,82 @@ def test_an_upload_that_was_cut_short_does_not_count_and_is_gone_on_with(
         brought(Run.open(other.root), target)
 
 
+class CutLate(S3Target):
+    """Ends when all is written, and the first thing is to be deleted that is no manifest."""
+
+    def _delete(self, keys: list[str]) -> None:
+        if keys and not keys[0].endswith("SHA256SUMS"):
+            raise SystemUnavailable("the connection is gone")
+        super()._delete(keys)
+
+
+@pytest.mark.parametrize("cut", [CutShort, CutLate])
+@pytest.mark.parametrize("renewed", [False, True])
+def test_what_an_upload_left_that_the_run_has_no_more_is_taken_away(
+    bucket: Bucket, tmp_path: Path, cut: type[S3Target], renewed: bool
+) -> None:
+    """As after ``run --again``: a cell that was put is set aside, so its objects have no place."""
+    prefix = f"again-{cut.__name__}-{renewed}".lower()
+    run = a_run(tmp_path)
+    target = bucket.target(prefix)
+    if renewed:
+        brought(run, target)
+        one_more(run)
+    with pytest.raises(SystemUnavailable):
+        brought(run, cut(parse_address(bucket.address(prefix), OPTIONS)))
+    assert target.manifest(RUN_ID) is None
+    cell = min(run.committed_ids())
+    with run.locked():
+        run.set_aside(cell)
+    folder = f"{prefix}/{RUN_ID}"
+    left = [key for key in bucket.keys(prefix) if key.startswith(f"{folder}/cells/{cell}/")]
+    assert left
+    assert brought(run, target).what is What.WRITTEN
+    stored = bucket.keys(prefix)
+    assert not set(left) & set(stored)
+    assert [key for key in stored if key.startswith(f"{folder}/set_aside/{cell}-1/")]
+    listed = {
+        line.split("  ", 1)[1] for line in stored[f"{folder}/SHA256SUMS"].decode().splitlines()
+    }
+    assert set(stored) == {f"{folder}/{path}" for path in {*listed, "SHA256SUMS"}}
+    assert standing(run).reason == ""
+    with run.locked():
+        require_still_there(run, [target])
+
+
+def test_what_others_put_there_meanwhile_is_left_and_named(bucket: Bucket, tmp_path: Path) -> None:
+    run = a_run(tmp_path)
+    target = bucket.target("others")
+    with pytest.raises(SystemUnavailable):
+        brought(run, CutShort(parse_address(bucket.address("others"), OPTIONS)))
+    cell = min(run.committed_ids())
+    with run.locked():
+        run.set_aside(cell)
+    theirs = {
+        f"others/{RUN_ID}/cells/{cell}/cell.json": b"somebody's own, in the place of ours",
+        f"others/{RUN_ID}/notes.txt": b"somebody's notes",
+    }
+    for key, content in theirs.items():
+        obstore.put(bucket.store, key, content)
+    with pytest.raises(StoreError, match=r"is too many \(and 1 more\)"):
+        brought(run, target)
+    assert theirs.items() <= bucket.keys("others").items()
+    assert standing(run).reason == "it is not exported"
+
+
+def test_results_that_are_not_here_any_more_are_not_taken_away(
+    bucket: Bucket, tmp_path: Path
+) -> None:
+    run = a_run(tmp_path)
+    with pytest.raises(SystemUnavailable):
+        brought(run, CutShort(parse_address(bucket.address("lost"), OPTIONS)))
+    shutil.rmtree(run.root / "cells" / min(run.committed_ids()))
+    before = bucket.keys("lost")
+    with pytest.raises(StoreError, match="has results that are not here"):
+        brought(run, bucket.target("lost"))
+    assert bucket.keys("lost") == before
+
+
 def test_a_refused_login_and_what_is_not_there_are_told(
     bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

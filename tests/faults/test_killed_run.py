@@ -31,12 +31,12 @@ from pathlib import Path
 import msgspec
 
 from deduplab.cell import Cell
-from deduplab.executors import local
+from deduplab.executors import cell_process
 
 cell = msgspec.json.decode(sys.argv[1], type=Cell)
 ours, theirs = Pipe()
 ours.close()
-local._work(local.Order(cell, 1, Path(sys.argv[2]), Path(sys.argv[3])), theirs)
+cell_process.work(cell_process.Order(cell, 1, Path(sys.argv[2]), Path(sys.argv[3])), theirs)
 """
 
 
@@ -48,7 +48,7 @@ print(ours.poll())
 """
 )
 _BE_A_CELL_THAT_IS_STOPPED = _BE_A_CELL_THAT_IS_STOPPED.replace(
-    "local._work",
+    "cell_process.work",
     """
 import os, signal, time
 from deduplab.bench.runner import without_measurements
@@ -61,8 +61,8 @@ def swallowing(cell, *rest, **more):
     except BaseException as error:
         return without_measurements(cell, Outcome(OutcomeKind.FAILED, repr(error)), 1, 1), {}
 
-local.run_cell = swallowing
-local._work""",
+cell_process.run_cell = swallowing
+cell_process.work""",
     1,
 )
 

@@ -15,7 +15,8 @@ from deduplab.bench.lifecycle import run_cell
 from deduplab.bench.manifests import ManifestCache
 from deduplab.bench.runner import run_campaign
 from deduplab.errors import SystemUnavailable, VersionRefused
-from deduplab.executors.local import LocalExecutor, Order
+from deduplab.executors.cell_process import Order
+from deduplab.executors.local import LocalExecutor
 from deduplab.model import OutcomeKind, Stage
 from deduplab.servers import _postgresql_binaries
 from deduplab.versions import check_version, number_in
@@ -86,7 +87,7 @@ def test_a_version_that_is_refused_is_not_tried_again_and_stays_to_be_run(
     cell = cell_of("rest", Stage.BULK)
     run = new_run(tmp_path / "run", (cell,), plan_of("rest"))
     executor = LocalExecutor(run, workspace, ("rest",))
-    monkeypatch.setattr("deduplab.executors.local._work", refusing)
+    monkeypatch.setattr("deduplab.executors.local.work", refusing)
     tally = run_campaign(run, (cell,), executor, SILENT)
     assert (tally.not_run, tally.ended) == (1, {})
     assert run.not_run() == {cell.cell_id: "rest 0.1 is none that deduplab knows"}

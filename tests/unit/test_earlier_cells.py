@@ -1,7 +1,8 @@
-"""Which cells of earlier runs a new run may take over: whole blocks, of a host like this."""
+"""Which cells of earlier runs a new run may take over: of a host like this, whole blocks first."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,7 +52,14 @@ def run_with(
 
 
 def taken(tmp_path: Path, *runs: Run, cells: tuple[Cell, ...] = CELLS) -> dict[str, str]:
-    return {k: run.root.name for k, run in earlier_cells(runs, cells, tmp_path).items()}
+    found = earlier_cells(runs, cells, tmp_path)
+    assert found.taken.keys() | found.left.keys() == {cell.cell_id for cell in cells}
+    assert not found.taken.keys() & found.left.keys()
+    return {k: run.root.name for k, run in found.taken.items()}
+
+
+def left(tmp_path: Path, *runs: Run, cells: tuple[Cell, ...] = CELLS) -> Counter[str]:
+    return Counter(earlier_cells(runs, cells, tmp_path).left.values())
 
 
 def test_a_block_is_taken_over_and_what_no_run_has_is_not(tmp_path: Path) -> None:
@@ -66,14 +74,27 @@ def test_each_block_comes_from_the_first_run_that_has_it_whole(tmp_path: Path) -
     assert taken(tmp_path, first, second) == {c.cell_id: "b" for c in block()} | {
         c.cell_id: "a" for c in block("uuid_keys")
     }
-    rest = run_with(tmp_path / "c", block()[3:])
-    assert not set(taken(tmp_path, first, rest)) & {c.cell_id for c in block()}
+
+
+def test_a_block_that_no_run_has_whole_is_taken_cell_by_cell(tmp_path: Path) -> None:
+    first = run_with(tmp_path / "a", block()[:3])
+    second = run_with(tmp_path / "b", block()[2:])
+    found = {cell_id: name for cell_id, name in taken(tmp_path, first, second).items()}
+    assert found == {c.cell_id: "a" for c in block()[:3]} | {block()[3].cell_id: "b"}
 
 
 @pytest.mark.parametrize("kind", [OutcomeKind.FAILED, OutcomeKind.INVALID])
-def test_a_block_with_a_cell_that_does_not_count_is_left(kind: OutcomeKind, tmp_path: Path) -> None:
+def test_a_cell_that_does_not_count_is_left_with_the_reason(
+    kind: OutcomeKind, tmp_path: Path
+) -> None:
     bad = {block()[1].cell_id: Outcome(kind, "why")}
-    assert taken(tmp_path, run_with(tmp_path / "a", block(), bad)) == {}
+    run = run_with(tmp_path / "a", block(), bad)
+    assert set(taken(tmp_path, run)) == {c.cell_id for c in block()} - bad.keys()
+    reasons = left(tmp_path, run)
+    assert reasons[f"it is {kind.value} in run a"] == 1
+    assert reasons["no run of another plan here has it"] == 3 * BLOCK
+    other = run_with(tmp_path / "b", block()[1:2])
+    assert set(taken(tmp_path, run, other)) == {c.cell_id for c in block()}
 
 
 def test_a_block_in_which_a_system_has_no_such_stage_is_taken_over(tmp_path: Path) -> None:
@@ -81,28 +102,34 @@ def test_a_block_in_which_a_system_has_no_such_stage_is_taken_over(tmp_path: Pat
     assert len(taken(tmp_path, run_with(tmp_path / "a", block(), lacking))) == BLOCK
 
 
-def test_a_block_with_a_damaged_cell_is_left(tmp_path: Path) -> None:
+def test_a_damaged_cell_is_left_with_the_reason(tmp_path: Path) -> None:
     run = run_with(tmp_path / "a", [*block(), *block("uuid_keys")])
-    path = run.root / "cells" / block()[2].cell_id / "cell.json"
+    damaged = block()[2].cell_id
+    path = run.root / "cells" / damaged / "cell.json"
     path.write_bytes(path.read_bytes().replace(b"plain", b"plaim").replace(b"sqlite", b"sqlitf"))
-    assert set(taken(tmp_path, run)) == {c.cell_id for c in block("uuid_keys")}
+    assert set(taken(tmp_path, run)) == run.committed_ids() - {damaged}
+    assert left(tmp_path, run)["run a has it, and it is damaged there"] == 1
 
 
 @pytest.mark.parametrize(
     ("old", "new"),
     [
         ("[systems.plain]", "[systems.null]\n[systems.plain]"),
+        ("[systems.sqlite]", '[systems.sqlite]\nvariants = ["default", "page-64k"]'),
         ("[data]", 'layouts = ["blob", "native"]\n[data]'),
         ('"U50"]', '"U50", "U90"]'),
         ('["shuffled"]', '["shuffled", "adjacent"]'),
     ],
 )
-def test_what_is_new_to_a_plan_is_compared_within_one_run(
+def test_a_plan_with_more_that_is_compared_takes_over_all_that_is_the_same(
     old: str, new: str, tmp_path: Path
 ) -> None:
     cells = matrix.cells(config.parse(PLAN.replace(old, new), origin="t.toml"))
     assert set(CELLS) < set(cells)
-    assert taken(tmp_path, run_with(tmp_path / "a", list(CELLS)), cells=cells) == {}
+    run = run_with(tmp_path / "a", list(CELLS))
+    assert set(taken(tmp_path, run, cells=cells)) == {c.cell_id for c in CELLS}
+    more = len(cells) - len(CELLS)
+    assert left(tmp_path, run, cells=cells) == {"no run of another plan here has it": more}
 
 
 def test_a_plan_with_more_or_less_that_is_not_compared_takes_over_what_it_has(
@@ -120,6 +147,10 @@ def test_another_host_or_version_has_nothing_to_take_over(tmp_path: Path) -> Non
     ):
         other = run_with(tmp_path / f"r{n}", block(), recorded={name: text})
         assert taken(tmp_path, other) == {}, name
+        reasons = left(tmp_path, other)
+        (said,) = [words for words in reasons if words.startswith(f"run r{n} measured it in")]
+        assert name in said
+        assert reasons[said] == BLOCK
 
 
 def test_what_only_other_systems_of_a_plan_need_makes_no_difference(tmp_path: Path) -> None:
@@ -130,7 +161,9 @@ def test_what_only_other_systems_of_a_plan_need_makes_no_difference(tmp_path: Pa
 def test_what_a_server_of_ones_own_gave_is_not_taken_over(tmp_path: Path) -> None:
     address = RemoteAddress("db.example.org", 5432, "lab")
     cells = [replace(cell, remote=address) for cell in block()]
-    assert taken(tmp_path, run_with(tmp_path / "a", cells), cells=tuple(cells)) == {}
+    run = run_with(tmp_path / "a", cells)
+    assert taken(tmp_path, run, cells=tuple(cells)) == {}
+    assert all("server of one's own" in words for words in left(tmp_path, run, cells=tuple(cells)))
 
 
 def test_a_run_begins_with_what_it_takes_over_and_outlives_where_that_came_from(

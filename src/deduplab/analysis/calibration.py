@@ -10,12 +10,13 @@ the data. Of objects of one length it takes the same from each, and cancels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from deduplab.analysis.footprints import FILES_ALLOCATED, Gauge, Spot, growth, sample
 from deduplab.analysis.groups import Group, comparable, controls, grouped
+from deduplab.analysis.known_answer import Case, Check, judged, near, reported
 from deduplab.analysis.ratios import (
     cost_samples,
     dedup_efficiency,
@@ -29,37 +30,10 @@ from deduplab.store import Run
 
 REFERENCES: Final = ("plain", "single_instance", "chunked", "compressed")
 HARNESS: Final = "null"
-TOLERANCE_RATIO: Final = 0.01
 GRAIN: Final = "cdc-4096"  # the grain at which the chunked store cuts
 
 _DATA_ALLOCATED: Final = Gauge(Layer.FILES, Ruler.ALLOCATED, "data")
 _DATA_APPARENT: Final = Gauge(Layer.FILES, Ruler.APPARENT, "data")
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One known answer and what came out; of several cases, the one farthest from the answer.
-
-    ``status`` is ``passed``, ``failed``, ``incomplete`` (could not be judged;
-    ``detail`` says why) or ``reported`` (has no answer that it must have).
-    ``detail`` names the worst case otherwise.
-    """
-
-    store: str
-    what: str
-    payload: str
-    expected: float | None
-    measured: float | None
-    tolerance: float | None
-    unit: str
-    status: str
-    cases: int
-    detail: str
-
-    @property
-    def passed(self) -> bool:
-        """Whether it came out as it must."""
-        return self.status == "passed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +55,12 @@ class Calibration:
     @property
     def summary(self) -> str:
         """One sentence for people."""
-        judged = [check for check in self.checks if check.status != "reported"]
-        failed = [check for check in judged if check.status == "failed"]
+        answers = [check for check in self.checks if check.status != "reported"]
+        failed = [check for check in answers if check.status == "failed"]
         if failed:
             stores = ", ".join(sorted({check.store for check in failed}))
             return (
-                f"Calibration FAILED: {len(failed)} of {len(judged)} known answers did not come "
+                f"Calibration FAILED: {len(failed)} of {len(answers)} known answers did not come "
                 f"out ({stores}). No figure of this run may be believed."
             )
         if self.verdict == "incomplete":
@@ -94,20 +68,11 @@ class Calibration:
                 f"not in this run: {', '.join(self.missing)}"
                 if self.missing
                 else next(
-                    (f"{check.store}: {check.detail}" for check in judged if not check.passed), ""
+                    (f"{check.store}: {check.detail}" for check in answers if not check.passed), ""
                 )
             )
             return f"Calibration incomplete ({why}). The figures are not vouched for."
-        return f"Calibration passed: all {len(judged)} known answers came out within 1 %."
-
-
-@dataclass(frozen=True, slots=True)
-class _Case:
-    """One figure of one group at one spot, or why there is none."""
-
-    value: float | None
-    where: str
-    problem: str = ""
+        return f"Calibration passed: all {len(answers)} known answers came out within 1 %."
 
 
 def calibrate(run: Run) -> Calibration:
@@ -153,15 +118,15 @@ def _store_checks(store: str, payload: str, part: Sequence[Group]) -> Iterator[C
     rounded_alike = store != "compressed" and _of_one_length(part)
     data = _DATA_ALLOCATED if rounded_alike else _DATA_APPARENT
     cases = list(_cases(part, dedup_efficiency, data))
-    yield _near(store, "eta, data", payload, cases, expected)
+    yield near(store, "eta, data", payload, cases, expected)
     whole = list(_cases(part, dedup_efficiency, FILES_ALLOCATED))
-    yield _reported(store, "eta, all files", payload, whole, "ratio", expected)
+    yield reported(store, "eta, all files", payload, whole, "ratio", expected)
     firsts = [group for group in part if group.grade_percent == 0]
     costs = list(_cases(firsts, unique_cost, _DATA_APPARENT))
     if store == "plain" or (store == "compressed" and payload == "random_binary"):
-        yield _near(store, "u, data", payload, costs, 1.0)
+        yield near(store, "u, data", payload, costs, 1.0)
     elif store == "compressed" and payload == "text_document":
-        yield _judged(store, "u < 1, data", payload, costs, 1.0, None, lambda value: value < 1)
+        yield judged(store, "u < 1, data", payload, costs, 1.0, None, lambda value: value < 1)
 
 
 def _of_one_length(part: Sequence[Group]) -> bool:
@@ -192,10 +157,10 @@ def _chunked_check(payload: str, part: Sequence[Group]) -> Check:
         problem = found.problem if group.refusal.ok else group.refusal
         if len(found.values):
             stored, expected = found.values.mean(axis=0)
-            cases.append(_Case(float(stored / expected), _where(group, spot)))
+            cases.append(Case(float(stored / expected), _where(group, spot)))
         else:
-            cases.append(_Case(None, _where(group, spot), problem.reason))
-    return _near("chunked", "stored / bound, data", payload, cases, 1.0)
+            cases.append(Case(None, _where(group, spot), problem.reason))
+    return near("chunked", "stored / bound, data", payload, cases, 1.0)
 
 
 def _harness_checks(payload: str, part: Sequence[Group]) -> Iterator[Check]:
@@ -205,14 +170,14 @@ def _harness_checks(payload: str, part: Sequence[Group]) -> Iterator[Check]:
         for spot in planned_spots(group):
             found = sample(group.counting, [growth(spot, FILES_ALLOCATED)])
             if len(found.values):
-                grown.append(_Case(float(found.values.mean()), _where(group, spot)))
+                grown.append(Case(float(found.values.mean()), _where(group, spot)))
             elif found.problem.kind is not OutcomeKind.UNSUPPORTED:
                 problem = found.problem if group.refusal.ok else group.refusal
-                grown.append(_Case(None, _where(group, spot), problem.reason))
-    yield _judged(HARNESS, "growth", payload, grown, 0.0, 0.0, lambda value: value == 0, "byte")
+                grown.append(Case(None, _where(group, spot), problem.reason))
+    yield judged(HARNESS, "growth", payload, grown, 0.0, 0.0, lambda value: value == 0, "byte")
     for stage in (Stage.BULK, Stage.INSERT):
         cases = [
-            _Case(entry.duration_ns / entry.objects, f"{group.grade_asked} {group.distance}")
+            Case(entry.duration_ns / entry.objects, f"{group.grade_asked} {group.distance}")
             for group in part
             for cell in group.counting
             for entry in cell.measurements
@@ -221,10 +186,10 @@ def _harness_checks(payload: str, part: Sequence[Group]) -> Iterator[Check]:
             if entry.rate_per_s is None and entry.clients == 1
         ]
         what = f"harness overhead, {stage} object"
-        yield _reported(HARNESS, what, payload, cases, "ns", 0.0)
+        yield reported(HARNESS, what, payload, cases, "ns", 0.0)
 
 
-def _cases(part: Sequence[Group], statistic: Statistic, gauge: Gauge) -> Iterator[_Case]:
+def _cases(part: Sequence[Group], statistic: Statistic, gauge: Gauge) -> Iterator[Case]:
     """Yield eta of every group with copies, or u of every group handed over, at all moments."""
     firsts = controls(part)
     of_copies = statistic is dedup_efficiency
@@ -238,16 +203,16 @@ def _cases(part: Sequence[Group], statistic: Statistic, gauge: Gauge) -> Iterato
             where = _where(group, spot)
             problem = _unpaired(group, control)
             if control is None or problem:
-                yield _Case(None, where, problem)
+                yield Case(None, where, problem)
                 continue
             cells, first = cost_samples(group, control, spot, gauge)
             needed = (cells, first) if of_copies else (first,)
             empty = next((entry for entry in needed if not len(entry.values)), None)
             if empty is None:
                 figure = estimate(statistic, [entry.values for entry in needed])
-                yield _Case(figure.value, where, "" if figure.value is not None else "undefined")
+                yield Case(figure.value, where, "" if figure.value is not None else "undefined")
             elif empty.problem.kind is not OutcomeKind.UNSUPPORTED:
-                yield _Case(None, where, empty.problem.reason)
+                yield Case(None, where, empty.problem.reason)
 
 
 def _unpaired(group: Group, control: Group | None) -> str:
@@ -258,53 +223,6 @@ def _unpaired(group: Group, control: Group | None) -> str:
     if not control.counting:
         return f"no U0 control that counts: {control.refusal.reason}"
     return comparable(group, control).reason
-
-
-def _near(store: str, what: str, payload: str, cases: Sequence[_Case], expected: float) -> Check:
-    def within(value: float) -> bool:
-        return abs(value - expected) <= TOLERANCE_RATIO
-
-    return _judged(store, what, payload, cases, expected, TOLERANCE_RATIO, within)
-
-
-def _judged(
-    store: str,
-    what: str,
-    payload: str,
-    cases: Sequence[_Case],
-    expected: float,
-    tolerance: float | None,
-    accept: Callable[[float], bool],
-    unit: str = "ratio",
-) -> Check:
-    """Judge by the worst case; one that could not be had leaves the check incomplete."""
-    worst = _worst(cases, expected)
-    lacking = next((case for case in cases if case.value is None), None)
-    if worst is not None and worst.value is not None and not accept(worst.value):
-        status, detail = "failed", worst.where
-    elif worst is None or lacking is not None:
-        status = "incomplete"
-        detail = f"{lacking.where}: {lacking.problem}" if lacking else "no cells with copies"
-    else:
-        status, detail = "passed", worst.where
-    measured = worst.value if worst else None
-    return Check(
-        store, what, payload, expected, measured, tolerance, unit, status, len(cases), detail
-    )
-
-
-def _reported(
-    store: str, what: str, payload: str, cases: Sequence[_Case], unit: str, reference: float
-) -> Check:
-    worst = _worst(cases, reference)
-    measured = worst.value if worst else None
-    detail = worst.where if worst else "not measured"
-    return Check(store, what, payload, None, measured, None, unit, "reported", len(cases), detail)
-
-
-def _worst(cases: Sequence[_Case], expected: float) -> _Case | None:
-    had = [case for case in cases if case.value is not None]
-    return max(had, key=lambda case: abs((case.value or 0.0) - expected), default=None)
 
 
 def _where(group: Group, spot: Spot) -> str:

@@ -65,6 +65,8 @@ class Census:
     ``boxes`` has the stages of each pair (payload, system) that was planned.
     ``set_aside`` is how many results were set aside, so that their cells are measured anew;
     ``taken_over`` how many cells were measured in which other run, by its id.
+    ``blocks`` are the sets of cells that are compared (one payload, one repetition), and in
+    ``mixed_blocks`` of them are cells of several runs.
     """
 
     cells: Count
@@ -77,6 +79,8 @@ class Census:
     reasons: tuple[Reason, ...]
     set_aside: int = 0
     taken_over: dict[str, int] = field(default_factory=dict)
+    blocks: int = 0
+    mixed_blocks: int = 0
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -84,7 +88,17 @@ class Census:
         elsewhere = ", ".join(f"{n} in run {run_id}" for run_id, n in self.taken_over.items())
         words = f"{self.cells.planned} cells were not measured in this run (--reuse): {elsewhere}"
         taken = f"{sum(self.taken_over.values())} of {words}" if self.taken_over else ""
-        return tuple(filter(None, (taken, self._set_aside_words)))
+        return tuple(filter(None, (taken, self._mixed_words, self._set_aside_words)))
+
+    @property
+    def _mixed_words(self) -> str:
+        if not self.mixed_blocks:
+            return ""
+        return (
+            f"in {self.mixed_blocks} of {self.blocks} sets of compared cells (one payload, one "
+            "repetition) are cells of several runs: what changed on the machine between those "
+            "runs would look like a difference of what is compared"
+        )
 
     @property
     def _set_aside_words(self) -> str:
@@ -115,6 +129,8 @@ class Census:
             "stages": _told(self.stages),
             "set_aside": self.set_aside,
             "taken_over": self.taken_over,
+            "blocks": self.blocks,
+            "mixed_blocks": self.mixed_blocks,
             "systems": {
                 name: {"cells": _told(self.cells_by_system[name]), "stages": _told(count)}
                 for name, count in self.stages_by_system.items()
@@ -160,10 +176,17 @@ def census(run: Run, results: Iterable[CellResult]) -> Census:
         ends = _ends(cell, ended, not_run.get(cell_id, _NOT_REACHED))
         counter.add(cell, ended.outcome.kind.value if ended else NOT_RUN, ends)
     unknown = len(set(header.cell_ids) - set(planned))
+    taken_over = run.taken_over
+    origins: dict[tuple[str, int], set[str]] = {}
+    for cell_id, result in found.items():
+        block = (result.cell.bulk.payload, result.cell.repetition)
+        origins.setdefault(block, set()).add(taken_over.get(cell_id, header.run_id))
     return replace(
         counter.census(unknown),
         set_aside=len(run.set_aside_ids()),
-        taken_over=dict(sorted(Counter(run.taken_over.values()).items())),
+        taken_over=dict(sorted(Counter(taken_over.values()).items())),
+        blocks=len(origins),
+        mixed_blocks=sum(len(runs) > 1 for runs in origins.values()),
     )
 
 

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from deduplab import registry
 from deduplab.bench import environment, matrix
-from deduplab.bench.earlier_cells import earlier_cells
+from deduplab.bench.earlier_cells import EarlierCells, earlier_cells
 from deduplab.bench.estimate import duration_s, estimate
 from deduplab.bench.faulty_cells import DAMAGED, faulty_cells
 from deduplab.bench.runner import Tally, run_campaign
@@ -96,7 +96,7 @@ def new_run(
     now = time.time_ns()
     stamp = datetime.fromtimestamp(now / 1e9, UTC).strftime("%Y%m%dT%H%M%S")
     run_id = f"{plan.name}-{stamp}-{plan.digest[:6]}"
-    earlier = _earlier(runs, plan, cells, workspace) if reuse else {}
+    earlier = _earlier(runs, plan, cells, workspace) if reuse else EarlierCells()
     root = runs / run_id
     suffix = 1
     while root.exists():
@@ -114,13 +114,14 @@ def new_run(
         planned=tuple(map(PlannedCell.of, cells, told_apart(cells, name_told))),
         taken_over={
             cell_id: run.taken_over.get(cell_id, run.header.run_id)
-            for cell_id, run in earlier.items()
+            for cell_id, run in earlier.taken.items()
         },
+        not_taken_over=earlier.left,
     )
-    return Run.create(root, header, plan.text, earlier)
+    return Run.create(root, header, plan.text, earlier.taken)
 
 
-def _earlier(runs: Path, plan: Plan, cells: tuple[Cell, ...], workspace: Path) -> dict[str, Run]:
+def _earlier(runs: Path, plan: Plan, cells: tuple[Cell, ...], workspace: Path) -> EarlierCells:
     """Return what runs of other plans have of these cells; one of the same plan is repeated."""
     others = (run for run in _readable(runs) if run.header.plan_digest != plan.digest)
     return earlier_cells(others, cells, workspace)

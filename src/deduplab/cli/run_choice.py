@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +82,10 @@ def _new(asked: Asked, console: Console) -> Run:
         taken = len(run.taken_over)
         words += f", {taken or 'none'} of them taken over from earlier runs"
     console.print(words, highlight=False)
+    for reason, count in Counter(run.header.not_taken_over.values()).most_common():
+        cells = "1 cell is" if count == 1 else f"{count} cells are"
+        words = f"{cells} not taken over: {reason}"
+        console.print(words, markup=False, highlight=False, soft_wrap=True)
     return run
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from fractions import Fraction
 from pathlib import Path
 
@@ -55,8 +56,8 @@ from deduplab.units import format_seconds
 @click.option(
     "--reuse",
     is_flag=True,
-    help="Begin a new run with what earlier runs of other plans measured here: all cells of a "
-    "payload and repetition, or none of them.",
+    help="Begin a new run with all cells that earlier runs of other plans measured here with the "
+    "same inputs, in the same environment; say which are not taken over, and why.",
 )
 @click.option(
     "--sinks",
@@ -139,6 +140,7 @@ def command(
                     "not_run_cells": tally.not_run,
                     "set_aside_cells": tally.set_aside,
                     "taken_over_cells": len(run.taken_over),
+                    "not_taken_over": Counter(run.header.not_taken_over.values()),
                     "coverage": ran.as_dict(),
                     "sinks": [msgspec.to_builtins(one) for one in deliveries],
                 }

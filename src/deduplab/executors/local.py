@@ -11,42 +11,25 @@ with the cell's process.
 
 from __future__ import annotations
 
-import dataclasses
 import signal
 import time
-import traceback
-from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from types import FrameType
 from typing import Final
 
 import psutil
 
-from deduplab import pool_directory, registry, volumes
-from deduplab.bench.clients import Clients
-from deduplab.bench.lifecycle import run_cell
-from deduplab.bench.manifests import ManifestCache
+from deduplab import pool_directory, registry
 from deduplab.bench.runner import Progress, without_measurements
-from deduplab.bench.tracer import Tracer
-from deduplab.cell import Cell, CellResult
-from deduplab.errors import (
-    DeduplabError,
-    DiskSpaceError,
-    StoreError,
-    StoreFull,
-    SystemRefused,
-    SystemUnavailable,
-    Unsupported,
-)
-from deduplab.executors import fork_server
-from deduplab.executors.workspace import instance_directory, require_room, sweep
+from deduplab.cell import Cell
+from deduplab.errors import DiskSpaceError, StoreError, SystemRefused, SystemUnavailable
+from deduplab.executors import cell_process, fork_server
+from deduplab.executors.cell_process import Message, Order, work
+from deduplab.executors.workspace import require_room, sweep
 from deduplab.feed import Feed
-from deduplab.interrupts import raised_again
 from deduplab.model import Outcome, OutcomeKind, Stage
-from deduplab.parent_death import die_with_parent
 from deduplab.store import Run
 
 _TEARDOWN_DEADLINE_S: Final = 20.0
@@ -57,15 +40,6 @@ _MEANINGS: Final[dict[int, str]] = {
     signal.SIGKILL: ": by somebody, or by the kernel for want of memory (then dmesg says so)",
     signal.SIGBUS: ": a mapped file could not be written, as where its disk is full (see df)",
 }
-
-_Message = tuple[str, object, object]
-
-
-class _StoppedError(BaseException):
-    """The run asked the cell's process to take everything down.
-
-    No ``Exception``, so that nothing on the way takes it for a failed operation.
-    """
 
 
 class LocalExecutor:
@@ -90,7 +64,7 @@ class LocalExecutor:
         self._feed = feed
         self._workspace = workspace
         pool_directory.claim()
-        modules = [__name__]
+        modules = [cell_process.__name__]
         for name in systems:
             entry = registry.system(name)
             modules += [entry.adapter.partition(":")[0], *entry.preload]
@@ -117,7 +91,7 @@ class LocalExecutor:
         fork_server.ensure_running()
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
-            target=_work,
+            target=work,
             args=(Order(cell, attempt, self._run.root, self._workspace, self._feed), theirs),
         )
         try:
@@ -163,7 +137,7 @@ class LocalExecutor:
             ready = wait([ours, process.sentinel], timeout=max(0.0, deadline - time.monotonic()))
             if ours in ready:
                 try:
-                    message: _Message = ours.recv()
+                    message: Message = ours.recv()
                 except EOFError:
                     return _died(process, doing)
                 kind, first, second = message
@@ -200,103 +174,3 @@ def _end(process: ForkServerProcess) -> None:
     if process.is_alive():
         process.kill()
         process.join()
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What a cell's process is to do, and where."""
-
-    cell: Cell
-    attempt: int
-    run_root: Path
-    workspace: Path
-    feed: Feed | None = None
-
-
-def _work(order: Order, connection: Connection) -> None:
-    """Be the cell's process: run, commit, and say how it ended."""
-    die_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run decides; it sends SIGTERM
-    signal.signal(signal.SIGTERM, _interrupted)
-    with suppress(_StoppedError), raised_again(_StoppedError):
-        _work_and_tell(order, connection)
-
-
-def _work_and_tell(order: Order, connection: Connection) -> None:
-    cell = order.cell
-
-    def tell(kind: str, first: object, second: object = None) -> None:
-        try:
-            connection.send((kind, first, second))
-        except BrokenPipeError as error:  # the run was killed: nobody is there to be told
-            raise _StoppedError from error
-
-    try:
-        run = Run.open(order.run_root)
-        if cell.volume != volumes.NONE:
-            # Before any thread: then a volume can't outlive this process. What is refused here is
-            # refused again, with the reason, where the volume is made.
-            with suppress(Unsupported):
-                volumes.private_mounts()
-        with ExitStack() as stack:
-            clients, tracer = _processes(order, stack)
-            directory = stack.enter_context(instance_directory(order.workspace))
-            result, latencies_ns = run_cell(
-                cell,
-                directory,
-                ManifestCache(order.run_root / "manifests"),
-                lambda position, stage: tell("stage", position, stage.value),
-                tracer=tracer,
-                clients=clients,
-            )
-        _require_final(result, order.workspace)
-        trace = tracer.trace if tracer else None
-        run.commit(dataclasses.replace(result, attempts=order.attempt), latencies_ns, trace)
-        tell("committed", result.outcome)
-    except SystemUnavailable as error:
-        kind = "refused" if isinstance(error, SystemRefused) else "unavailable"
-        tell(kind, str(error))
-    except StoreError as error:
-        tell("full" if isinstance(error, StoreFull) else "store", str(error))
-    except DiskSpaceError as error:
-        tell("full", str(error))
-    except DeduplabError as error:
-        tell("failed", f"{type(error).__name__}: {error}")
-    except Exception as error:  # an engine's own error must cost one cell, not the campaign
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        words = " ".join(str(error).split())
-        place = f"{Path(where.filename).name}:{where.lineno}"
-        tell("failed", f"{type(error).__name__} in {place}: {words}")
-
-
-def _processes(order: Order, stack: ExitStack) -> tuple[Clients | None, Tracer | None]:
-    """Fork what works beside the cell's process, before that has any thread."""
-    cell = order.cell
-    clients = stack.enter_context(closing(Clients(cell))) if cell.clients > 1 else None
-    if not cell.trace_hz:
-        return clients, None
-    tracer = Tracer(cell.trace_hz, order.feed, cell.cell_id)
-    return clients, stack.enter_context(closing(tracer))
-
-
-def _require_final(result: CellResult, workspace: Path) -> None:
-    """Refuse a result that says nothing of the system; it must not be committed.
-
-    Raises
-    ------
-    _StoppedError
-        If the run asked to stop while an engine had called Python, which made a failure of
-        its own of that.
-    DiskSpaceError
-        If the cell did not go well, and the disk has no room for it now that what its
-        instance took is free again.
-    """
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
-        raise _StoppedError
-    if result.outcome.kind in (OutcomeKind.FAILED, OutcomeKind.INVALID):
-        require_room(workspace, result.cell)
-
-
-def _interrupted(signal_number: int, frame: FrameType | None) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise _StoppedError

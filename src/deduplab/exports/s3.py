@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any, Final, TypeVar
 
@@ -20,6 +21,8 @@ from deduplab.errors import (
 from deduplab.exports.content import Content
 from deduplab.exports.manifest import FILE_NAME, HEADER, Manifest
 from deduplab.exports.target import CHUNK_BYTES, StoredFile, Target
+from deduplab.exports.upload_record import FILE_NAME as RECORD
+from deduplab.exports.upload_record import UploadRecord
 
 _FIRST: Final = HEADER  # so that it is known whose files lie there if the export is cut short
 _THREADS: Final = 8  # so that not each of many small files costs a round trip
@@ -56,27 +59,32 @@ class S3Target(Target):
     def manifest(self, name: str) -> Manifest | None:
         """Read the manifest below a run's prefix.
 
-        Files without one are what an export left that was cut short: none of this run's, if they
-        are of the run that is asked for.
+        Files without one, or with the record of an upload, are what an export left that was cut
+        short: it does not count.
         """
-        content = self._content(f"{name}/{FILE_NAME}")
-        if content is not None:
-            return Manifest.parse(content, f"{self.shown}: {name}/{FILE_NAME}")
-        return None
+        return None if self._unfinished(name) else self._finished(name)
 
     def write(self, content: Content) -> None:
-        """Put every file, and the manifest last; one that is there goes before the others."""
-        earlier = self.manifest(content.name)
-        if earlier is None:
+        """Put every file, and the manifest last; one that is there goes before the others.
+
+        What an earlier export, finished or not, put and the run has no more is deleted in the end;
+        nothing else is.
+        """
+        earlier, unfinished = self._finished(content.name), self._unfinished(content.name)
+        if earlier is None or unfinished is not None:
             self._refuse_others(content)
-        else:
-            self._delete([self._key(content.name, FILE_NAME)])
+        record = (unfinished or UploadRecord()).also(content.manifest)
+        record = record.also(earlier) if earlier else record
+        left_over = record.left_over(content.manifest)
 
         def put(path: str) -> None:
             with content.files[path].open("rb") as file:
                 self._put(self._key(content.name, path), file)
 
         put(_FIRST)
+        self._put(self._key(content.name, RECORD), record.to_bytes())
+        if earlier is not None:
+            self._delete([self._key(content.name, FILE_NAME)])
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="deduplab-export") as pool:
             try:
                 for _ in pool.map(put, sorted(content.files.keys() - {_FIRST})):
@@ -84,8 +92,8 @@ class S3Target(Target):
             finally:
                 pool.shutdown(cancel_futures=True)
         self._put(self._key(content.name, FILE_NAME), content.manifest.to_bytes())
-        gone = (earlier.checksums.keys() if earlier else set()) - content.files.keys()
-        self._delete([self._key(content.name, path) for path in sorted(gone)])
+        self._delete(self._ours(content.name, left_over))
+        self._delete([self._key(content.name, RECORD)])
 
     def read(self, name: str) -> Iterator[StoredFile]:
         """Yield the objects below a run's prefix; some small ones are fetched at a time."""
@@ -99,6 +107,31 @@ class S3Target(Target):
                     yield key.removeprefix(folder), content
         for key in sorted(listed.keys() - set(small)):
             yield key.removeprefix(folder), self._got(key)
+
+    def _finished(self, name: str) -> Manifest | None:
+        content = self._content(f"{name}/{FILE_NAME}")
+        where = f"{self.shown}: {name}/{FILE_NAME}"
+        return None if content is None else Manifest.parse(content, where)
+
+    def _unfinished(self, name: str) -> UploadRecord | None:
+        content = self._content(f"{name}/{RECORD}")
+        where = f"{self.shown}: {name}/{RECORD}"
+        return None if content is None else UploadRecord.parse(content, where)
+
+    def _ours(self, name: str, left_over: Mapping[str, Collection[str]]) -> list[str]:
+        """Return the keys of left objects whose bytes an export put; others' are left alone."""
+        listed = self._listed(self._key(name, ""))
+        found = []
+        for path, digests in left_over.items():
+            key = self._key(name, path)
+            if key not in listed:
+                continue
+            digest = hashlib.sha256()
+            for piece in self._got(key):
+                digest.update(piece)
+            if digest.hexdigest() in digests:
+                found.append(key)
+        return found
 
     def _refuse_others(self, content: Content) -> None:
         """Refuse a prefix with files that are not of this run's unfinished export."""

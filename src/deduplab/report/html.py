@@ -12,9 +12,10 @@ from markupsafe import Markup
 
 import deduplab
 from deduplab.analysis.attribution import THRESHOLDS, window_words
-from deduplab.analysis.calibration import HARNESS, REFERENCES, Check
+from deduplab.analysis.calibration import HARNESS, REFERENCES
 from deduplab.analysis.coverage import Trouble, coverage
 from deduplab.analysis.figures import Figures
+from deduplab.analysis.known_answer import Check
 from deduplab.analysis.lookup import DISTANCES, FILES, MOMENTS
 from deduplab.analysis.replicas import replicas_findings
 from deduplab.analysis.row import Row
