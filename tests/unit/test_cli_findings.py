@@ -10,7 +10,7 @@ from rich.console import Console
 from deduplab.analysis import rows
 from deduplab.cli.findings import print_findings
 from deduplab.model import OutcomeKind
-from tests.report.factory import DUCKDB, SQLITE, failed, matrix, run_of
+from tests.report.factory import DUCKDB, POSTGRES, SQLITE, failed, matrix, run_of
 
 WHY = "sqlite can't have 2 clients: its files belong to one process"
 
@@ -18,7 +18,8 @@ WHY = "sqlite can't have 2 clients: its files belong to one process"
 def test_why_something_is_undecided_is_said_once(tmp_path: Path) -> None:
     cells = matrix([SQLITE], ["random_binary", "uuid_keys"])
     lost = [failed(cell, OutcomeKind.UNSUPPORTED, WHY) for cell in cells]
-    run = run_of(tmp_path, [*lost, *matrix([DUCKDB])])
+    none = matrix([POSTGRES], grades=[0])  # no copies, which the plan did not ask for
+    run = run_of(tmp_path, [*lost, *matrix([DUCKDB]), *none])
     console = Console(file=io.StringIO(), width=80)
     print_findings(run, rows(run), console)
     assert isinstance(console.file, io.StringIO)

@@ -96,7 +96,8 @@ def _print_undecided(answers: list[Finding], console: Console) -> None:
     """Say why a verdict is undecided, each reason once: the table has no room for it."""
     names: dict[str, list[str]] = {}
     for answer in answers:
-        if answer.attribution.verdict == "undecided":
+        # Without a grade the plan has no copies, and asks for no verdict.
+        if answer.grade and answer.attribution.verdict == "undecided":
             of_words = names.setdefault(answer.attribution.words, [])
             of_words.append(f"{answer.name} {answer.subject.data}")
     for words, those in list(names.items())[:_MOST_UNDECIDED]:
