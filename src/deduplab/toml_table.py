@@ -85,7 +85,7 @@ class Table:
 
     def error(self, key: str, message: str, value: object = None) -> PlanError:
         """Return an error that names file and line of a key, or of a value in its list."""
-        return PlanError(f"{self.origin}:{self._line(key, value)}: {message}")
+        return PlanError(f"{self.origin}:{_line(self._text, self._path, key, value)}: {message}")
 
     def _converted(self, key: str, value: Any, convert: Callable[[Any], _T]) -> _T:
         try:
@@ -93,29 +93,31 @@ class Table:
         except DeduplabError as error:
             raise self.error(key, f"{key}: {error}", value) from error
 
-    def _line(self, key: str, value: object) -> int:
-        """Find the line of a key (or of a value in its list); the parser keeps no positions."""
-        wanted = ".".join(self._path)
-        current = ""
-        found = 0
-        key_pattern = re.compile(rf"""^\s*["']?{re.escape(key)}["']?\s*=""")
-        header = re.compile(r"^\s*\[([^\[\]]+)\]")
-        for number, line in enumerate(self._text.splitlines(), start=1):
-            if match := header.match(line):
-                if found:
-                    break
-                current = match.group(1).replace('"', "").replace(" ", "")
-                if current == ".".join((*self._path, key)):
-                    return number
-            elif not found and current == wanted and key_pattern.match(line):
-                found = number
-            if (
-                found
-                and isinstance(value, str)
-                and re.search(rf"""["']{re.escape(value)}["']""", line)
-            ):
+
+def _line(text: str, path: tuple[str, ...], key: str, value: object) -> int:
+    """Find the line of a key (or of a value in its list); the parser keeps no positions.
+
+    A key that begins no line stands in an inline table: the line is that table's.
+    """
+    wanted = ".".join(path)
+    current = ""
+    found = 0
+    key_pattern = re.compile(rf"""^\s*["']?{re.escape(key)}["']?\s*=""")
+    header = re.compile(r"^\s*\[([^\[\]]+)\]")
+    for number, line in enumerate(text.splitlines(), start=1):
+        if match := header.match(line):
+            if found:
+                break
+            current = match.group(1).replace('"', "").replace(" ", "")
+            if current == ".".join((*path, key)):
                 return number
-        return found or 1
+        elif not found and current == wanted and key_pattern.match(line):
+            found = number
+        if found and isinstance(value, str) and re.search(rf"""["']{re.escape(value)}["']""", line):
+            return number
+    if not found and path:
+        return _line(text, path[:-1], path[-1], value)
+    return found or 1
 
 
 def string(value: Any) -> str:

@@ -182,3 +182,23 @@ def test_a_durability_that_a_system_lacks_is_said_with_what_it_has_and_what_to_d
     text = SMALL.replace('name = "small"', 'name = "small"\ndurability = "none"')
     with pytest.raises(PlanError, match=r"plain offers 'fsync', not 'none'; .* a plan of its own"):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    ("inline", "line"),
+    [
+        ('{ kind = "natural", x = 1 }', 9),
+        ('{ kind = "unifrom" }', 9),
+    ],
+)
+def test_what_is_wrong_in_an_inline_table_has_the_line_of_that(inline: str, line: int) -> None:
+    text = SMALL.replace('object_size = "8 KiB"', f"object_size = {inline}")
+    assert text.splitlines()[line - 1].startswith("object_size")
+    with pytest.raises(PlanError, match=rf"^small\.toml:{line}: "):
+        parse(text)
+
+
+def test_a_key_of_an_inline_system_has_its_line() -> None:
+    text = SMALL.replace("[systems.plain]\n[systems.sqlite]", "[systems]\nplain = { wal = 1 }")
+    with pytest.raises(PlanError, match=r"^small\.toml:12: unknown key 'wal'"):
+        parse(text)

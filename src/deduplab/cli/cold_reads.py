@@ -16,7 +16,7 @@ _LEGEND: Final = (
     "Latencies of one object, the first of all, then cold and warm."
 )
 _TITLES: Final = (
-    *("restart", "cached", "dropped", "at read", "first"),
+    *("restart", "cached", "dropped to", "at read", "first"),
     *("p50 cold", "p50 warm", "p99 cold", "p99 warm"),
 )
 

@@ -6,20 +6,21 @@ import dataclasses
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import psutil
 from rich.console import Console
 from rich.table import Table
 
-from deduplab.analysis import Calibration, Figures, findings, tables
+from deduplab.analysis import Calibration, Figures, tables
 from deduplab.analysis.storage_layer import volume_findings
-from deduplab.analysis.tables import volumes_table
+from deduplab.analysis.tables import Finding, findings_of, findings_table, volumes_table
 from deduplab.cli.cold_reads import cold_read_table
 from deduplab.cli.open_loops import open_loops
 from deduplab.errors import unwritten
 from deduplab.store import Run
 
+_MOST_UNDECIDED: Final = 8
 _STYLES = {"passed": "green", "failed": "bold red", "incomplete": "yellow", "reported": "dim"}
 
 
@@ -62,7 +63,9 @@ def _remove_left(run: Run) -> None:
 def print_findings(found: Figures, console: Console) -> None:
     """Print findings, volumes, open loops and cold reads as tables, and the calibration verdict."""
     rows = found.rows
-    _print_table(findings(rows), console)
+    answers = findings_of(rows)
+    _print_table(findings_table(answers), console)
+    _print_undecided(answers, console)
     volumes = volumes_table(volume_findings(rows))
     for table in (volumes, open_loops(rows), cold_read_table(rows)):
         if table.lines:
@@ -89,6 +92,22 @@ def _print_table(found: tables.Table, console: Console) -> None:
         console.print(found.to_text(), highlight=False, soft_wrap=True, markup=False)
     else:
         console.print(table)
+
+
+def _print_undecided(answers: list[Finding], console: Console) -> None:
+    """Say why a verdict is undecided, each reason once: the table has no room for it."""
+    names: dict[str, list[str]] = {}
+    for answer in answers:
+        # Without a grade the plan has no copies, and asks for no verdict.
+        if answer.grade and answer.attribution.verdict == "undecided":
+            of_words = names.setdefault(answer.attribution.words, [])
+            of_words.append(f"{answer.name} {answer.subject.data}")
+    for words, those in list(names.items())[:_MOST_UNDECIDED]:
+        console.print(
+            f"undecided: {'; '.join(those)}: {words}", highlight=False, markup=False, soft_wrap=True
+        )
+    if len(names) > _MOST_UNDECIDED:
+        console.print(f"undecided for {len(names) - _MOST_UNDECIDED} other reasons: see the page")
 
 
 def calibration_table(calibration: Calibration) -> Table:
