@@ -175,7 +175,7 @@ BUILT_IN: Final = (
         "NATS JetStream, a private server; messages refused where their id is known",
         installer="deduplab.servers._nats_binaries:install",
         source="NATS' own Go modules, server and client, built here by go",
-        versions=("2.11", "2"),
+        versions=("2.14", "2"),
     ),
     SystemEntry(
         "minio",

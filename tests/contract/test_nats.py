@@ -214,6 +214,19 @@ def test_the_product_refuses_copies_of_what_was_deleted(tmp_path: Path, by: str)
         assert asked(endpoint, work) == (True, 0)
 
 
+@pytest.mark.parametrize("variant", ["default", "unique-content"])
+def test_what_is_dropped_does_not_come_back(tmp_path: Path, variant: str) -> None:
+    """The server gives a new stream the messages of one that was deleted right after another."""
+    objects = distinct_objects(30)
+    with instance(tmp_path, variant, "interval") as (_, _endpoint, adapter):
+        for _ in range(60):
+            adapter.put_many(batch_of(objects))
+            adapter.empty("drop")
+            assert adapter.count() == 0
+        adapter.put_many(batch_of(objects))
+        assert_holds(adapter, objects)
+
+
 def test_a_batch_with_a_key_that_exists_is_an_error(tmp_path: Path) -> None:
     """The others of the batch are stored: there is no transaction."""
     with instance(tmp_path) as (_, _endpoint, adapter):

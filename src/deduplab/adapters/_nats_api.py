@@ -19,6 +19,8 @@ VARZ: Final = b"$SYS.REQ.SERVER.PING.VARZ"
 """The server's settings and counters; an account sees them that imports this."""
 
 _BATCH: Final = 10_000
+_CREATE_STEPS: Final = 100
+_CREATE_STEP_S: Final = 0.05
 _NOT_FOUND: Final = 404
 _END: Final = 204
 
@@ -38,8 +40,26 @@ class JetStream:
         return self._asked("STREAM.INFO", stream, missing=True)
 
     def create(self, settings: Mapping[str, Any]) -> None:
-        """Create a stream."""
-        self._asked("STREAM.CREATE", settings["name"], settings)
+        """Create a stream, empty.
+
+        The server removes a deleted stream's files on its own time. If one of the same name is
+        deleted meanwhile, its files stay, and who is created after it holds its messages. So what
+        is told of the new stream is looked at, and it is deleted again until it has none.
+
+        Raises
+        ------
+        OperationFailed
+            If it does not come up empty.
+        """
+        stream = settings["name"]
+        for _ in range(_CREATE_STEPS):
+            found = self._asked("STREAM.CREATE", stream, settings)
+            assert found is not None
+            if not found["state"]["messages"]:
+                return
+            self.delete(stream)
+            self.wire.listen(_CREATE_STEP_S)
+        raise OperationFailed(f"nats: {stream} comes back with messages of one that was deleted")
 
     def update(self, settings: Mapping[str, Any]) -> None:
         """Give a stream other settings; all of them are given."""

@@ -15,10 +15,10 @@ Value: TypeAlias = bytes | memoryview
 Framed: TypeAlias = tuple[list[Any], int]
 """Parts to be sent one after another, and the bytes of the bodies in them."""
 
-PIECE_BYTES: Final = 1 << 20
+PIECE_BYTES: Final = 4 << 20
 """Messages are sent in pieces of about this many bytes, or one message if it is longer,"""
 
-PIECE_MESSAGES: Final = 256
+PIECE_MESSAGES: Final = 1024
 """and of this many messages at most."""
 
 MOST_HEADER_BYTES: Final = 256
@@ -39,6 +39,21 @@ def message(subject: bytes, value: Value, inbox: bytes, identifier: bytes = b"")
     return [head, value, b"\r\n"], length_bytes
 
 
+def check_length(length_bytes: int, most_bytes: int) -> None:
+    """Refuse a message that is longer than the server takes: it would cut the connection.
+
+    Raises
+    ------
+    OperationFailed
+        If there is no room for it and a header.
+    """
+    if length_bytes > most_bytes - MOST_HEADER_BYTES:
+        raise OperationFailed(
+            f"nats: an object of {length_bytes} bytes is more than the server's max_payload "
+            f"({most_bytes}) takes, with a header of {MOST_HEADER_BYTES}"
+        )
+
+
 def pieces(
     messages: Iterable[Framed], each: int, most_bytes: int
 ) -> Iterator[tuple[list[Any], int]]:
@@ -47,16 +62,12 @@ def pieces(
     Raises
     ------
     OperationFailed
-        If one has more bytes than the server takes: it would cut the connection.
+        If one has more bytes than the server takes.
     """
     parts: list[Any] = []
     filled_bytes = count = 0
     for more, length_bytes in messages:
-        if length_bytes > most_bytes - MOST_HEADER_BYTES:
-            raise OperationFailed(
-                f"nats: an object of {length_bytes} bytes is more than the server's max_payload "
-                f"({most_bytes}) takes, with a header of {MOST_HEADER_BYTES}"
-            )
+        check_length(length_bytes, most_bytes)
         parts += more
         count += each
         filled_bytes += length_bytes

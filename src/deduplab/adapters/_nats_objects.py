@@ -17,7 +17,7 @@ from blake3 import blake3
 
 from deduplab.adapters._nats_api import JetStream
 from deduplab.adapters._nats_errors import SUBJECT_IS_TAKEN, refused
-from deduplab.adapters._nats_messages import Framed, Value, message, pieces
+from deduplab.adapters._nats_messages import Framed, Value, check_length, message, pieces
 from deduplab.adapters._nats_streams import (
     OBJECTS,
     PAYLOADS,
@@ -89,11 +89,21 @@ class Objects(ABC):
             "is for the variants unique-content.., whose payloads outlive the last object"
         )
 
-    def _publish(self, messages: Iterable[Framed], each: int, inbox: bytes) -> None:
-        """Send messages in pieces, and look at every acknowledgement."""
-        failure: OperationFailed | None = None
+    def _publish_one(self, framed: Framed, messages: int, inbox: bytes) -> None:
+        """Send what one object needs, and look at the acknowledgements."""
         wire = self._js.wire
-        for answer in wire.publish(inbox, pieces(messages, each, wire.info["max_payload"])):
+        check_length(framed[1], wire.info["max_payload"])
+        self._look_at(wire.exchange(inbox, framed[0], messages))
+
+    def _publish_many(self, messages: Iterable[Framed], each: int, inbox: bytes) -> None:
+        """Send messages in pieces, and look at every acknowledgement."""
+        wire = self._js.wire
+        self._look_at(wire.publish(inbox, pieces(messages, each, wire.info["max_payload"])))
+
+    def _look_at(self, answers: Iterable[bytes]) -> None:
+        """Raise the first refusal, when all acknowledgements are there."""
+        failure: OperationFailed | None = None
+        for answer in answers:
             if b'"seq":' not in answer or b'"error":' in answer or self._is_looked_at(answer):
                 failure = failure or self._refusal(answer)
         if failure is not None:
@@ -120,13 +130,15 @@ class WholeObjects(Objects):
     def put(self, key: str, value: Value) -> None:
         """Publish one message."""
         inbox = self._js.wire.new_inbox()
-        self._publish([message(self._prefix + token(key), value, inbox)], 1, inbox)
+        self._publish_one(message(self._prefix + token(key), value, inbox), 1, inbox)
 
     def put_many(self, keys: Sequence[str], values: Iterable[Value]) -> None:
         """Publish messages."""
         inbox, prefix = self._js.wire.new_inbox(), self._prefix
         pairs = zip(tokens(keys), values, strict=True)
-        self._publish((message(prefix + name, value, inbox) for name, value in pairs), 1, inbox)
+        self._publish_many(
+            (message(prefix + name, value, inbox) for name, value in pairs), 1, inbox
+        )
 
     def get(self, key: str) -> bytes | None:
         """Read the message of the key's subject."""
@@ -151,13 +163,13 @@ class HashedObjects(Objects):
     def put(self, key: str, value: Value) -> None:
         """Publish the payload and the reference; both are awaited."""
         inbox = self._js.wire.new_inbox()
-        self._publish([self._both(token(key), value, inbox)], 2, inbox)
+        self._publish_one(self._both(token(key), value, inbox), 2, inbox)
 
     def put_many(self, keys: Sequence[str], values: Iterable[Value]) -> None:
         """Publish all payloads, copies too, and all references."""
         inbox = self._js.wire.new_inbox()
         pairs = zip(tokens(keys), values, strict=True)
-        self._publish((self._both(name, value, inbox) for name, value in pairs), 2, inbox)
+        self._publish_many((self._both(name, value, inbox) for name, value in pairs), 2, inbox)
 
     def get(self, key: str) -> bytes | None:
         """Read the payload that the key's reference names."""

@@ -181,7 +181,7 @@ def shell_command(
     """Start the client of system NAME, logged in to the instance that is up.
 
     That is psql, mariadb, redis-cli or valkey-cli, cockroach sql, or weed shell; what stands
-    behind -- are its arguments. For kafka, minio and rest it is a shell in whose environment
+    behind -- are its arguments. For kafka, nats, minio and rest it is a shell in whose environment
     their clients are logged in; what stands behind -- is a command that is run there. The exit
     code is the client's. With --env it is such a shell for every system, with what its client
     takes from the environment: PGHOST and the like for postgresql, AWS_... for seaweedfs.
