@@ -79,6 +79,7 @@ def test_a_comment_stays_on_its_line(text: str) -> None:
         (99.96, "object/s", "100"),
         (0, "s", "0"),
         (0.000123456, "s", "0.000123"),
+        (1.29e-9, "s", "0.000000"),
         (-0.5, "byte/byte", "-0.50"),
     ],
 )

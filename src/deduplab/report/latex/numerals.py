@@ -15,6 +15,7 @@ from deduplab.analysis.row import Row
 from deduplab.units import two_digits
 
 MISSING: Final = "--"  # what LaTeX draws as a dash; a note says why
+_MOST_BEHIND: Final = 6
 _THOUSANDS: Final = re.compile(r"(?<=\d)(?=(?:\d{3})+(?!\d))")
 
 
@@ -68,9 +69,12 @@ def interval(row: Row | None) -> str:
 
 
 def _three_digits(value: float) -> str:
-    """Write three digits that count, or all before the point; never with an exponent."""
+    """Write three digits that count, or all before the point; never with an exponent.
+
+    At most six stand behind the point: of seconds, microseconds.
+    """
     if value == 0:
         return "0"
     rounded = float(f"{value:.3g}")  # 9.999 becomes 10.0, which has one digit behind the point
-    behind = max(0, 2 - math.floor(math.log10(abs(rounded))))
+    behind = min(_MOST_BEHIND, max(0, 2 - math.floor(math.log10(abs(rounded)))))
     return f"{value:.{behind}f}"

@@ -29,6 +29,8 @@ WIDTH_IN: Final = 3.33
 """One column of a page with two."""
 
 _INK: Final = "black"
+_GREAT: Final = 1e5  # from here on ticks are powers of ten
+_RAISED: Final = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _NAME_LETTERS: Final = 18
 _LEAST_ETA: Final = -0.5  # what lies below is drawn at the edge, with its number
 # Marker and filling of each distance; exact ones take what is left, in order.
@@ -220,9 +222,17 @@ def _logarithmic(axes: Axes, timings: Sequence[Timings]) -> None:
     axes.xaxis.set_major_locator(LogLocator(base=10, subs=steps, numticks=12))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.xaxis.set_major_formatter(lambda value, position: f"{value:g}")
+    axes.xaxis.set_major_formatter(lambda value, position: _tick(value))
     axes.grid(axis="both")
     _name_lines(axes, [timing.subject.name for timing in timings])
+
+
+def _tick(value: float) -> str:
+    """Write what stands at a tick of a logarithmic axis; great powers of ten as such."""
+    mantissa, _, exponent = f"{value:e}".partition("e+")
+    if value < _GREAT or float(mantissa) != 1:
+        return f"{value:g}"
+    return f"10{str(int(exponent)).translate(_RAISED)}"
 
 
 def _name_lines(axes: Axes, names: Sequence[str]) -> None:
