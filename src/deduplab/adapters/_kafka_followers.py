@@ -62,7 +62,7 @@ class Followers:
         return all(condition(self._wire(node)) for node in self._addresses)
 
     def signals(self, leader: KafkaWire, topics: Sequence[str]) -> dict[str, int]:
-        """Return how many are behind, and how many of their logs changed since the last look.
+        """Return how many are behind, and how many have another size than at the last look.
 
         Behind is whose logs do not begin and end where the leader's do, who is not in sync in the
         leader's view, and who does not answer. Nothing without replication.
