@@ -32,6 +32,7 @@ SETTINGS: Final = {
     "log.retention.check.interval.ms": "100",
     "log.segment.delete.delay.ms": "100",
     "log.flush.scheduler.interval.ms": "100",
+    "log.flush.interval.ms": str(2**63 - 1),  # else it is the line above, for all topics
     "log.cleaner.backoff.ms": "100",
     "log.cleaner.dedupe.buffer.size": str(64 * 1024 * 1024),
 }
