@@ -166,7 +166,12 @@ def test_records_are_keyed_json_with_a_content_type(shared: Endpoint) -> None:
 
 @pytest.mark.parametrize(
     ("durability", "setting", "value"),
-    [("fsync", "flush.messages", "1"), ("interval", "flush.ms", "200")],
+    [
+        ("fsync", "flush.messages", "1"),
+        ("interval", "flush.ms", "200"),
+        ("none", "flush.ms", str(2**63 - 1)),
+        ("none", "flush.messages", str(2**63 - 1)),
+    ],
 )
 def test_durability_is_what_the_topics_have(
     shared: Endpoint, durability: str, setting: str, value: str

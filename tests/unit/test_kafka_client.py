@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from deduplab.adapters._kafka_answer import Answer
 from deduplab.adapters._kafka_client import LEAST_METADATA_LEVEL, _supported_level
 from deduplab.adapters._kafka_errors import translated
 from deduplab.adapters._kafka_objects import HashedObjects, RetainedObjects, hash_of
 from deduplab.adapters._kafka_scram import Scram
 from deduplab.adapters._kafka_topics import DURABILITIES, SCHEMES, topic_name
-from deduplab.adapters._kafka_wire import Answer
 from deduplab.adapters.kafka import KafkaAdapter
 from deduplab.errors import OperationFailed, SystemUnavailable, Unsupported
 

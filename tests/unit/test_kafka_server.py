@@ -168,6 +168,27 @@ def test_both_listeners_are_on_loopback_and_ask_for_a_login() -> None:
     )
 
 
+def test_a_follower_is_a_broker_alone_and_internal_topics_lie_on_all() -> None:
+    secrets = {"administrator": Secret("first"), "controller_secret": Secret("second")}
+
+    def settings(node: int, replicas: int) -> dict[str, str]:
+        text = server_properties(
+            "data", client=1, controller=2, node=node, replicas=replicas, **secrets
+        )
+        return dict(line.split("=", 1) for line in text.splitlines())
+
+    first, follower, alone = settings(1, 3), settings(3, 3), settings(1, 1)
+    assert (first["process.roles"], first["node.id"]) == ("broker,controller", "1")
+    assert (follower["process.roles"], follower["node.id"]) == ("broker", "3")
+    assert follower["listeners"] == follower["advertised.listeners"] == "CLIENT://127.0.0.1:1"
+    assert first["controller.quorum.voters"] == "1@127.0.0.1:2"
+    assert first["controller.quorum.voters"] == follower["controller.quorum.voters"]
+    for name in ("offsets.topic.replication.factor", "transaction.state.log.min.isr"):
+        assert (first[name], follower[name], alone[name]) == ("3", "3", "1")
+    assert first["min.insync.replicas"] == first["default.replication.factor"] == "3"
+    assert not {"min.insync.replicas", "default.replication.factor"} & set(alone)
+
+
 def test_client_properties_are_for_us_alone(tmp_path: Path) -> None:
     path = tmp_path / "client.properties"
     path.write_text("old")

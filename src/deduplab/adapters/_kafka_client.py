@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from deduplab.adapters._kafka_errors import translated
+from deduplab.adapters._kafka_followers import Followers
 from deduplab.adapters._kafka_scram import MECHANISM
 from deduplab.adapters._kafka_wire import CLIENT_ID, KafkaWire
 from deduplab.adapters._tls import Tls
@@ -37,13 +38,14 @@ _Result = TypeVar("_Result")
 class KafkaClient:
     """The ways to one cluster: administration, and the settings of every other client.
 
-    Topics lie on one broker, that with the lowest number, in one partition and
-    one copy; sizes are asked there.
+    Topics lie in one partition on the broker with the lowest number, which leads
+    them, and sizes are asked there; where the endpoint has members, on these too.
 
     Raises
     ------
     SystemUnavailable
-        If the driver is missing, nobody answers by the deadline, or the login is refused.
+        If the driver is missing, nobody answers by the deadline, the login is refused, or a
+        member is missing.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -54,20 +56,25 @@ class KafkaClient:
         if endpoint.host is None or endpoint.port is None:
             raise SystemUnavailable("kafka is reached over TCP; the endpoint names no address")
         self._endpoint = endpoint
-        self._address: tuple[str, int] = (endpoint.host, endpoint.port)
         # Login and address are tried first by our own connection: the library goes on for
         # minutes where nobody answers, and does not tell why.
-        KafkaWire(*self._address, endpoint).close()
+        KafkaWire(endpoint.host, endpoint.port, endpoint).close()
         self._admin: Any = AdminClient(self.settings())
         with self.translating("metadata"):
             brokers: Any = self._admin.list_topics(timeout=REQUEST_S).brokers
-        self.broker = min(brokers)
-        address = brokers[self.broker]
-        self.wire = KafkaWire(address.host, address.port, endpoint)
+        copies = 1 + len(endpoint.members)
+        if len(brokers) < copies:
+            raise SystemUnavailable(f"kafka lists {len(brokers)} brokers where {copies} are")
+        self.brokers = sorted(brokers)[:copies]
+        addresses = {node: (brokers[node].host, brokers[node].port) for node in self.brokers}
+        self.broker = self.brokers[0]
+        self.wire = KafkaWire(*addresses.pop(self.broker), endpoint)
+        self.followers = Followers(addresses, endpoint)
         self.metadata_level = _supported_level(self.wire)
 
     def close(self) -> None:
-        """Disconnect."""
+        """Disconnect, from followers too."""
+        self.followers.close()
         self.wire.close()
         self._admin = None
 
@@ -118,11 +125,18 @@ class KafkaClient:
             raise translated(error.args[0], what) from error
 
     def check_reachable(self) -> None:
-        """Raise SystemUnavailable where nobody listens any more."""
-        try:
-            socket.create_connection(self._address, _CONNECT_S).close()
-        except OSError as error:
-            raise SystemUnavailable(f"kafka does not answer any more: {error}") from error
+        """Raise SystemUnavailable where nobody listens any more, at a member neither."""
+        for one in (self._endpoint, *self._endpoint.members):
+            try:
+                socket.create_connection((one.host, one.port), _CONNECT_S).close()
+            except OSError as error:
+                raise SystemUnavailable(
+                    f"kafka at {one.address} does not answer any more: {error}"
+                ) from error
+
+    def everywhere(self, condition: Callable[[KafkaWire], bool]) -> bool:
+        """Whether something holds on the leader and on all followers."""
+        return condition(self.wire) and self.followers.all(condition)
 
     def is_soon(self, condition: Callable[[], bool], deadline_s: float) -> bool:
         """Ask until the condition holds, at least until the deadline; return whether it did.
@@ -160,20 +174,28 @@ class KafkaClient:
         }
 
     def create_topics(self, topics: Mapping[str, Mapping[str, str]]) -> None:
-        """Create topics with their settings, and wait until they can be written to."""
+        """Create topics with their settings, and wait until they can be written to.
+
+        With followers, a write is acknowledged when all have it: in-sync are never fewer.
+        """
         from confluent_kafka.cimpl import NewTopic
 
         described = [
-            NewTopic(name, 1, replica_assignment=[[self.broker]], config=dict(settings))
+            NewTopic(
+                name,
+                1,
+                replica_assignment=[self.brokers],
+                config={**settings, **self.followers.settings()},
+            )
             for name, settings in topics.items()
         ]
         self._finish(self._admin.create_topics(described), "creation of topics")
 
         def ready() -> bool:
             seen = self.topics()
-            return all(seen.get(name) for name in topics) and len(
-                self.wire.log_bytes(topics)
-            ) == len(topics)
+            return all(seen.get(name) for name in topics) and self.everywhere(
+                lambda wire: len(wire.log_bytes(topics)) == len(topics)
+            )
 
         try:
             self.wait_until(ready, f"creation of {', '.join(topics)}", REQUEST_S)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from deduplab.adapters._kafka_client import KafkaClient
+from deduplab.adapters._kafka_followers import MOST_IN_SYNC
 from deduplab.adapters._kafka_log import KafkaLog
 from deduplab.adapters._kafka_objects import (
     CompactedObjects,
@@ -83,6 +84,11 @@ class KafkaNamespace:
     def object_topics(self) -> tuple[str, ...]:
         """The topics of the objects."""
         return tuple(topic_name(self.name, part) for part in self.scheme.parts)
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """All topics, the marker's at last."""
+        return (*self.object_topics, self.marker_topic)
 
     def existing(self, client: KafkaClient) -> list[str]:
         """Return all topics of this name that are there, ours or not; the marker's is the last."""
@@ -162,10 +168,10 @@ class KafkaNamespace:
         Unsupported
             If it is not what was declared.
         """
-        wanted = self.scheme.settings(self.durability)
+        wanted = self.scheme.settings(self.durability) | client.followers.settings()
         for topic in self.object_topics:
             found = client.described("TOPIC", topic)
-            for name in ("flush.messages", "flush.ms"):
+            for name in ("flush.messages", "flush.ms", MOST_IN_SYNC):
                 if name in wanted and found[name] != wanted[name]:
                     raise Unsupported(
                         f"durability {self.durability!r} needs {name} = {wanted[name]}, "
@@ -189,12 +195,11 @@ class KafkaNamespace:
         OperationFailed
             If the broker does not tell that of each.
         """
-        topics = (*self.object_topics, self.marker_topic)
-        found = client.wire.log_bytes(topics)
-        missing = set(topics) - set(found)
+        found = client.wire.log_bytes(self.topics)
+        missing = set(self.topics) - set(found)
         if missing:
             raise OperationFailed(f"kafka tells no size of {', '.join(sorted(missing))}")
-        return {topic.rpartition(".")[2]: found[topic] for topic in topics}
+        return {topic.rpartition(".")[2]: found[topic] for topic in self.topics}
 
     def configuration(self, client: KafkaClient) -> dict[str, str]:
         """Return the settings in force that sizes and times depend on."""
@@ -204,6 +209,7 @@ class KafkaNamespace:
             **{f"broker.{name}": broker.get(name, "") for name in _BROKER_SETTINGS},
             **{name: topic.get(name, "") for name in _TOPIC_SETTINGS},
             "producer.compression.type": self.scheme.compression,
+            **client.followers.described(),
             **self.layout.described(),
         }
 

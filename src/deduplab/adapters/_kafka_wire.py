@@ -1,9 +1,9 @@
 """The few requests of Kafka's protocol that the client library does not offer.
 
 One blocking connection, logged in by SASL/SCRAM-SHA-512: the sizes of logs
-(DescribeLogDirs), the epoch of a partition's leader (Metadata), the cluster's
-feature levels (ApiVersions). Sources: Apache Kafka documentation, "Kafka
-protocol guide".
+(DescribeLogDirs), where a log ends on this very broker (ListOffsets), who leads
+a partition and who follows (Metadata), the cluster's feature levels
+(ApiVersions). Sources: Apache Kafka documentation, "Kafka protocol guide".
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import struct
 from collections.abc import Iterable
 from typing import Final
 
+from deduplab.adapters._kafka_answer import Answer, Partition
 from deduplab.adapters._kafka_scram import MECHANISM, Scram
 from deduplab.adapters._login import login_refused
 from deduplab.adapters._rights import advice
@@ -22,12 +23,18 @@ from deduplab.server import Endpoint
 
 CLIENT_ID: Final = "deduplab"
 
+FIRST: Final = -2
+END: Final = -1
+"""What :meth:`KafkaWire.offsets` finds beside times: where a log begins, and where it ends."""
+
+_LIST_OFFSETS: Final = (2, 1)
 _METADATA: Final = (3, 7)
 _SASL_HANDSHAKE: Final = (17, 1)
 _API_VERSIONS: Final = (18, 3)
 _DESCRIBE_LOG_DIRS: Final = (35, 1)
 _SASL_AUTHENTICATE: Final = (36, 0)
 _FINALIZED_FEATURES: Final = 2  # the tag of that field in the answer to ApiVersions
+_OF_THIS_BROKER: Final = -2  # who asks is neither a consumer nor a broker, and wants no leader
 _MISSING_RIGHT: Final = {
     29: "TOPIC_AUTHORIZATION_FAILED",
     30: "GROUP_AUTHORIZATION_FAILED",
@@ -35,45 +42,6 @@ _MISSING_RIGHT: Final = {
 }
 _TIMEOUT_S: Final = 30.0
 _MOST_ANSWER_BYTES: Final = 64 * 1024 * 1024
-
-
-class Answer:
-    """The body of an answer, read from its beginning."""
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-        self._at = 0
-
-    def number(self, form: str) -> int:
-        """Return the next big-endian number of a ``struct`` format (``b h i q``)."""
-        value: int = struct.unpack_from(f">{form}", self._body, self._at)[0]
-        self._at += struct.calcsize(form)
-        return value
-
-    def raw(self, length_bytes: int) -> bytes:
-        """Return the next bytes."""
-        self._at += length_bytes
-        return self._body[self._at - length_bytes : self._at]
-
-    def text(self) -> str:
-        """Return a string with a length of two bytes; null is empty."""
-        return self.raw(max(0, self.number("h"))).decode()
-
-    def varint(self) -> int:
-        """Return an unsigned number of seven bits a byte."""
-        value = shift = 0
-        while True:
-            byte = self.number("B")
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return value
-            shift += 7
-
-    def skip_tags(self) -> None:
-        """Pass over tagged fields."""
-        for _ in range(self.varint()):
-            self.varint()
-            self.raw(self.varint())
 
 
 class KafkaWire:
@@ -85,6 +53,8 @@ class KafkaWire:
         The broker, as it advertises itself.
     endpoint
         Where user, secret and TLS are taken from.
+    answer_s
+        How long an answer may take.
 
     Raises
     ------
@@ -92,8 +62,11 @@ class KafkaWire:
         If nobody answers, the login is refused, or it is not a Kafka that we can talk to.
     """
 
-    def __init__(self, host: str, port: int, endpoint: Endpoint) -> None:
+    def __init__(
+        self, host: str, port: int, endpoint: Endpoint, answer_s: float = _TIMEOUT_S
+    ) -> None:
         self._address = (host, port)
+        self._answer_s = answer_s
         self._endpoint = endpoint
         self._number = 0
         self._socket: socket.socket | None = None
@@ -160,8 +133,40 @@ class KafkaWire:
                     answer.raw(9)
         return found
 
-    def leader_epoch(self, topic: str) -> int:
-        """Return the epoch of the topic's leader (partition 0): another one after a restart."""
+    def offsets(self, topics: Iterable[str], at: int) -> dict[str, int]:
+        """Return an offset of each topic's log as it lies on this broker, who leads it or not.
+
+        That it may be a follower's is what ``replica_id`` -2 asks for (``DEBUGGING_REPLICA_ID`` of
+        ListOffsets); its end is then that of its own log, whatever the others have.
+
+        Parameters
+        ----------
+        at
+            :data:`FIRST`, :data:`END`, or milliseconds since the epoch: the first message of that
+            time or later, -1 if there is none.
+
+        Raises
+        ------
+        OperationFailed
+            If this broker has no such log, or can't read it.
+        """
+        wanted = list(topics)
+        body = struct.pack(">ii", _OF_THIS_BROKER, len(wanted))
+        for topic in wanted:
+            body += _text(topic) + struct.pack(">iiq", 1, 0, at)
+        answer = self._request(_LIST_OFFSETS, body)
+        found: dict[str, int] = {}
+        for _ in range(answer.number("i")):
+            topic = answer.text()
+            for _ in range(answer.number("i")):
+                answer.number("i")
+                self._check(answer.number("h"), f"ListOffsets of {topic}")
+                answer.number("q")
+                found[topic] = answer.number("q")
+        return found
+
+    def partition(self, topic: str) -> Partition:
+        """Return what the cluster says of the topic's partition 0."""
         answer = self._request(_METADATA, struct.pack(">i", 1) + _text(topic) + b"\0")
         answer.number("i")
         for _ in range(answer.number("i")):  # brokers
@@ -180,12 +185,16 @@ class KafkaWire:
         self._check(answer.number("h"), f"Metadata of {topic}")
         answer.number("i")
         answer.number("i")
-        return answer.number("i")
+        epoch = answer.number("i")
+        _, in_sync = (
+            tuple(answer.number("i") for _ in range(answer.number("i"))) for _ in range(2)
+        )
+        return Partition(epoch, in_sync)
 
     def _connect(self) -> None:
         host, port = self._address
         try:
-            self._socket = socket.create_connection(self._address, _TIMEOUT_S)
+            self._socket = socket.create_connection(self._address, self._answer_s)
             if (tls := Tls.of(self._endpoint)) is not None:
                 self._socket = tls.wrapped(self._socket, "kafka", host)
             self._log_in(self._endpoint)
@@ -200,19 +209,26 @@ class KafkaWire:
     def _request(self, what: tuple[int, int], body: bytes, *, flexible: bool = False) -> Answer:
         """Ask on the connection that stands, else on a new one.
 
-        A broker closes a connection on which nothing was asked for ten minutes.
+        A broker closes a connection on which nothing was asked for ten minutes. One that takes
+        too long is not asked twice.
         """
         if self._socket is not None:
             try:
                 return self._ask(what, body, flexible=flexible)
-            except OSError:
+            except OSError as error:
                 self.close()
+                if isinstance(error, TimeoutError):
+                    raise self._silent(error) from error
         self._connect()
         try:
             return self._ask(what, body, flexible=flexible)
         except OSError as error:
             self.close()
-            raise SystemUnavailable(f"kafka does not answer any more: {error}") from error
+            raise self._silent(error) from error
+
+    def _silent(self, error: OSError) -> SystemUnavailable:
+        host, port = self._address
+        return SystemUnavailable(f"kafka at {host}:{port} does not answer any more: {error}")
 
     def _ask(self, what: tuple[int, int], body: bytes, *, flexible: bool = False) -> Answer:
         self._number += 1

@@ -15,6 +15,7 @@ from typing import ClassVar, Final
 from deduplab.adapter import Capabilities, Variant
 from deduplab.adapters._kafka_cleaner import clean, drop_segments
 from deduplab.adapters._kafka_client import KafkaClient
+from deduplab.adapters._kafka_followers import BEHIND
 from deduplab.adapters._kafka_log import Headers
 from deduplab.adapters._kafka_namespace import MARKER_PART, KafkaNamespace
 from deduplab.adapters._kafka_objects import Objects
@@ -35,7 +36,7 @@ _MICROSECONDS: Final = 10**6
 
 
 class KafkaAdapter(ServerAdapter[KafkaClient, KafkaNamespace]):
-    """Drives one Kafka broker over TCP."""
+    """Drives one Kafka broker over TCP, or a cluster in which each broker has a copy."""
 
     product: ClassVar[str] = "kafka"
     capabilities: ClassVar[Capabilities] = Capabilities(
@@ -51,6 +52,7 @@ class KafkaAdapter(ServerAdapter[KafkaClient, KafkaNamespace]):
         delete_modes=("rowwise", "truncate", "drop"),
         reclaim_modes=("clean",),
         unique_keys=False,
+        most_replicas=5,
     )
     file_components: ClassVar[tuple[tuple[str, str], ...]] = (
         ("__cluster_metadata-*", "metadata"),
@@ -152,7 +154,10 @@ class KafkaAdapter(ServerAdapter[KafkaClient, KafkaNamespace]):
         return self._stored_objects.count()
 
     def flush(self) -> None:
-        """Do nothing more: all is acknowledged, and Kafka has no request that syncs a log."""
+        """Do nothing more: all is acknowledged, and Kafka has no request that syncs a log.
+
+        With followers, an acknowledgement means that they have it, too.
+        """
         self._stored_objects  # noqa: B018  (outside a namespace it is refused as every verb is)
 
     def reclaim(self, mode: str) -> None:
@@ -167,7 +172,7 @@ class KafkaAdapter(ServerAdapter[KafkaClient, KafkaNamespace]):
                 clean(log)
 
     def engine_reading(self) -> Reading:
-        """Return the size of the namespace's segments, as the broker tells it (DescribeLogDirs).
+        """Return the size of the namespace's segments, as the leader tells it (DescribeLogDirs).
 
         Components: ``data`` (objects or payloads), ``references``, ``metadata`` (the
         marker). Index files and the cluster's own logs are not included.
@@ -189,11 +194,27 @@ class KafkaAdapter(ServerAdapter[KafkaClient, KafkaNamespace]):
     def idle_signals(self) -> Mapping[str, int]:
         """Return how many logs have another size than at the last look.
 
-        That is all that Kafka's protocol tells of its cleaner and of retention.
+        That is all that Kafka's protocol tells of its cleaner and of retention. With followers,
+        also how many of them are behind or out of sync, and how many clean.
+
+        Raises
+        ------
+        SystemUnavailable
+            If the leader does not answer, or nobody listens at a follower any more.
         """
-        found = self._entered.log_bytes(self._wire)
+        client = self._wire
+        found = self._entered.log_bytes(client)
         before, self._seen_bytes = self._seen_bytes, found
-        return {"changing_logs": sum(before.get(part) != found[part] for part in found)}
+        changing = sum(before.get(part) != found[part] for part in found)
+        followers = client.followers.signals(client.wire, self._entered.topics)
+        if followers.get(BEHIND):
+            client.check_reachable()
+        return {"changing_logs": changing, **followers}
+
+    def physical_copies(self) -> int:
+        """Return how many brokers have all that the leader has, each asked where its logs end."""
+        client = self._wire
+        return client.followers.copies(client.wire, self._entered.topics)
 
     def counters(self) -> Mapping[str, int]:
         """Return the bytes of the namespace's segments."""
@@ -202,11 +223,13 @@ class KafkaAdapter(ServerAdapter[KafkaClient, KafkaNamespace]):
     def identity(self) -> Identity:
         """Return version, cluster with its leader's epoch (a restart begins another), settings."""
         client, namespace = self._wire, self._namespace
+        if client.followers:
+            client.check_reachable()
         version = f"{client.product_version} (metadata.version {client.metadata_level})".strip()
         instance = client.cluster_id()
         if namespace is None:
             return Identity("Apache Kafka", version, instance)
-        epoch = client.wire.leader_epoch(namespace.marker_topic)
+        epoch = client.wire.partition(namespace.marker_topic).leader_epoch
         configuration = namespace.configuration(client)
         return Identity("Apache Kafka", version, instance, configuration, f"leader epoch {epoch}")
 

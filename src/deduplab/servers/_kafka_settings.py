@@ -14,7 +14,8 @@ HOST: Final = "127.0.0.1"
 ADMINISTRATOR: Final = "administrator"
 MECHANISM: Final = "SCRAM-SHA-512"
 
-_NODE: Final = 1
+CONTROLLER: Final = 1
+"""The node that is controller and broker; all others of a cluster are brokers."""
 
 SETTINGS: Final = {
     "num.partitions": "1",
@@ -31,16 +32,35 @@ SETTINGS: Final = {
     "log.retention.check.interval.ms": "100",
     "log.segment.delete.delay.ms": "100",
     "log.flush.scheduler.interval.ms": "100",
+    "log.flush.interval.ms": str(2**63 - 1),  # else it is the line above, for all topics
     "log.cleaner.backoff.ms": "100",
     "log.cleaner.dedupe.buffer.size": str(64 * 1024 * 1024),
 }
 """What the private instance sets, beside addresses, users and directories."""
 
+_REPLICATED: Final = (
+    "default.replication.factor",
+    "min.insync.replicas",
+    "offsets.topic.replication.factor",
+    "transaction.state.log.replication.factor",
+    "transaction.state.log.min.isr",
+    "share.coordinator.state.topic.replication.factor",
+    "share.coordinator.state.topic.min.isr",
+)
+"""What is the number of brokers where there are several."""
+
 
 def server_properties(
-    data: str, *, client: int, controller: int, administrator: Secret, controller_secret: Secret
+    data: str,
+    *,
+    client: int,
+    controller: int,
+    administrator: Secret,
+    controller_secret: Secret,
+    node: int = CONTROLLER,
+    replicas: int = 1,
 ) -> str:
-    """Return the configuration of one node that is broker and controller.
+    """Return the configuration of one node: of broker and controller, or of one more broker.
 
     Parameters
     ----------
@@ -48,23 +68,30 @@ def server_properties(
         The directory of its logs, as it is seen from where the node runs. No path with
         other letters or a comma: the file is read as Latin-1, and this as a list.
     client, controller
-        The ports of its two listeners, both on loopback and both with a login.
+        The ports for clients, and for brokers to reach the controller; both on loopback and both
+        with a login. Only the controller listens at the latter.
     administrator
         Password of the super user, by SCRAM.
     controller_secret
         Password between broker and controller, by PLAIN: a controller has no SCRAM
         credentials before there is a cluster.
+    node
+        Its number; :data:`CONTROLLER` is broker and controller.
+    replicas
+        The brokers of the cluster: each keeps a copy of everything.
     """
     login = _login("scram.ScramLoginModule", ADMINISTRATOR, administrator)
     inner = _login("plain.PlainLoginModule", ADMINISTRATOR, controller_secret)
     known = f'{inner[:-1]} user_{ADMINISTRATOR}="{controller_secret.reveal()}";'
+    own = f"CLIENT://{HOST}:{client}"
+    first = node == CONTROLLER
     return _lines(
         {
-            "process.roles": "broker,controller",
-            "node.id": str(_NODE),
-            "controller.quorum.voters": f"{_NODE}@{HOST}:{controller}",
-            "listeners": f"CLIENT://{HOST}:{client},CONTROLLER://{HOST}:{controller}",
-            "advertised.listeners": f"CLIENT://{HOST}:{client}",
+            "process.roles": "broker,controller" if first else "broker",
+            "node.id": str(node),
+            "controller.quorum.voters": f"{CONTROLLER}@{HOST}:{controller}",
+            "listeners": f"{own},CONTROLLER://{HOST}:{controller}" if first else own,
+            "advertised.listeners": own,
             "listener.security.protocol.map": "CLIENT:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT",
             "inter.broker.listener.name": "CLIENT",
             "controller.listener.names": "CONTROLLER",
@@ -78,6 +105,7 @@ def server_properties(
             "super.users": f"User:{ADMINISTRATOR}",
             "log.dirs": data,
             **SETTINGS,
+            **(dict.fromkeys(_REPLICATED, str(replicas)) if replicas > 1 else {}),
         }
     )
 

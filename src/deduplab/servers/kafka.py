@@ -1,9 +1,9 @@
 """A private Kafka: one node of Apache's broker, on loopback, with generated passwords.
 
-The node is broker and controller (KRaft). Its storage is formatted by the
-product's own tool, which also writes the users' credentials (SCRAM-SHA-512).
-See docs/systems/kafka.md for every setting that differs from the product's
-default, and why.
+The node is broker and controller (KRaft); more brokers may follow it
+(``_kafka_follower``). Its storage is formatted by the product's own tool, which
+also writes the users' credentials (SCRAM-SHA-512). See docs/systems/kafka.md
+for every setting that differs from the product's default, and why.
 """
 
 from __future__ import annotations
@@ -12,18 +12,19 @@ import base64
 import os
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, Final
 
 from deduplab.registry import driver_missing, system
-from deduplab.server import Client, Endpoint, Secret
+from deduplab.server import Client, Endpoint, Secret, Server
 from deduplab.servers import _kafka_rights as rights
 from deduplab.servers._environment import environment_without, server_environment
 from deduplab.servers._kafka_binaries import Kafka, find
 from deduplab.servers._kafka_settings import (
     ADMINISTRATOR,
+    CONTROLLER,
     HOST,
     MECHANISM,
     client_properties,
@@ -39,6 +40,7 @@ from deduplab.servers._private_server import (
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
+    from confluent_kafka.admin._metadata import ClusterMetadata
 
 DURABILITIES: Final = ("fsync", "interval", "none")
 
@@ -79,6 +81,8 @@ class KafkaServer(PrivateServer):
         The Kafka to run; that of :func:`find` where it is not given.
     java_options
         Options of the Java virtual machine, beside :data:`JAVA_OPTIONS`.
+    replicas
+        The brokers of its cluster, this one included.
     """
 
     product = "kafka"
@@ -86,6 +90,7 @@ class KafkaServer(PrivateServer):
     durabilities = DURABILITIES
     ready_s = 60.0
     taken = "BindException"
+    node = CONTROLLER
 
     def __init__(
         self,
@@ -95,15 +100,25 @@ class KafkaServer(PrivateServer):
         durability: str,
         kafka: Kafka | None = None,
         java_options: tuple[str, ...] = (),
+        replicas: int = 1,
     ) -> None:
         super().__init__(workspace, variant=variant, durability=durability)
         self.properties = workspace / "server.properties"
         self._kafka = kafka
         self._java_options = java_options
+        self._replicas = replicas
+        self._cluster = ""
         self._administrator = Secret("")
         self._controller = Secret("")
         self._formatted = False
         self._granted = False
+
+    @classmethod
+    def replicated(cls, workspace: Path, *, variant: str, durability: str, replicas: int) -> Server:
+        """Return a cluster of brokers, each with a copy of every topic; the first leads all."""
+        from deduplab.servers._kafka_follower import replicated  # it builds on this module
+
+        return replicated(workspace, variant=variant, durability=durability, replicas=replicas)
 
     @classmethod
     def grants(cls, user: str = USER, namespace: str = "deduplab") -> str:
@@ -152,10 +167,15 @@ class KafkaServer(PrivateServer):
         if self._secret is not None:
             return
         self._make_directories(self.data)
+        self._join_cluster()
+
+    def _join_cluster(self) -> None:
+        """Make a cluster with its credentials."""
         self._secret, self._administrator, self._controller = (new_secret() for _ in range(3))
+        self._cluster = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
 
     def _start_once(self) -> Endpoint:
-        client, controller = self._port(), self._port("controller")
+        client, controller = self._port(), self._controller_port()
         self._configure(client, controller)
         if not self._formatted:
             self._format()
@@ -166,6 +186,10 @@ class KafkaServer(PrivateServer):
         )
         return self._reached_at(client, options={"product.version": self.kafka.version})
 
+    def _controller_port(self) -> int:
+        """Return where the cluster's controller listens: here."""
+        return self._port("controller")
+
     def _configure(self, client: int, controller: int) -> None:
         """Write the node's configuration; it holds passwords, so we alone can read it."""
         text = server_properties(
@@ -174,6 +198,8 @@ class KafkaServer(PrivateServer):
             controller=controller,
             administrator=self._administrator,
             controller_secret=self._controller,
+            node=self.node,
+            replicas=self._replicas,
         )
         write_private(self.properties, text)
 
@@ -181,11 +207,8 @@ class KafkaServer(PrivateServer):
         """Format the storage and write the users' credentials, by the product's own tool."""
         arguments = self.workspace / "format"
         log = self.workspace / "format.log"
-        cluster = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
-        assert self._secret is not None
-        users = ((ADMINISTRATOR, self._administrator), (USER, self._secret))
-        lines = ["format", "--config", str(self.properties), f"--cluster-id={cluster}"]
-        for name, secret in users:
+        lines = ["format", "--config", str(self.properties), f"--cluster-id={self._cluster}"]
+        for name, secret in self._users():
             lines += ["--add-scram", f"{MECHANISM}=[name={name},password={secret.reveal()}]"]
         try:
             log.touch(mode=0o600)
@@ -203,6 +226,11 @@ class KafkaServer(PrivateServer):
             log.unlink(missing_ok=True)
         self._formatted = True
 
+    def _users(self) -> Sequence[tuple[str, Secret]]:
+        """Return whose credentials the storage is formatted with."""
+        assert self._secret is not None
+        return ((ADMINISTRATOR, self._administrator), (USER, self._secret))
+
     def _command(self, what: str, *arguments: str) -> list[str]:
         options = [*JAVA_OPTIONS, *self._java_options]
         if not self._java_options and self.kafka.class_archive.is_file():
@@ -217,8 +245,7 @@ class KafkaServer(PrivateServer):
             return False
         admin = _administration(port, self._administrator)
         try:
-            topics = admin.list_topics(timeout=_ANSWER_S)
-            if not topics.brokers:
+            if not self._has_joined(admin.list_topics(timeout=_ANSWER_S)):
                 return False
             if not self._granted:
                 rights.grant(admin, USER)
@@ -226,6 +253,10 @@ class KafkaServer(PrivateServer):
         except KafkaException:
             return False
         return True
+
+    def _has_joined(self, seen: ClusterMetadata) -> bool:
+        """Whether the cluster, as this node sees it, has this node."""
+        return bool(seen.brokers)
 
 
 def _environment() -> Mapping[str, str]:
