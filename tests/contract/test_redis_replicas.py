@@ -163,7 +163,8 @@ def test_a_rewrite_is_one_of_all_members_and_seen_on_each(system: Replicated) ->
         base_bytes = sum(path.stat().st_size for path in member.directory.glob("*/*.base.rdb"))
         assert aof_bytes == 0
         assert 10 * 8192 < base_bytes < 12 * 8192
-    with RedisLook().opened(system.members[-1]) as opened:
+    with RedisLook().opened(system.members[-1]) as raw:
+        opened: Any = raw
         for _ in range(20):
             opened.execute_command("BGREWRITEAOF")
             if system.adapter.idle_signals()["aof_rewrites"]:
@@ -191,7 +192,8 @@ def test_who_may_follow_may_do_nothing_else(system: Replicated) -> None:
     for process in system.processes():
         assert password not in " ".join(process.cmdline())
     follower = replace(system.endpoint, user="replicator", secret=Secret(password))
-    with RedisLook().opened(follower) as client:
+    with RedisLook().opened(follower) as opened:
+        client: Any = opened
         assert client.ping() is True
         for words in (("GET", f"deduplab:{NAMESPACE}"), ("SET", "deduplab:x", "y"), ("INFO",)):
             with pytest.raises(valkey.exceptions.NoPermissionError):
