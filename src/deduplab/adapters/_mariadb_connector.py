@@ -161,17 +161,22 @@ def _describe(loaded: ctypes.CDLL) -> None:
 
 
 class Connection:
-    """One blocking connection that is logged in; an answer is waited for ten minutes at most."""
+    """One blocking connection that is logged in; an answer is waited for ten minutes, or less."""
 
     def __init__(self, handle: int) -> None:
         self.library = library()
         self.handle: int | None = handle
 
     @classmethod
-    def connect(cls, endpoint: Endpoint) -> Connection:
+    def connect(cls, endpoint: Endpoint, *, answer_s: int = _ANSWER_S) -> Connection:
         """Connect to an endpoint and log in.
 
         Whether the server must prove who it is, the endpoint's options say: ``_tls``.
+
+        Parameters
+        ----------
+        answer_s
+            How long an answer is waited for at most.
 
         Raises
         ------
@@ -186,7 +191,7 @@ class Connection:
         if not handle:
             raise SystemUnavailable("mariadb: the client library has no memory for a connection")
         connection = cls(handle)
-        connection._set_options(endpoint)
+        connection._set_options(endpoint, answer_s)
         opened = loaded.mysql_real_connect(
             handle,
             endpoint.host.encode(),
@@ -207,12 +212,12 @@ class Connection:
             raise refused("mariadb", endpoint.host, str(error)) if is_tls else error
         return connection
 
-    def _set_options(self, endpoint: Endpoint) -> None:
+    def _set_options(self, endpoint: Endpoint, answer_s: int) -> None:
         number = ctypes.c_uint
         settings: list[tuple[int, Any]] = [
-            (_OPT_CONNECT_TIMEOUT, ctypes.byref(number(_CONNECT_S))),
-            (_OPT_READ_TIMEOUT, ctypes.byref(number(_ANSWER_S))),
-            (_OPT_WRITE_TIMEOUT, ctypes.byref(number(_ANSWER_S))),
+            (_OPT_CONNECT_TIMEOUT, ctypes.byref(number(min(_CONNECT_S, answer_s)))),
+            (_OPT_READ_TIMEOUT, ctypes.byref(number(answer_s))),
+            (_OPT_WRITE_TIMEOUT, ctypes.byref(number(answer_s))),
             (_OPT_MAX_PACKET, ctypes.byref(ctypes.c_size_t(_PACKET_BYTES))),
             (_OPT_CHARSET, ctypes.c_char_p(b"utf8mb4")),
         ]

@@ -11,12 +11,17 @@ from typing import Final
 
 from deduplab.adapters._mariadb_connector import Connection
 from deduplab.adapters._mariadb_tables import MYROCKS, PAGE_COMPRESSED
-from deduplab.errors import OperationFailed, Unsupported
+from deduplab.adapters._marker import MARKER
+from deduplab.errors import NamespaceRefused, OperationFailed, Unsupported
+
+ANALYZE: Final = "ANALYZE NO_WRITE_TO_BINLOG TABLE"
+"""A replica has statistics of its own, and need not follow for ours."""
 
 FLUSH_AT_COMMIT: Final = {"fsync": "1", "interval": "2", "none": "0"}
 """``innodb_flush_log_at_trx_commit`` (MyRocks: ``rocksdb_..``) for every durability."""
 
 SETTINGS: Final = (
+    "binlog_format",
     "innodb_buffer_pool_size",
     "innodb_checksum_algorithm",
     "innodb_compression_algorithm",
@@ -48,9 +53,11 @@ NOW: Final = "SELECT CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS UNSIGNED) * 10
 """The server's time, in nanoseconds, to the microsecond."""
 
 FOREIGN_CLIENTS: Final = (
-    "SELECT count(*) FROM information_schema.PROCESSLIST WHERE COMMAND NOT IN ('Sleep', 'Daemon') "
+    "SELECT count(*) FROM information_schema.PROCESSLIST "
+    "WHERE COMMAND NOT IN ('Sleep', 'Daemon', 'Binlog Dump') "
     "AND USER NOT IN ('system user', SUBSTRING_INDEX(USER(), '@', 1))"
 )
+"""A replica that is sent what comes is none."""
 
 MYROCKS_PENDING: Final = """
 SELECT (SELECT COALESCE(SUM(VALUE), 0) FROM information_schema.ROCKSDB_CFSTATS
@@ -109,6 +116,19 @@ def check_durability(sql: Connection, variant: str, durability: str) -> None:
         )
 
 
+def marked(sql: Connection, namespace: str) -> bool:
+    """Return whether a database is there and ours; refuse one that is not ours."""
+    rows = sql.query(
+        "SELECT SCHEMA_COMMENT FROM information_schema.SCHEMATA "  # noqa: S608
+        f"WHERE SCHEMA_NAME = '{namespace}'"
+    )
+    if rows and rows[0][0] != MARKER:
+        raise NamespaceRefused(
+            f"database {namespace!r} exists without our marker; it is neither used nor dropped"
+        )
+    return bool(rows)
+
+
 def status(sql: Connection, names: tuple[str, ...]) -> dict[str, int]:
     """Return status variables by name, those that the server has."""
     return {name: int(value) for name, value in sql.query(_among("STATUS", names))}
@@ -143,6 +163,24 @@ def sizes(sql: Connection, database: str, variant: str) -> tuple[dict[str, int],
     rest = max(0, length - data - index - free)
     components = {"data": data, "index": index, "free": free, "metadata": rest}
     return components, "INNODB_SYS_TABLESPACES (file size), TABLES"
+
+
+def write_out(sql: Connection, tables: str, variant: str) -> None:
+    """Have a server write the pages of tables out, or MyRocks' memtables.
+
+    MyRocks begins a new log with that; ``ANALYZE`` writes to it.
+    """
+    if variant == MYROCKS:
+        write_memtables(sql)
+        sql.query(f"{ANALYZE} {tables}")
+    else:
+        sql.query(f"FLUSH TABLES {tables} FOR EXPORT")
+        sql.query("UNLOCK TABLES")
+
+
+def write_memtables(sql: Connection) -> None:
+    """Have MyRocks write its memtables into sorted files."""
+    sql.query("SET GLOBAL rocksdb_force_flush_memtable_now = 1")
 
 
 def maintain(sql: Connection, statement: str) -> None:

@@ -40,6 +40,24 @@ _OPTIONS: Final = {
     MYROCKS: "ENGINE=ROCKSDB",
     UNIQUE_CONTENT: "ENGINE=InnoDB ROW_FORMAT=DYNAMIC",
 }
+FILES: Final = (
+    ("ib_logfile*", "wal"),
+    ("binlog.[0-9]*", "binlog"),
+    ("relay-log.[0-9]*", "binlog"),
+    ("#rocksdb/*.log", "wal"),
+    ("#rocksdb/*.sst", "data"),
+    ("#rocksdb/*", "metadata"),
+    ("ibtmp*", "temporary"),
+    ("#innodb_temp/*", "temporary"),
+    ("ibdata*", "system"),
+    ("undo*", "system"),
+    ("mysql/*", "metadata"),
+    ("sys/*", "metadata"),
+    ("*.ibd", "data"),
+    ("*", "metadata"),
+)
+"""What the files of an instance are, by the first pattern that a path matches."""
+
 _KEY_TYPE: Final = "VARBINARY(767)"
 _HASH_TYPE: Final = "BINARY(32)"
 

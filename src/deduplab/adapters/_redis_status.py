@@ -1,18 +1,19 @@
 """What Redis tells of itself, and the files that it is asked to write.
 
 Redis writes snapshots and rewrites its AOF in a child process; whoever wants to
-know when it ended asks ``INFO``. Between two questions the connection blocks on
-a key that never exists (``BLPOP``), which is a wait on the server. Sources:
+know when it ended asks ``INFO``. Between two questions a connection blocks on
+a key that never exists (``BLPOP``), which is a wait on the server; a replica,
+which can't, is waited for over the connection to its primary. Sources:
 Redis documentation, "INFO", "Redis persistence", "WAITAOF".
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from deduplab.adapters._resp import Resp
-from deduplab.errors import OperationFailed, ProbeError
+from deduplab.errors import OperationFailed, ProbeError, SystemUnavailable
 
 _SETTINGS: Final = (
     "appendfsync",
@@ -52,15 +53,22 @@ COUNTERS: Final = {
 }
 """Numbers of ``INFO``, and what they are called in a trace."""
 
+_REPLICATION: Final = ("mem_replication_backlog", "mem_clients_slaves")
 _CHILDREN: Final = (
     "rdb_bgsave_in_progress",
     "aof_rewrite_in_progress",
     "aof_rewrite_scheduled",
 )
+LOOK_S: Final = 0.02
+"""Between two looks at what is waited for."""
+
+Pause = Callable[[float], object]
+"""Waits so many seconds on a server."""
+
 _ATTEMPTS: Final = 10
 _WAIT_STEPS: Final = 30_000
-_WAIT_S: Final = b"0.02"
-_SYNC_S: Final = b"2.1"
+_SYNC_S: Final = 2.1
+_SYNCED_MS: Final = b"60000"
 
 
 def info(redis: Resp) -> dict[str, str]:
@@ -70,9 +78,8 @@ def info(redis: Resp) -> dict[str, str]:
     return {name: value for name, colon, value in pairs if colon}
 
 
-def numbers(redis: Resp, names: Mapping[str, str]) -> dict[str, int]:
-    """Return numbers of ``INFO``, under our names; those that the server has."""
-    found = info(redis)
+def numbers(found: Mapping[str, str], names: Mapping[str, str]) -> dict[str, int]:
+    """Return numbers of what ``INFO`` told, under our names; those that the server has."""
     return {ours: int(found[name]) for name, ours in names.items() if name in found}
 
 
@@ -95,8 +102,11 @@ def identity(redis: Resp) -> tuple[str, str, str, dict[str, str], str]:
     return product, version, f"port {found['tcp_port']}", configuration, found["run_id"]
 
 
-def memory(redis: Resp) -> tuple[int, int, str]:
-    """Return the bytes of the dataset and of everything else in ``used_memory``; the allocator.
+def memory(redis: Resp) -> tuple[dict[str, int], str]:
+    """Return the parts of ``used_memory``, and the allocator.
+
+    ``dataset``; ``replication``: what is kept for replicas, where there are any; ``overhead``:
+    everything else.
 
     Raises
     ------
@@ -108,39 +118,60 @@ def memory(redis: Resp) -> tuple[int, int, str]:
         dataset, overhead = (int(found[f"used_memory_{k}"]) for k in ("dataset", "overhead"))
     except KeyError as error:
         raise ProbeError(f"redis: INFO tells nothing of {error}") from error
-    return dataset, overhead, found.get("mem_allocator", "allocator unknown")
+    parts = {"dataset": dataset, "overhead": overhead}
+    if found.get("connected_slaves", "0") != "0":
+        kept = sum(int(found.get(name, "0")) for name in _REPLICATION)
+        parts |= {"replication": kept, "overhead": overhead - kept}
+    return parts, found.get("mem_allocator", "allocator unknown")
 
 
-def wait_for_sync(redis: Resp, nothing: bytes) -> None:
-    """Wait for the AOF's own sync: by ``WAITAOF``, where the server has it (since 7.2)."""
+def wait_for_sync(redis: Resp, replicas: Iterable[Resp], pause: Pause) -> None:
+    """Wait for the AOF's own sync, of a server and of its replicas, which have everything.
+
+    By ``WAITAOF``, where the server has it (since 7.2).
+
+    Raises
+    ------
+    SystemUnavailable
+        If a replica does not say within a minute that it has synced.
+    """
+    others = list(replicas)
+    wanted = [1, len(others)]
     try:
-        redis.call(b"WAITAOF", b"1", b"0", b"0")
+        found = redis.call(b"WAITAOF", *(b"%d" % number for number in wanted), _SYNCED_MS)
     except OperationFailed as error:
         if "unknown command" not in str(error).lower():
             raise
         # It can't be asked for: the server syncs once a second what it has written.
-        redis.call(b"BLPOP", nothing, _SYNC_S)
-        _wait_for(redis, nothing, "aof_pending_bio_fsync", "aof_buffer_length")
+        pause(_SYNC_S)
+        for one in (redis, *others):
+            _wait_for(one, pause, "aof_pending_bio_fsync", "aof_buffer_length")
+    else:
+        if found[1] < wanted[1]:
+            raise SystemUnavailable(
+                f"redis: {found[1]} of {wanted[1]} replicas have synced their AOF after a minute; "
+                "see their logs"
+            )
 
 
-def snapshot(redis: Resp, nothing: bytes) -> None:
+def snapshot(redis: Resp, pause: Pause) -> None:
     """Take a snapshot by ``BGSAVE`` and wait for its end."""
-    _begin(redis, nothing, b"BGSAVE")
-    _wait_for(redis, nothing, *_CHILDREN)
+    _begin(redis, pause, b"BGSAVE")
+    _wait_for(redis, pause, *_CHILDREN)
     _check(redis, "rdb_last_bgsave_status")
 
 
-def rewrite(redis: Resp, nothing: bytes) -> None:
+def rewrite(redis: Resp, pause: Pause) -> None:
     """Rewrite the AOF by ``BGREWRITEAOF`` and wait for its end."""
-    _begin(redis, nothing, b"BGREWRITEAOF")
-    _wait_for(redis, nothing, *_CHILDREN)
+    _begin(redis, pause, b"BGREWRITEAOF")
+    _wait_for(redis, pause, *_CHILDREN)
     _check(redis, "aof_last_bgrewrite_status")
 
 
-def _begin(redis: Resp, nothing: bytes, command: bytes) -> None:
+def _begin(redis: Resp, pause: Pause, command: bytes) -> None:
     """Begin a snapshot or a rewrite, after those that the server began itself."""
     for _ in range(_ATTEMPTS):
-        _wait_for(redis, nothing, *_CHILDREN)
+        _wait_for(redis, pause, *_CHILDREN)
         try:
             redis.call(command)
         except OperationFailed as error:
@@ -151,12 +182,12 @@ def _begin(redis: Resp, nothing: bytes, command: bytes) -> None:
     raise OperationFailed(f"redis: {command.decode()} was refused: another one always runs")
 
 
-def _wait_for(redis: Resp, nothing: bytes, *names: str) -> None:
+def _wait_for(redis: Resp, pause: Pause, *names: str) -> None:
     for _ in range(_WAIT_STEPS):
         found = info(redis)
         if all(found.get(name, "0") == "0" for name in names):
             return
-        redis.call(b"BLPOP", nothing, _WAIT_S)
+        pause(LOOK_S)
     raise OperationFailed(f"redis: {', '.join(names)} did not end after ten minutes")
 
 

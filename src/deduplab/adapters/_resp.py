@@ -69,7 +69,7 @@ def frame(*words: bytes) -> bytes:
 
 
 class Resp:
-    """One connection that is logged in. An answer is waited for ten minutes at most."""
+    """One connection that is logged in. An answer is waited for ten minutes, or less."""
 
     def __init__(self, connected: socket.socket, reader: Reader) -> None:
         self._socket = connected
@@ -77,16 +77,21 @@ class Resp:
         self._buffer = bytearray(_RECEIVE_BYTES)
 
     @classmethod
-    def connect(cls, endpoint: Endpoint) -> Resp:
+    def connect(cls, endpoint: Endpoint, *, answer_s: int = _ANSWER_S) -> Resp:
         """Connect to an endpoint, log in and select its database.
 
         Whether the server must prove who it is, the endpoint's options say: ``_tls``.
+
+        Parameters
+        ----------
+        answer_s
+            How long an answer is waited for at most.
 
         Raises
         ------
         SystemUnavailable
             If the driver is missing, nobody is there within ten seconds or answers
-            within thirty, or the login is refused.
+            within thirty (or ``answer_s``), or the login is refused.
         """
         try:
             from hiredis import Reader
@@ -102,9 +107,9 @@ class Resp:
             ) from error
         wire = cls(connected, Reader(protocolError=_AnotherProtocolError))
         try:
-            _wait_at_most(connected, _LOGIN_S)
+            _wait_at_most(connected, min(_LOGIN_S, answer_s))
             wire._log_in(endpoint)
-            _wait_at_most(connected, _ANSWER_S)
+            _wait_at_most(connected, answer_s)
         except BaseException:
             wire.close()
             raise

@@ -7,7 +7,8 @@ include is told in docs/systems/mariadb.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, Final
 
 from deduplab.adapter import Capabilities
@@ -15,8 +16,9 @@ from deduplab.adapters import _mariadb_status as told
 from deduplab.adapters._layout import LAYOUTS, Layout
 from deduplab.adapters._mariadb_bulk import BulkColumn, Kind
 from deduplab.adapters._mariadb_connector import Connection
+from deduplab.adapters._mariadb_replicas import Replicas
 from deduplab.adapters._mariadb_statement import Statement
-from deduplab.adapters._mariadb_tables import MYROCKS, VARIANTS, Shape
+from deduplab.adapters._mariadb_tables import FILES, MYROCKS, VARIANTS, Shape
 from deduplab.adapters._marker import MARKER, Settings
 from deduplab.adapters._row_hash import row_hash
 from deduplab.adapters._server_adapter import ServerAdapter
@@ -43,50 +45,45 @@ class MariadbAdapter(ServerAdapter[Connection, str]):
         durability=tuple(told.FLUSH_AT_COMMIT),
         delete_modes=("rowwise", "truncate", "drop"),
         reclaim_modes=("optimize",),
+        most_replicas=9,
     )
-    file_components: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("ib_logfile*", "wal"),
-        ("#rocksdb/*.log", "wal"),
-        ("#rocksdb/*.sst", "data"),
-        ("#rocksdb/*", "metadata"),
-        ("ibtmp*", "temporary"),
-        ("#innodb_temp/*", "temporary"),
-        ("ibdata*", "system"),
-        ("undo*", "system"),
-        ("mysql/*", "metadata"),
-        ("sys/*", "metadata"),
-        ("*.ibd", "data"),
-        ("*", "metadata"),
-    )
+    file_components: ClassVar[tuple[tuple[str, str], ...]] = FILES
 
     def __init__(self) -> None:
         super().__init__()
         self._durability = ""
+        self._replicas = Replicas()
+        self._all_acknowledge = False
         self._statements: dict[str, Statement] = {}
         self._analysed_with: int | None = None  # unpurged transactions then; None after a change
         self._set_shape("default", Layout())
 
     def open(self, endpoint: Endpoint) -> None:
-        """Connect and log in; enter the namespace again that was left by ``close``, if any."""
+        """Connect and log in; enter the namespace again that was left by ``close``, if any.
+
+        Replicas are connected to when they are needed.
+        """
         self.close()
         self._connection = Connection.connect(endpoint)
+        self._replicas = Replicas(endpoint.members)
         self._connection.query(_SESSION)
-        if self._namespace is not None and self._marked(self._namespace):
+        if self._namespace is not None and told.marked(self._wire, self._namespace):
             told.check_durability(self._wire, self._shape.variant, self._durability)
             self._prepare()
         else:
             self._namespace = None
 
     def close(self) -> None:
-        """Disconnect; what is there stays."""
+        """Disconnect, from replicas too; what is there stays."""
         self._forget_statements()
+        self._replicas.close()
         super().close()
 
     def destroy(self) -> None:
         """Drop the database with everything in it."""
         self._check_owner()
         namespace = self._entered
-        if not self._marked(namespace):
+        if not told.marked(self._wire, namespace):
             raise NamespaceRefused(f"database {namespace!r} is gone; nothing was dropped")
         self._forget_statements()
         self._wire.query(f"DROP DATABASE `{namespace}`")
@@ -97,11 +94,12 @@ class MariadbAdapter(ServerAdapter[Connection, str]):
         row = self._written(self._layout.row(payload))
         if not self._shape.refers:
             self._prepared("put").execute((key.encode(), *row))
-            return
-        content_hash = row_hash(row)
-        with self._wire.transaction():
-            self._prepared("content").execute((content_hash, *row))
-            self._prepared("put").execute((key.encode(), content_hash))
+        else:
+            content_hash = row_hash(row)
+            with self._wire.transaction():
+                self._prepared("content").execute((content_hash, *row))
+                self._prepared("put").execute((key.encode(), content_hash))
+        self._acknowledge()
 
     def put_many(self, batch: Batch) -> int:
         """Insert a batch by the bulk protocol, one transaction."""
@@ -115,7 +113,9 @@ class MariadbAdapter(ServerAdapter[Connection, str]):
                 hashed = BulkColumn.of_values(Kind.BYTES, hashes)
                 self._prepared("content").execute_many([hashed, *columns], rows)
                 columns = [hashed]
-            return put.execute_many([keys, *columns], rows)
+            stored = put.execute_many([keys, *columns], rows)
+        self._acknowledge()
+        return stored
 
     def get(self, key: str) -> Stored | None:
         """Select one object by its key, by a prepared statement."""
@@ -128,7 +128,9 @@ class MariadbAdapter(ServerAdapter[Connection, str]):
         """Delete these rows by the bulk protocol, one transaction."""
         column = BulkColumn.of_values(Kind.BYTES, [key.encode() for key in keys])
         with self._wire.transaction():
-            return self._prepared("delete").execute_many([column], len(keys))
+            deleted = self._prepared("delete").execute_many([column], len(keys))
+        self._acknowledge()
+        return deleted
 
     def empty(self, mode: str) -> None:
         """Truncate the tables, or drop them and create them anew."""
@@ -140,6 +142,7 @@ class MariadbAdapter(ServerAdapter[Connection, str]):
             self._wire.query(f"{mode.upper()} TABLE {table}")
         if mode == "drop":
             self._create_tables()
+        self._acknowledge()
 
     def count(self) -> int:
         """Count the visible objects."""
@@ -151,19 +154,21 @@ class MariadbAdapter(ServerAdapter[Connection, str]):
         InnoDB: ``FLUSH TABLES .. FOR EXPORT``. MyRocks: the memtables become SST
         files and a new log begins; ``ANALYZE`` then writes to it, so that its
         preallocated space is the same after every flush.
+
+        Replicas are waited for until they have applied everything, and do the same; then a new
+        binary log begins and the older ones, which nobody needs any more, are removed.
         """
+        self._replicas.follow(self._wire)
         tables = ", ".join(self._tables)
-        if self._shape.variant == MYROCKS:
-            self._wire.query("SET GLOBAL rocksdb_force_flush_memtable_now = 1")
-            self._wire.query(f"ANALYZE TABLE {tables}")
-        else:
-            self._wire.query(f"FLUSH TABLES {tables} FOR EXPORT")
-            self._wire.query("UNLOCK TABLES")
+        for member in self._members():
+            told.write_out(member, tables, self._shape.variant)
+        self._replicas.purge_logs(self._wire)
 
     def reclaim(self, mode: str) -> None:
         """Run ``OPTIMIZE TABLE``: InnoDB makes the tables anew, MyRocks compacts their ranges.
 
-        Contents that no object refers to are deleted before.
+        Contents that no object refers to are deleted before. Replicas apply both, and are waited
+        for.
         """
         if mode != "optimize":
             raise Unsupported(f"mariadb has no reclaim {mode!r}; it has: optimize")
@@ -172,8 +177,11 @@ class MariadbAdapter(ServerAdapter[Connection, str]):
             self._wire.query(self._shape.sweep(self._entered))
         if self._shape.variant == MYROCKS:
             # A tombstone in memory would be left out of the compaction.
-            self._wire.query("SET GLOBAL rocksdb_force_flush_memtable_now = 1")
+            self._replicas.follow(self._wire)
+            for member in self._members():
+                told.write_memtables(member)
         told.maintain(self._wire, f"OPTIMIZE TABLE {', '.join(self._tables)}")
+        self._replicas.follow(self._wire)
 
     def engine_reading(self) -> Reading:
         """Return the sizes of the namespace's tables, after ``ANALYZE TABLE``.
@@ -192,8 +200,18 @@ class MariadbAdapter(ServerAdapter[Connection, str]):
         )
 
     def idle_signals(self) -> Mapping[str, int]:
-        """Return transactions to be purged, foreign clients; of MyRocks, what is pending."""
-        return told.signals(self._wire, self._shape.variant)
+        """Return transactions to be purged, foreign clients; of MyRocks, what is pending.
+
+        Those of all members; with replicas also how many of them are behind.
+        """
+        signals = Counter(told.signals(self._wire, self._shape.variant))
+        for replica in self._replicas.signals(self._wire, self._shape.variant):
+            signals.update(replica)
+        return dict(signals)
+
+    def physical_copies(self) -> int:
+        """Return how many members have applied all of the primary's binary log."""
+        return self._replicas.copies(self._wire)
 
     def counters(self) -> Mapping[str, int]:
         """Return bytes and rows written since the server's start."""
@@ -203,6 +221,7 @@ class MariadbAdapter(ServerAdapter[Connection, str]):
     def identity(self) -> Identity:
         """Return version, the server's id with port and start time, and the settings in force."""
         version, instance, configuration, since = told.identity(self._wire)
+        configuration |= self._replicas.configuration(all_acknowledge=self._all_acknowledge)
         if self._namespace is not None:
             configuration |= self._layout.described()
         return Identity("MariaDB", version, instance, configuration, since)
@@ -211,7 +230,7 @@ class MariadbAdapter(ServerAdapter[Connection, str]):
         """Create database and tables, after checking the server's durability."""
         namespace, variant, durability = settings.namespace, settings.variant, settings.durability
         told.check_engine(self._wire, variant)
-        if self._marked(namespace):
+        if told.marked(self._wire, namespace):
             self._wire.query(f"DROP DATABASE `{namespace}`")
         self._forget_statements()
         self._set_shape(variant, settings.layout)
@@ -224,7 +243,7 @@ class MariadbAdapter(ServerAdapter[Connection, str]):
     def _join(self, settings: Settings) -> None:
         """Enter the database over this connection, after checking the server's durability."""
         told.check_durability(self._wire, settings.variant, settings.durability)
-        if not self._marked(settings.namespace):
+        if not told.marked(self._wire, settings.namespace):
             raise self._gone(settings.namespace)
         self._set_shape(settings.variant, settings.layout)
         self._namespace, self._durability = settings.namespace, settings.durability
@@ -233,6 +252,15 @@ class MariadbAdapter(ServerAdapter[Connection, str]):
     def look_again(self) -> None:
         """Have the statistics made anew, since others have changed the tables."""
         self._analysed_with = None
+
+    def _members(self) -> Iterator[Connection]:
+        yield self._wire
+        yield from self._replicas.working()
+
+    def _acknowledge(self) -> None:
+        """Wait for all members where the durability asks for that."""
+        if self._all_acknowledge:
+            self._replicas.acknowledge(self._wire)
 
     @property
     def _tables(self) -> list[str]:
@@ -253,11 +281,12 @@ class MariadbAdapter(ServerAdapter[Connection, str]):
         """
         unpurged = told.unpurged_transactions(self._wire)
         if self._analysed_with is None or (self._analysed_with and not unpurged):
-            told.maintain(self._wire, f"ANALYZE TABLE {', '.join(self._tables)}")
+            told.maintain(self._wire, f"{told.ANALYZE} {', '.join(self._tables)}")
             self._analysed_with = unpurged
 
     def _prepare(self) -> None:
         """Have the server prepare the namespace's statements."""
+        self._all_acknowledge = self._durability == "fsync" and len(self._replicas) > 0
         self._forget_statements()
         self._analysed_with = None
         for name, spelled in self._shape.statements(self._entered).items():
@@ -274,15 +303,3 @@ class MariadbAdapter(ServerAdapter[Connection, str]):
         for statement in self._statements.values():
             statement.close()
         self._statements.clear()
-
-    def _marked(self, namespace: str) -> bool:
-        """Whether the database is there and ours; refuse one that is not ours."""
-        rows = self._wire.query(
-            "SELECT SCHEMA_COMMENT FROM information_schema.SCHEMATA "  # noqa: S608
-            f"WHERE SCHEMA_NAME = '{namespace}'"
-        )
-        if rows and rows[0][0] != MARKER:
-            raise NamespaceRefused(
-                f"database {namespace!r} exists without our marker; it is neither used nor dropped"
-            )
-        return bool(rows)

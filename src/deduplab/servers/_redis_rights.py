@@ -24,6 +24,12 @@ _BY_HAND: Final = (
 WAITAOF: Final = "+waitaof"
 """Since Redis 7.2; older ones refuse a rule with it."""
 
+WAIT: Final = "+wait"
+"""Where there are replicas of ours: an acknowledgement waits for theirs."""
+
+REPLICATOR: Final = "resetkeys resetchannels -@all +psync +replconf +ping"
+"""What a replica may do on the member that it follows."""
+
 
 def rules(namespace: str = "") -> str:
     """Return the rules of ``ACL SETUSER``: these commands, on keys ``deduplab:namespace..``."""

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Final
 
 from deduplab.errors import SystemUnavailable
-from deduplab.server import Client, Endpoint, Secret
+from deduplab.server import Client, Endpoint, Secret, Server
 from deduplab.servers import _mariadb_rights as rights
 from deduplab.servers._account import unprivileged_account
 from deduplab.servers._environment import environment_without, server_environment
 from deduplab.servers._mariadb_binaries import Programs, find, find_client
+from deduplab.servers._mariadb_replication import Replication, replicated
 from deduplab.servers._private_server import (
     USER,
     PrivateServer,
@@ -36,17 +37,36 @@ _MYROCKS: Final = "myrocks"
 
 
 class MariadbServer(PrivateServer):
-    """One private MariaDB instance."""
+    """One private MariaDB instance.
+
+    Parameters
+    ----------
+    replication
+        Where it is a member of a replicated system.
+    """
 
     product = "mariadb"
     title = "MariaDB"
     durabilities = tuple(_FLUSH_AT_COMMIT)
     ready_s = 60.0
 
-    def __init__(self, workspace: Path, *, variant: str, durability: str) -> None:
+    def __init__(
+        self,
+        workspace: Path,
+        *,
+        variant: str,
+        durability: str,
+        replication: Replication | None = None,
+    ) -> None:
         super().__init__(workspace, variant=variant, durability=durability)
+        self._replication = replication
         self._temporary = workspace / "tmp"
         self._first_statements = workspace / "first.sql"
+
+    @classmethod
+    def replicated(cls, workspace: Path, *, variant: str, durability: str, replicas: int) -> Server:
+        """Return a primary with ``replicas - 1`` replicas that apply its binary log."""
+        return replicated(cls, workspace, variant=variant, durability=durability, replicas=replicas)
 
     @classmethod
     def grants(cls, user: str = USER, namespace: str = "deduplab") -> str:
@@ -92,13 +112,15 @@ class MariadbServer(PrivateServer):
 
     def _prepare(self) -> None:
         self._programs = find()
+        follow = self._replication.statements() if self._replication else ""
         if self._secret is not None:
+            self._write_statements(follow)
             return
         self._account = unprivileged_account()
         self._make_directories(self.data, self._temporary)
         self._install(self._programs)
         secret = new_secret()
-        self._write_first_statements(secret)
+        self._write_statements(self._login(secret) + follow)
         self._secret = secret
 
     def _install(self, programs: Programs) -> None:
@@ -122,14 +144,20 @@ class MariadbServer(PrivateServer):
         except SystemUnavailable as error:
             raise SystemUnavailable(_with_errors(str(error), self.log)) from error
 
-    def _write_first_statements(self, secret: Secret) -> None:
+    def _login(self, secret: Secret) -> str:
+        """Return the statements that make our user."""
+        before = self._replication.first_statements() if self._replication else ""
         user = f"{USER}@'127.0.0.1'"
-        # A statement a line, as the server reads them.
-        write_private(
-            self._first_statements,
-            f"CREATE USER {user} IDENTIFIED BY '{secret.reveal()}';\n"
-            f"GRANT ALL PRIVILEGES ON *.* TO {user} WITH GRANT OPTION;\n",
+        return (
+            f"{before}CREATE USER {user} IDENTIFIED BY '{secret.reveal()}';\n"
+            f"GRANT ALL PRIVILEGES ON *.* TO {user} WITH GRANT OPTION;\n"
         )
+
+    def _write_statements(self, statements: str) -> None:
+        """Write what the server runs at its start, a statement a line, as it reads them."""
+        if not statements:
+            return
+        write_private(self._first_statements, statements)
         if self._account:
             self._account.own(self._first_statements)
 
@@ -140,7 +168,7 @@ class MariadbServer(PrivateServer):
             command.append(f"--init-file={self._first_statements}")
         self._launch(
             command,
-            lambda: _is_ready(self.log, begin),
+            lambda: self._is_ready(begin),
             environment=_environment(),
             directory=self.data,
         )
@@ -148,6 +176,18 @@ class MariadbServer(PrivateServer):
 
     def _port_is_taken(self) -> bool:
         return _TAKEN.search(log_tail(self.log, 40)) is not None
+
+    def _is_ready(self, begin: int) -> bool:
+        """Whether the server has said, since this place in its log, that it takes connections.
+
+        It says so after the file of first statements, so the login exists by then. A replica
+        has said, too, that it is connected to the primary.
+        """
+        with self.log.open("rb") as file:
+            file.seek(begin)
+            said = file.read()
+        follows = self._replication is None or self._replication.is_ready(said)
+        return _READY_LINE in said and follows
 
     def _arguments(self, port: int) -> list[str]:
         level = _FLUSH_AT_COMMIT[self.durability]
@@ -167,6 +207,8 @@ class MariadbServer(PrivateServer):
                 "--plugin-load-add=ha_rocksdb",
                 f"--rocksdb-flush-log-at-trx-commit={level}",
             ]
+        if self._replication is not None:
+            arguments += self._replication.arguments(self.variant, self.durability)
         return arguments
 
 
@@ -178,13 +220,3 @@ def _with_errors(words: str, log: Path) -> str:
 
 def _environment() -> Mapping[str, str]:
     return server_environment(LC_ALL="C")
-
-
-def _is_ready(log: Path, begin: int) -> bool:
-    """Whether the server has said, since this place in its log, that it takes connections.
-
-    It says so after the file of first statements, so the login exists by then.
-    """
-    with log.open("rb") as file:
-        file.seek(begin)
-        return _READY_LINE in file.read()

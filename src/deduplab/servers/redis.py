@@ -7,12 +7,11 @@ default, and why. Valkey is brought up by the same recipe.
 from __future__ import annotations
 
 import hashlib
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar, Final
 
-from deduplab.server import Client, Endpoint
+from deduplab.server import Client, Endpoint, Server
 from deduplab.servers import _redis_rights as rights
 from deduplab.servers._environment import environment_without, server_environment
 from deduplab.servers._private_server import (
@@ -22,6 +21,8 @@ from deduplab.servers._private_server import (
     write_private,
 )
 from deduplab.servers._redis_binaries import find_client, find_redis, version_of
+from deduplab.servers._redis_question import answer
+from deduplab.servers._redis_replication import Replication, replicated
 
 _APPEND: Final = {
     "fsync": {"appendonly": "yes", "appendfsync": "always"},
@@ -38,6 +39,11 @@ _WAITAOF_SINCE: Final = (7, 2, 0)
 class RedisServer(PrivateServer):
     """One private Redis instance.
 
+    Parameters
+    ----------
+    replication
+        Where it is a member of a replicated system.
+
     Attributes
     ----------
     find
@@ -51,10 +57,27 @@ class RedisServer(PrivateServer):
     product = "redis"
     title = "Redis"
     durabilities = tuple(_APPEND)
+    ready_s = 120.0
     taken = "Address already in use"
     rules: ClassVar[str] = rights.private_rules()
     find: ClassVar[Callable[[], Path]] = staticmethod(find_redis)
     clients: ClassVar[tuple[str, ...]] = ("redis-cli", "valkey-cli")
+
+    def __init__(
+        self,
+        workspace: Path,
+        *,
+        variant: str,
+        durability: str,
+        replication: Replication | None = None,
+    ) -> None:
+        super().__init__(workspace, variant=variant, durability=durability)
+        self._replication = replication
+
+    @classmethod
+    def replicated(cls, workspace: Path, *, variant: str, durability: str, replicas: int) -> Server:
+        """Return a primary with ``replicas - 1`` replicas, each with an AOF or RDB of its own."""
+        return replicated(cls, workspace, variant=variant, durability=durability, replicas=replicas)
 
     @classmethod
     def grants(cls, user: str = USER, namespace: str = "deduplab") -> str:
@@ -83,9 +106,13 @@ class RedisServer(PrivateServer):
         rules = self.rules
         if version_of(program) >= _WAITAOF_SINCE:
             rules += f" {rights.WAITAOF}"
+        followers = ""
+        if self._replication is not None:
+            rules += f" {rights.WAIT}"
+            followers = self._replication.users()
         users = write_private(
             self.workspace / "users.acl",
-            f"user default off\nuser {USER} on #{digest} {rules}\n",
+            f"user default off\nuser {USER} on #{digest} {rules}\n{followers}",
         )
         settings = {
             "bind": "127.0.0.1",
@@ -96,6 +123,7 @@ class RedisServer(PrivateServer):
             "save": '""',
             **_APPEND[self.durability],
             **_VARIANT.get(self.variant, {}),
+            **(self._replication.settings() if self._replication else {}),
         }
         write_private(self._configuration, "".join(f"{k} {v}\n" for k, v in settings.items()))
         self._secret = secret
@@ -103,13 +131,25 @@ class RedisServer(PrivateServer):
     def _start_once(self) -> Endpoint:
         program, port = type(self).find(), self._port()
         endpoint = self._reached_at(port)
+        where = ["--port", str(port)]
+        if self._replication is not None:
+            where += self._replication.arguments()
         self._launch(
-            [str(program), str(self._configuration), "--port", str(port)],
-            lambda: _answers(endpoint),
+            [str(program), str(self._configuration), *where],
+            lambda: self._is_ready(endpoint),
             environment=server_environment(LC_ALL="C"),
             directory=self.data,
         )
         return endpoint
+
+    def _is_ready(self, endpoint: Endpoint) -> bool:
+        """Whether our user can log in and gets an answer that is not about loading files.
+
+        A replica has everything of the primary's, too.
+        """
+        if answer(endpoint, "PING") != b"+PONG":
+            return False
+        return self._replication is None or self._replication.is_ready(endpoint)
 
     @property
     def _configuration(self) -> Path:
@@ -120,21 +160,3 @@ def _quoted(path: Path) -> str:
     """Return a path as a configuration takes it whatever stands in it."""
     escaped = str(path).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
-
-
-def _answers(endpoint: Endpoint) -> bool:
-    """Whether our user can log in and gets an answer that is not about loading files."""
-    assert endpoint.secret is not None
-    commands = f"AUTH {USER} {endpoint.secret.reveal()}\r\nPING\r\n".encode()
-    try:
-        with socket.create_connection(("127.0.0.1", endpoint.port), timeout=2) as connection:
-            connection.sendall(commands)
-            received = b""
-            while received.count(b"\r\n") < 2:
-                piece = connection.recv(4096)
-                if not piece:
-                    return False
-                received += piece
-    except OSError:
-        return False
-    return received == b"+OK\r\n+PONG\r\n"

@@ -1,0 +1,169 @@
+"""The replicas of a Redis: what they have of the primary's writes, each asked itself.
+
+Sources: Redis documentation, "Redis replication", "INFO" (section replication), "WAIT",
+"WAITAOF".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
+
+from deduplab.adapters import _redis_status as told
+from deduplab.adapters._resp import Resp
+from deduplab.errors import SystemUnavailable
+from deduplab.server import Endpoint
+
+_ANSWER_S: Final = 5
+_ACKNOWLEDGED_MS: Final = 30_000
+_LOOKS: Final = 15_000
+_REFUSED: Final = 5
+"""How often in a row a replica may not answer before it is given up."""
+
+
+class _Replica:
+    """One replica, connected when it is asked first, and anew after it did not answer."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._wire: Resp | None = None
+
+    def close(self) -> None:
+        if self._wire is not None:
+            self._wire.close()
+        self._wire = None
+
+    @property
+    def wire(self) -> Resp:
+        if self._wire is None:
+            self._wire = Resp.connect(self._endpoint, answer_s=_ANSWER_S)
+        return self._wire
+
+    def info(self) -> dict[str, str]:
+        """Return what it tells of itself; nothing where it does not answer."""
+        try:
+            return told.info(self.wire)
+        except SystemUnavailable:
+            self.close()
+            return {}
+
+
+class Replicas:
+    """The replicas of a primary.
+
+    Parameters
+    ----------
+    endpoints
+        Where they are; none without replication.
+    """
+
+    def __init__(self, endpoints: Sequence[Endpoint] = ()) -> None:
+        self._replicas = tuple(map(_Replica, endpoints))
+
+    def __len__(self) -> int:
+        return len(self._replicas)
+
+    def close(self) -> None:
+        """Disconnect from all."""
+        for replica in self._replicas:
+            replica.close()
+
+    def wires(self) -> Iterator[Resp]:
+        """Yield a connection to each.
+
+        Raises
+        ------
+        SystemUnavailable
+            If one can't be reached.
+        """
+        for replica in self._replicas:
+            yield replica.wire
+
+    def acknowledge(self, primary: Resp) -> None:
+        """Wait until all have what was written over this connection to the primary.
+
+        Raises
+        ------
+        SystemUnavailable
+            If they don't say so within thirty seconds.
+        """
+        wanted = len(self)
+        found = primary.call(b"WAIT", b"%d" % wanted, b"%d" % _ACKNOWLEDGED_MS)
+        if found < wanted:
+            raise SystemUnavailable(
+                f"redis: {found} of {wanted} replicas acknowledged a write within "
+                f"{_ACKNOWLEDGED_MS // 1000} s; is one of them down or stopped? See its log"
+            )
+
+    def follow(self, primary: Resp, pause: told.Pause) -> None:
+        """Wait until all have what the primary has, whoever wrote it.
+
+        Raises
+        ------
+        SystemUnavailable
+            If one does not answer, or is behind after five minutes.
+        """
+        refused = 0
+        for _ in range(_LOOKS if self._replicas else 0):
+            reached = told.info(primary)
+            found = [replica.info() for replica in self._replicas]
+            if all(_has(one, reached) for one in found):
+                return
+            refused = 0 if all(found) else refused + 1
+            if refused == _REFUSED:
+                break
+            pause(told.LOOK_S)
+        if self._replicas:
+            behind = sum(not _has(one, told.info(primary)) for one in found)
+            raise SystemUnavailable(
+                f"redis: {behind} of {len(self)} replicas "
+                f"{'do not answer' if refused else 'are behind'}; see their logs"
+            )
+
+    def signals(self, primary: Mapping[str, str]) -> Iterator[Mapping[str, int]]:
+        """Yield what is under way in each, and whether it is behind what the primary told."""
+        for replica in self._replicas:
+            found = replica.info()
+            yield told.numbers(found, told.BUSY) | {
+                "replicas_behind": int(not _has(found, primary))
+            }
+
+    def copies(self, primary: Resp, count: Callable[[Resp], int]) -> int:
+        """Return how many of primary and replicas have all of it.
+
+        Parameters
+        ----------
+        count
+            Counts what is there over a connection.
+        """
+        objects = count(primary)
+        reached = told.info(primary)
+        return 1 + sum(_holds(replica, reached, objects, count) for replica in self._replicas)
+
+    def configuration(self, *, all_acknowledge: bool) -> dict[str, str]:
+        """Return how many copies there are, and whose acknowledgement is an operation's."""
+        if not self._replicas:
+            return {}
+        every = f"WAIT {len(self)}" if all_acknowledge else "the primary's alone"
+        return {"replicas": str(1 + len(self)), "acknowledgement": every}
+
+
+def _holds(
+    replica: _Replica, reached: Mapping[str, str], objects: int, count: Callable[[Resp], int]
+) -> bool:
+    if not _has(replica.info(), reached):
+        return False
+    try:
+        return count(replica.wire) == objects
+    except SystemUnavailable:
+        replica.close()
+        return False
+
+
+def _has(replica: Mapping[str, str], primary: Mapping[str, str]) -> bool:
+    """Whether a replica has all that the primary had, by what both told of themselves."""
+    return (
+        replica.get("master_link_status") == "up"
+        and replica.get("master_replid") == primary["master_replid"]
+        and int(replica["slave_repl_offset"]) >= int(primary["master_repl_offset"])
+    )
