@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from deduplab.analysis import rows
+from deduplab.analysis import Figures
 from deduplab.cli.findings import print_findings
 from deduplab.model import OutcomeKind
 from tests.report.factory import DUCKDB, POSTGRES, SQLITE, failed, matrix, run_of
@@ -21,7 +21,7 @@ def test_why_something_is_undecided_is_said_once(tmp_path: Path) -> None:
     none = matrix([POSTGRES], grades=[0])  # no copies, which the plan did not ask for
     run = run_of(tmp_path, [*lost, *matrix([DUCKDB]), *none])
     console = Console(file=io.StringIO(), width=80)
-    print_findings(run, rows(run), console)
+    print_findings(Figures.of(run), console)
     assert isinstance(console.file, io.StringIO)
     said = [line for line in console.file.getvalue().splitlines() if line.startswith("undecided")]
     names = "sqlite random_binary; sqlite uuid_keys"

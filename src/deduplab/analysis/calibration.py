@@ -17,6 +17,7 @@ from typing import Final
 from deduplab.analysis.footprints import FILES_ALLOCATED, Gauge, Spot, growth, sample
 from deduplab.analysis.groups import Group, comparable, controls, grouped
 from deduplab.analysis.known_answer import Case, Check, judged, near, reported
+from deduplab.analysis.known_replicas import replica_checks
 from deduplab.analysis.ratios import (
     cost_samples,
     dedup_efficiency,
@@ -110,6 +111,7 @@ def _checks(store: str, groups: Sequence[Group]) -> Iterator[Check]:
             yield _chunked_check(payload, part)
         else:
             yield from _store_checks(store, payload, part)
+        yield from replica_checks(store, payload, part)
 
 
 def _store_checks(store: str, payload: str, part: Sequence[Group]) -> Iterator[Check]:

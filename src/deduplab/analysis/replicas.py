@@ -59,7 +59,7 @@ def reduction_of_each(means: Sequence[Floats]) -> Floats:
 
 def _copies_row(context: Context, spot: Spot, gauge: Gauge) -> Row:
     place = Place.of(spot, gauge)
-    found = sample(context.group.counting, [_copies(spot, gauge)])
+    found = sample(context.group.counting, [copies(spot, gauge)])
     if not len(found.values):
         return context.absent(place, COPIES, "copy", found.problem)
     return context.figure(
@@ -70,7 +70,7 @@ def _copies_row(context: Context, spot: Spot, gauge: Gauge) -> Row:
 def _edr_row(context: Context, spot: Spot, gauge: Gauge, resolution: Resolution) -> Row:
     place = Place.of(spot, gauge)
     group = context.group
-    columns = [logical_bytes(spot), growth(spot, gauge), _copies(spot, gauge)]
+    columns = [logical_bytes(spot), growth(spot, gauge), copies(spot, gauge)]
     found = sample(group.counting, columns)
     if not len(found.values):
         return context.absent(place, EDR_REPLICA, "ratio", found.problem)
@@ -83,8 +83,8 @@ def _edr_row(context: Context, spot: Spot, gauge: Gauge, resolution: Resolution)
     return context.figure(place, EDR_REPLICA, "ratio", figure, remark)
 
 
-def _copies(spot: Spot, gauge: Gauge) -> Column:
-    """Column: the physical copies that were counted at a spot."""
+def copies(spot: Spot, gauge: Gauge) -> Column:
+    """Column: the physical copies that were counted at a spot, at the layer REPLICAS."""
 
     def column(cell: CellResult) -> Bytes:
         measurement = measurement_at(cell, spot)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from deduplab.analysis.calibration import Calibration, Check
+from deduplab.analysis.calibration import Calibration
 from deduplab.analysis.coverage import Trouble
+from deduplab.analysis.known_answer import Check
 from deduplab.analysis.lookup import MOMENTS
 from deduplab.analysis.row import Row
 from deduplab.analysis.series import StageTiming, Timings
