@@ -31,10 +31,9 @@ class UploadRecord:
         StoreError
             If it is none, or names a file outside of its folder.
         """
-        record = cls()
-        for line in content.splitlines():
-            record = record.also(Manifest.parse(line, where))
-        return record
+        lines = content.splitlines()  # one by one, since a path may have several
+        found = (Manifest.parse(line, where).checksums.items() for line in lines)
+        return cls(frozenset(pair for pairs in found for pair in pairs))
 
     def also(self, manifest: Manifest) -> UploadRecord:
         """Return the record with all that a manifest lists."""
