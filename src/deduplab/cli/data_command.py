@@ -52,12 +52,16 @@ def list_command(as_json: bool) -> None:
         table = Table(title=f"{kind} payloads", title_justify="left")
         real = kind == "real"
         for heading in ("payload", "what it is", *(("origin", "licence", "here") if real else ())):
-            table.add_column(heading, no_wrap=heading == "payload", overflow="fold")
+            # The name is what is typed: it is neither folded nor cut off.
+            if heading == "payload":
+                table.add_column(heading, no_wrap=True)
+            else:
+                table.add_column(heading, overflow="fold")
         for row in rows:
             if row["kind"] == kind:
                 more = (row["origins"], row["licences"], row["here"]) if real else ()
                 table.add_row(row["payload"], row["summary"], *more)
-        console.print(table)
+        print_whole(console, table)
     console.print(
         f"'deduplab data fetch FAMILY' obtains what is not here; it is kept in {cache_folder()}",
         soft_wrap=True,

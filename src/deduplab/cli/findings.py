@@ -17,6 +17,7 @@ from deduplab.analysis.storage_layer import volume_findings
 from deduplab.analysis.tables import Finding, findings_of, findings_table, volumes_table
 from deduplab.cli.cold_reads import cold_read_table
 from deduplab.cli.open_loops import open_loops
+from deduplab.cli.whole_tables import fits
 from deduplab.errors import unwritten
 from deduplab.store import Run
 
@@ -78,20 +79,17 @@ def print_findings(found: Figures, console: Console) -> None:
 def _print_table(found: tables.Table, console: Console) -> None:
     table = Table(title=found.title, title_justify="left", caption=found.note, show_lines=False)
     table.caption_justify = "left"
-    last = found.headers[-1]
     for header in found.headers:
         table.add_column(
-            header.title,
-            justify="right" if header.align == "right" else "left",
-            overflow="fold",
-            no_wrap=header is not last,
+            header.title, justify="right" if header.align == "right" else "left", no_wrap=True
         )
     for line in found.lines:
         table.add_row(*line)
-    if not console.is_terminal and console.width < 200:
-        console.print(found.to_text(), highlight=False, soft_wrap=True, markup=False)
-    else:
+    if console.is_terminal and fits(console, table):
         console.print(table)
+    else:
+        # A frame that is too wide for its terminal would cut numbers off, and lose columns.
+        console.print(found.to_text(), highlight=False, soft_wrap=True, markup=False)
 
 
 def _print_undecided(answers: list[Finding], console: Console) -> None:

@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from deduplab.analysis.census import NOT_RUN, Census, Count
+from deduplab.cli.whole_tables import fits, print_whole
 
-_ANY_WIDTH: Final = 10_000
 _STYLES: Final = {
     "OK": "green",
     "UNSUPPORTED": "cyan",
@@ -27,10 +27,9 @@ def print_ran(found: Census, console: Console) -> None:
     console.print(f"\n{words}: {found.stages.words}", markup=False, highlight=False)
     console.print("stages that went well, of those planned", style="italic")
     matrix = _matrix(found, found.payloads)
-    unbounded = console.options.update(width=_ANY_WIDTH)
-    fits = console.measure(matrix, options=unbounded).maximum <= console.width
-    console.print(matrix if fits else _matrix(found, ()))
-    if not fits:
+    has_room = fits(console, matrix)
+    print_whole(console, matrix if has_room else _matrix(found, ()))
+    if not has_room:
         console.print("by payload: on the page, or report --coverage --json", style="dim")
     for one, *others in found.reasons_by_kind:
         mark = Text(f"{one.kind:11} ", style=_STYLES[one.kind])

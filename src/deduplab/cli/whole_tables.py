@@ -15,14 +15,22 @@ def print_whole(console: Console, table: Table) -> None:
     """Print a table that fits, and one that does not in lines as long as it needs.
 
     A terminal goes on with a line that is too long in the next one, and a file has no width, so
-    either way all of it is there.
+    either way all of it is there. Columns that fold do so as long as nothing is cut off.
     """
     width = console.width
     lines = console.render_lines(table, console.options, pad=False)
     if any(_CUT_OFF in segment.text for line in lines for segment in line):
-        options = console.options.update(width=_ANY_WIDTH)
-        console.width = max(width, console.measure(table, options=options).maximum)
+        console.width = max(width, _whole_width(console, table))
     try:
         console.print(table)
     finally:
         console.width = width
+
+
+def fits(console: Console, table: Table) -> bool:
+    """Tell whether a table fits into a console with no cell folded or cut off."""
+    return _whole_width(console, table) <= console.width
+
+
+def _whole_width(console: Console, table: Table) -> int:
+    return console.measure(table, options=console.options.update(width=_ANY_WIDTH)).maximum
