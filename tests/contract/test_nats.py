@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from deduplab.adapter import Adapter
+from deduplab.adapters._nats_objects import HashedObjects
 from deduplab.adapters.nats import NatsAdapter
 from deduplab.errors import (
     LoginRefused,
@@ -212,6 +213,41 @@ def test_the_product_refuses_copies_of_what_was_deleted(tmp_path: Path, by: str)
             return bool(second.duplicate), int(info.state.messages)
 
         assert asked(endpoint, work) == (True, 0)
+
+
+@pytest.mark.parametrize(
+    ("variant", "stored_anew"), [("unique-content", 1), ("unique-content-by-subject", 0)]
+)
+def test_a_sweep_forgets_the_ids_of_what_stays_too(
+    tmp_path: Path, variant: str, stored_anew: int
+) -> None:
+    """The next copy of a payload that stayed is stored once more, where ids refuse it."""
+    kept, gone = distinct_objects(2).values()
+    with instance(tmp_path, variant) as (_, endpoint, adapter):
+        adapter.put_many(batch_of({"kept": kept, "gone": gone}))
+        adapter.delete(["gone"])
+        adapter.reclaim("sweep")
+        for key in ("one", "another"):
+            adapter.put(key, kept)
+        assert LOOK.messages(endpoint, "trial")["payloads"] == 1 + stored_anew
+        assert_holds(adapter, dict.fromkeys(("kept", "one", "another"), kept))
+
+
+def test_a_copy_of_what_is_gone_is_an_error_where_its_id_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No object is lost in silence, should a server not forget what it was to forget."""
+
+    def forget_nothing(self: HashedObjects) -> None:
+        self._swept_up_to = 20
+
+    monkeypatch.setattr(HashedObjects, "_forget_ids", forget_nothing)
+    objects = distinct_objects(20)
+    with instance(tmp_path, "unique-content") as (_, _endpoint, adapter):
+        adapter.put_many(batch_of(objects))
+        adapter.empty("truncate")
+        with pytest.raises(OperationFailed, match="its id was still known, so the object is lost"):
+            adapter.put_many(batch_of(objects))
 
 
 @pytest.mark.parametrize("variant", ["default", "unique-content"])
