@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from deduplab.analysis.change import Change, Verdict
-from deduplab.analysis.comparison import Comparison, Side, as_dict, compared
+from deduplab.analysis.comparison import METRICS, MORE, Comparison, Side, as_dict, compared
 from deduplab.cell import CellResult
 from deduplab.cli.compare_command import command
 from deduplab.errors import NothingJudged, PlanError, StoreError, ThresholdBroken
@@ -255,6 +255,20 @@ def test_a_pipeline_fails_only_beyond_the_threshold(runs: tuple[Run, Run]) -> No
         assert done.exit_code == 0, done.output
         assert f"{allowed}: broken by 0 of" in done.output
     assert call(second, first, "--fail-on", "u-19%").exit_code == 1, "it fell to 0.8"
+
+
+def test_what_became_of_thresholds_is_no_part_of_the_json(runs: tuple[Run, Run]) -> None:
+    first, second = (run.root for run in runs)
+    done = call(first, second, "--metric", "u", "--fail-on", "u+20%", "--json")
+    assert isinstance(done.exception, ThresholdBroken)
+    assert json.loads(done.stdout)[0]["figures"]
+    assert "u+20%: broken by" in done.stderr
+
+
+def test_every_metric_is_in_the_documentation() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "compare.md").read_text()
+    for metric in (*METRICS, *MORE):
+        assert f"`{metric}`" in page or metric.startswith("service_"), metric
 
 
 def test_a_check_that_could_not_fail_does_not_pass(tmp_path: Path) -> None:

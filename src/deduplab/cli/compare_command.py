@@ -25,14 +25,14 @@ from deduplab.errors import NothingJudged, ThresholdBroken
     "  deduplab compare before after --only sqlite --html compare.html\n"
     "  deduplab compare before after --fail-on p99+20% --fail-on eta-0.05   for a pipeline\n"
     "  deduplab compare before monday tuesday       each of them with the first\n"
-    "  deduplab compare latest --variants default,dict   two variants of one run",
+    "  deduplab compare latest --variants default,unique-content   two variants of one run",
 )
 @click.argument("names", metavar="RUN_A RUN_B...", nargs=-1, required=True)
 @runs_option
 @click.option(
     "--metric", "metrics", metavar="NAME", multiple=True,
-    help="Compare this figure only (several times for several): eta, u, c, p50, p99, or as in "
-    "'report --json'.",
+    help="Compare this figure only (several times for several): eta, u, c, p50, p99, or any that "
+    "docs/compare.md lists.",
 )  # fmt: skip
 @click.option(
     "--only", metavar="SYSTEM[/VARIANT],...", default="", help="Only these systems or variants."

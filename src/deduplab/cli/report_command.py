@@ -24,7 +24,7 @@ from deduplab.runs_folder import find_run
     epilog="Examples:\n\n\b\n"
     "  deduplab report latest                    write report.html and show the findings\n"
     "  deduplab report latest -o /tmp/page.html\n"
-    "  deduplab report latest --latex paper/run   tables, figures and numbers for LaTeX\n"
+    "  deduplab report latest --latex paper/run    tables, figures and numbers for LaTeX\n"
     "  deduplab report latest --coverage         what ran, what did not, and why\n"
     "  deduplab report latest --json | jq '.[] | select(.metric == \"dedup_efficiency\")'",
 )
