@@ -13,7 +13,7 @@ from deduplab.adapters._kafka_wire import END, FIRST, KafkaWire
 from deduplab.errors import OperationFailed, ProbeError, SystemUnavailable
 from deduplab.server import Endpoint
 
-MOST_IN_SYNC: Final = "min.insync.replicas"
+LEAST_IN_SYNC: Final = "min.insync.replicas"
 BEHIND: Final = "replicas_behind"
 
 _CHANGING: Final = "changing_replicas"
@@ -51,7 +51,7 @@ class Followers:
 
     def settings(self) -> dict[str, str]:
         """Return what a topic is set to beside the rest: all have a message, or it is refused."""
-        return {MOST_IN_SYNC: str(1 + len(self))} if self else {}
+        return {LEAST_IN_SYNC: str(1 + len(self))} if self else {}
 
     def described(self) -> dict[str, str]:
         """Return what an identity says of them; nothing without."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from deduplab.adapters._kafka_client import KafkaClient
-from deduplab.adapters._kafka_followers import MOST_IN_SYNC
+from deduplab.adapters._kafka_followers import LEAST_IN_SYNC
 from deduplab.adapters._kafka_log import KafkaLog
 from deduplab.adapters._kafka_objects import (
     CompactedObjects,
@@ -171,7 +171,7 @@ class KafkaNamespace:
         wanted = self.scheme.settings(self.durability) | client.followers.settings()
         for topic in self.object_topics:
             found = client.described("TOPIC", topic)
-            for name in ("flush.messages", "flush.ms", MOST_IN_SYNC):
+            for name in ("flush.messages", "flush.ms", LEAST_IN_SYNC):
                 if name in wanted and found[name] != wanted[name]:
                     raise Unsupported(
                         f"durability {self.durability!r} needs {name} = {wanted[name]}, "
