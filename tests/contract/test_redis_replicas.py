@@ -18,11 +18,12 @@ import valkey
 
 from deduplab.adapters.redis import RedisAdapter
 from deduplab.errors import SystemUnavailable
-from deduplab.server import Endpoint, Secret
+from deduplab.server import Endpoint, Secret, Server
 from deduplab.servers._members import Members
-from deduplab.testing import batch_of, distinct_objects
+from deduplab.testing import AdapterContract, SystemUnderTest, batch_of, distinct_objects
 from tests.contract.looks_redis import RedisLook
 from tests.contract.test_redis import ENTRIES
+from tests.required import Counted
 
 NAMESPACE = "deduplab-lab"
 OBJECTS = distinct_objects(60)
@@ -81,6 +82,31 @@ def replicated(name: str, variant: str = "string", durability: str = "fsync") ->
             adapter.close()
             server.stop()
         assert server.processes() == ()
+
+
+class LastReplicaLook(RedisLook):
+    """Looks at what the last replica has; only what a stranger does is done on the primary."""
+
+    def keys(self, endpoint: Endpoint, pattern: str) -> list[bytes]:
+        return super().keys(endpoint.members[-1], pattern)
+
+    def fetch(self, endpoint: Endpoint, namespace: str, key: str) -> bytes | None:
+        return super().fetch(endpoint.members[-1], namespace, key)
+
+
+class TestRedisAdapterWithReplicas(Counted, AdapterContract):
+    """All that is promised of one instance holds on the last replica, too."""
+
+    @pytest.fixture(scope="class", params=["valkey"])
+    @staticmethod
+    def sut(request: pytest.FixtureRequest) -> SystemUnderTest:
+        recipe = ENTRIES[request.param].server_class()
+
+        def server(workspace: Path, variant: str, durability: str) -> Server:
+            return recipe.replicated(workspace, variant=variant, durability=durability, replicas=2)
+
+        alone = SystemUnderTest.of(ENTRIES[request.param], LastReplicaLook())
+        return replace(alone, server=server)
 
 
 @pytest.fixture(scope="module", params=[*ENTRIES])

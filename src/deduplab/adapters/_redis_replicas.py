@@ -103,8 +103,10 @@ class Replicas:
         SystemUnavailable
             If one does not answer, or is behind after five minutes.
         """
+        if not self._replicas:
+            return
         refused = 0
-        for _ in range(_LOOKS if self._replicas else 0):
+        for _ in range(_LOOKS):
             reached = told.info(primary)
             found = [replica.info() for replica in self._replicas]
             if all(_has(one, reached) for one in found):
@@ -113,12 +115,9 @@ class Replicas:
             if refused == _REFUSED:
                 break
             pause(told.LOOK_S)
-        if self._replicas:
-            behind = sum(not _has(one, told.info(primary)) for one in found)
-            raise SystemUnavailable(
-                f"redis: {behind} of {len(self)} replicas "
-                f"{'do not answer' if refused else 'are behind'}; see their logs"
-            )
+        missing = sum(not _has(one, reached) for one in found)
+        how = "do not answer" if refused else "are behind"
+        raise SystemUnavailable(f"redis: {missing} of {len(self)} replicas {how}; see their logs")
 
     def signals(self, primary: Mapping[str, str]) -> Iterator[Mapping[str, int]]:
         """Yield what is under way in each, and whether it is behind what the primary told."""
