@@ -76,6 +76,10 @@ class StoreError(DeduplabError):
     exit_code = 5
 
 
+class RunExists(StoreError):
+    """There is a run of that name already: somebody else was quicker."""
+
+
 class StoreFull(StoreError):
     """The disk that keeps results ran full: what was committed stays."""
 

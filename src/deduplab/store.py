@@ -20,6 +20,7 @@ whole, and a committed cell is the checkpoint that a resumed run skips.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -33,7 +34,7 @@ import numpy.typing as npt
 
 from deduplab import cell_directory
 from deduplab.cell import CellResult
-from deduplab.errors import StoreError, unwritten
+from deduplab.errors import RunExists, StoreError, unwritten
 from deduplab.not_run import write_reasons
 from deduplab.run_files import sync_directory, write_synced
 from deduplab.run_header import FORMAT_VERSION as FORMAT_VERSION
@@ -67,8 +68,10 @@ class Run(RunRecord):
 
         Raises
         ------
+        RunExists
+            If there is one of that name already.
         StoreError
-            If something is there already or the directory can't be written.
+            If the directory can't be written.
         """
         aside = root.with_name(f"{_STAGING_PREFIX}{root.name}-{os.getpid()}")
         try:
@@ -83,6 +86,8 @@ class Run(RunRecord):
             sync_directory(root.parent)
         except OSError as error:
             shutil.rmtree(aside, ignore_errors=True)
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST) and root.is_dir():
+                raise RunExists(f"there is a run {root} already") from error
             raise unwritten(f"the run directory {root} can't be made", error) from error
         return cls(root, header)
 

@@ -2,6 +2,7 @@ import dataclasses
 import errno
 import os
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +11,17 @@ import pytest
 from deduplab import cell_directory, config, set_aside
 from deduplab.bench import matrix
 from deduplab.cell import CellResult
-from deduplab.errors import StoreError, StoreFull
+from deduplab.cli import campaign
+from deduplab.errors import RunExists, StoreError, StoreFull
 from deduplab.model import OK
 from deduplab.store import Run, RunHeader
 
-CELL = matrix.cells(
-    config.parse(
-        'name = "t"\nstages = ["bulk"]\n[data]\npayloads = ["random_binary"]\ngrades = ["U0"]\n'
-        'logical_size = "1 MiB"\nobject_size = "8 KiB"\n[systems.plain]\n',
-        origin="t.toml",
-    )
-)[0]
+PLAN = config.parse(
+    'name = "t"\nstages = ["bulk"]\n[data]\npayloads = ["random_binary"]\ngrades = ["U0"]\n'
+    'logical_size = "1 MiB"\nobject_size = "8 KiB"\n[systems.plain]\n',
+    origin="t.toml",
+)
+CELL = matrix.cells(PLAN)[0]
 RESULT = CellResult(CELL, OK, None, None, None, None, (), 1, 2)
 
 
@@ -99,6 +100,24 @@ def test_an_unwritable_place_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="can't be made"):
         new_run(tmp_path / "file" / "r")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_run_is_never_made_in_the_place_of_another(tmp_path: Path) -> None:
+    first = new_run(tmp_path / "r")
+    with pytest.raises(RunExists, match=r"there is a run .*/r already"):
+        new_run(tmp_path / "r")
+    assert Run.open(tmp_path / "r").header == first.header
+    assert [path.name for path in tmp_path.iterdir()] == ["r"]
+
+
+def test_runs_that_are_begun_in_the_same_second_have_names_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "time_ns", lambda: 1_800_000_000 * 10**9)
+    runs = [campaign.new_run(tmp_path / "runs", PLAN, tmp_path) for _ in range(3)]
+    first = runs[0].header.run_id
+    assert [run.header.run_id for run in runs] == [first, f"{first}-2", f"{first}-3"]
+    assert all(run.root.name == run.header.run_id for run in runs)
 
 
 def test_a_cell_that_was_copied_does_not_count_twice(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import time
 from collections import Counter
 from collections.abc import Collection, Mapping
@@ -23,7 +24,7 @@ from deduplab.cli.findings import report_path
 from deduplab.cli.progress import ConsoleProgress, TimeLeft, kind_of
 from deduplab.cli.told_progress import told_run
 from deduplab.config import Plan
-from deduplab.errors import StoreError
+from deduplab.errors import RunExists, StoreError
 from deduplab.event import name_told
 from deduplab.executors.local import LocalExecutor
 from deduplab.executors.workspace import check_space, sweep
@@ -97,13 +98,8 @@ def new_run(
     stamp = datetime.fromtimestamp(now / 1e9, UTC).strftime("%Y%m%dT%H%M%S")
     run_id = f"{plan.name}-{stamp}-{plan.digest[:6]}"
     earlier = _earlier(runs, plan, cells, workspace) if reuse else EarlierCells()
-    root = runs / run_id
-    suffix = 1
-    while root.exists():
-        suffix += 1
-        root = runs / f"{run_id}-{suffix}"
     header = RunHeader(
-        run_id=root.name,
+        run_id=run_id,
         plan_name=plan.name,
         plan_digest=plan.digest,
         scale=told(plan.scale),
@@ -118,7 +114,13 @@ def new_run(
         },
         not_taken_over=earlier.left,
     )
-    return Run.create(root, header, plan.text, earlier.taken)
+    for number in itertools.count(2):
+        try:
+            root = runs / header.run_id
+            return Run.create(root, header, plan.text, earlier.taken)
+        except RunExists:  # begun in the same second, perhaps by another process
+            header = dataclasses.replace(header, run_id=f"{run_id}-{number}")
+    raise AssertionError("there is always a number more")
 
 
 def _earlier(runs: Path, plan: Plan, cells: tuple[Cell, ...], workspace: Path) -> EarlierCells:
