@@ -180,3 +180,5 @@ def test_a_member_that_was_killed_is_named(cluster: Cluster) -> None:
     killed.send_signal(signal.SIGKILL)
     assert soon(lambda: cluster.server.ended() is not None)
     assert str(cluster.server.ended()).startswith("standby-1: PostgreSQL was killed by SIGKILL")
+    assert cluster.adapter.physical_copies() == 2
+    assert soon(lambda: cluster.adapter.idle_signals()["standbys_behind"] == 1)

@@ -180,10 +180,15 @@ def test_a_sample_is_shown_in_seconds_and_bytes_and_forgotten_with_its_cell() ->
     assert found["deduplab_system_cpu_seconds_total"] == {labels: 2.5}
     assert found["deduplab_system_write_bytes_total"] == {labels: 10}
     assert found["deduplab_engine"] == {("c1", "wal_bytes", "r1", "sqlite", "default"): 3}
-    metrics.take({**sample, "values": {"files_allocated_bytes": 5000.0}})
+    later = {**sample, "at_unix_ns": 3 + 5 * 10**9, "values": {"files_allocated_bytes": 5000.0}}
+    metrics.take(later)
     found = collected(metrics)
     assert found["deduplab_files_allocated_bytes"] == {labels: 5000}
-    assert "deduplab_engine" not in found, "what could not be read now is no older value"
+    assert "deduplab_engine" in found, "what is dear to read is not read at every tick"
+    metrics.take({**later, "at_unix_ns": 4 + 5 * 10**9})
+    found = collected(metrics)
+    assert found["deduplab_files_allocated_bytes"] == {labels: 5000}
+    assert not {"deduplab_engine", "deduplab_system_cpu_seconds_total"} & set(found)
     metrics.take(
         {**CELL, "type": "cell_ended", "at_unix_ns": 4, "outcome": "OK", "done": 2, "baseline": []}
     )

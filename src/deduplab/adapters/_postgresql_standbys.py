@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from deduplab.adapters._pgwire import Wire
-from deduplab.errors import OperationFailed, ProbeError, SystemUnavailable
+from deduplab.errors import OperationFailed, SystemUnavailable
 from deduplab.server import Endpoint
 
 _BEHIND: Final = """
@@ -37,16 +37,16 @@ class Standbys:
 
     def __init__(self, endpoints: Sequence[Endpoint] = ()) -> None:
         self._endpoints = tuple(endpoints)
-        self._wires: list[Wire] = []
+        self._wires: dict[int, Wire] = {}
 
     def __len__(self) -> int:
         return len(self._endpoints)
 
     def close(self) -> None:
         """Disconnect from all."""
-        for wire in self._wires:
+        for wire in self._wires.values():
             wire.close()
-        self._wires = []
+        self._wires = {}
 
     def behind(self, primary: Wire) -> dict[str, int]:
         """Return how many standbys have not replayed all of the log yet, by the primary's view.
@@ -72,29 +72,30 @@ class Standbys:
         It removes the log that it does not need any more.
         """
         self.follow(primary)
-        for wire in self._connected():
-            wire.query("CHECKPOINT")
+        for number in range(len(self)):
+            self._connected(number).query("CHECKPOINT")
 
     def copies(self, primary: Wire) -> int:
         """Return how many have all of the primary's log replayed, each asked itself; and one.
 
-        The log is the same byte by byte, so what is replayed is the same page by page.
-
-        Raises
-        ------
-        ProbeError
-            If one does not answer.
+        The log is the same byte by byte, so what is replayed is the same page by page. One
+        that does not answer does not count.
         """
-        if not self._endpoints:
-            return 1
         reached = primary.scalar("SELECT pg_current_wal_flush_lsn()")
         question = f"SELECT pg_last_wal_replay_lsn() >= '{reached}'::pg_lsn"
-        try:
-            return 1 + sum(wire.scalar(question) == "t" for wire in self._connected())
-        except (OperationFailed, SystemUnavailable) as error:
-            raise ProbeError(f"a standby can't be asked: {error}") from error
+        return 1 + sum(self._answer(number, question) == "t" for number in range(len(self)))
 
-    def _connected(self) -> Sequence[Wire]:
-        if not self._wires:
-            self._wires = [Wire.connect(endpoint) for endpoint in self._endpoints]
-        return self._wires
+    def _answer(self, number: int, question: str) -> str | None:
+        """Ask a standby; None if it does not answer, and then it is connected to anew."""
+        try:
+            return self._connected(number).scalar(question)
+        except (OperationFailed, SystemUnavailable):
+            wire = self._wires.pop(number, None)
+            if wire is not None:
+                wire.close()
+            return None
+
+    def _connected(self, number: int) -> Wire:
+        if number not in self._wires:
+            self._wires[number] = Wire.connect(self._endpoints[number])
+        return self._wires[number]

@@ -70,6 +70,9 @@ _SEEN: Final = {
 _UNSETTLED: Final = "flush"
 _SECOND_RULER: Final = "apparent"
 
+_NOW_NS: Final = 5_000_000_000
+"""So long a value is shown as that of now: what is dear to read is not read at every tick."""
+
 Labels = tuple[str, ...]
 
 
@@ -80,6 +83,7 @@ class Metrics:
         self._lock = threading.Lock()
         self._values: dict[str, dict[Labels, float]] = {name: {} for name in _FAMILIES}
         self._seen: dict[str, dict[Labels, float]] = {}
+        self._read_ns: dict[str, int] = {}
 
     def take(self, message: Message) -> None:
         """Note what a message says."""
@@ -131,12 +135,17 @@ class Metrics:
 
     def _sampled(self, message: Message, run: Labels) -> None:
         cell = (*run, *(message.get(key, "") for key in _CELL))
-        self._values["engine"].clear()
-        self._seen.clear()
-        for column, value in message["values"].items():
+        now_ns = message["at_unix_ns"]
+        for column in [one for one, at in self._read_ns.items() if now_ns - at > _NOW_NS]:
+            del self._read_ns[column]
             if column.startswith(ENGINE_PREFIX):
-                counter = column.removeprefix(ENGINE_PREFIX)
-                self._values["engine"][*cell, counter] = value
+                self._values["engine"].pop((*cell, column.removeprefix(ENGINE_PREFIX)), None)
+            else:
+                self._seen.pop(_conventional(column, 0)[0], None)
+        for column, value in message["values"].items():
+            self._read_ns[column] = now_ns
+            if column.startswith(ENGINE_PREFIX):
+                self._values["engine"][*cell, column.removeprefix(ENGINE_PREFIX)] = value
             else:
                 name, value = _conventional(column, value)
                 self._seen[name] = {cell: value}
@@ -177,6 +186,7 @@ class Metrics:
         for name in ("cell_info", "cell_phase", "engine"):
             self._values[name].clear()
         self._seen.clear()
+        self._read_ns.clear()
 
 
 def _filled(family: Any, values: Mapping[Labels, float]) -> Any:
