@@ -7,10 +7,12 @@ Sources: MariaDB Knowledge Base, "Global Transaction ID" (``gtid_binlog_pos``, `
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
+from functools import partial
 from typing import Final
 
 from deduplab.adapters import _mariadb_status as told
+from deduplab.adapters._asked_member import AskedMember
 from deduplab.adapters._mariadb_connector import Connection
 from deduplab.errors import OperationFailed, SystemUnavailable
 from deduplab.server import Endpoint
@@ -28,32 +30,15 @@ _CURRENT: Final = "SHOW MASTER STATUS"
 _LAST: Final = "SELECT @@last_gtid"
 
 
-class _Replica:
-    """One replica, connected when it is asked first, and anew after it did not answer."""
+class _Replica(AskedMember[Connection]):
+    """One replica."""
 
     def __init__(self, endpoint: Endpoint) -> None:
-        self._endpoint = endpoint
-        self._asked: Connection | None = None
-
-    def close(self) -> None:
-        if self._asked is not None:
-            self._asked.close()
-        self._asked = None
-
-    @contextmanager
-    def asked(self) -> Iterator[Connection]:
-        """Give a connection whose answers come at once, or it is closed."""
-        try:
-            if self._asked is None:
-                self._asked = Connection.connect(self._endpoint, answer_s=_ANSWER_S)
-            yield self._asked
-        except SystemUnavailable:
-            self.close()
-            raise
+        super().__init__(endpoint, partial(Connection.connect, answer_s=_ANSWER_S))
 
     def working(self) -> closing[Connection]:
         """Return a connection of its own, for statements that take long."""
-        return closing(Connection.connect(self._endpoint))
+        return closing(Connection.connect(self.endpoint))
 
     def has(self, position: str) -> bool:
         """Whether it has applied the log up to a position; not where it does not answer."""

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from deduplab.adapters._asked_member import AskedMember
 from deduplab.adapters._pgwire import Wire
-from deduplab.errors import OperationFailed, SystemUnavailable
+from deduplab.errors import SystemUnavailable
 from deduplab.server import Endpoint
 
 _BEHIND: Final = """
@@ -36,24 +37,22 @@ class Standbys:
     """
 
     def __init__(self, endpoints: Sequence[Endpoint] = ()) -> None:
-        self._endpoints = tuple(endpoints)
-        self._wires: dict[int, Wire] = {}
+        self._standbys = [AskedMember(endpoint, Wire.connect) for endpoint in endpoints]
 
     def __len__(self) -> int:
-        return len(self._endpoints)
+        return len(self._standbys)
 
     def close(self) -> None:
         """Disconnect from all."""
-        for wire in self._wires.values():
-            wire.close()
-        self._wires = {}
+        for standby in self._standbys:
+            standby.close()
 
     def behind(self, primary: Wire) -> dict[str, int]:
         """Return how many standbys have not replayed all of the log yet, by the primary's view.
 
         Nothing without replication.
         """
-        if not self._endpoints:
+        if not self._standbys:
             return {}
         return {"standbys_behind": int(primary.scalar(_BEHIND.format(standbys=len(self))) or 0)}
 
@@ -62,7 +61,7 @@ class Standbys:
 
         The wait is the server's: a transaction that commits when all standbys have applied it.
         """
-        if self._endpoints:
+        if self._standbys:
             for statement in _REPLAYED_BY_ALL:
                 primary.query(statement)
 
@@ -72,8 +71,9 @@ class Standbys:
         It removes the log that it does not need any more.
         """
         self.follow(primary)
-        for number in range(len(self)):
-            self._connected(number).query("CHECKPOINT")
+        for standby in self._standbys:
+            with standby.asked() as wire:
+                wire.query("CHECKPOINT")
 
     def copies(self, primary: Wire) -> int:
         """Return how many have all of the primary's log replayed, each asked itself; and one.
@@ -83,19 +83,20 @@ class Standbys:
         """
         reached = primary.scalar("SELECT pg_current_wal_flush_lsn()")
         question = f"SELECT pg_last_wal_replay_lsn() >= '{reached}'::pg_lsn"
-        return 1 + sum(self._answer(number, question) == "t" for number in range(len(self)))
+        return 1 + sum(_answer(standby, question) == "t" for standby in self._standbys)
 
-    def _answer(self, number: int, question: str) -> str | None:
-        """Ask a standby; None if it does not answer, and then it is connected to anew."""
-        try:
-            return self._connected(number).scalar(question)
-        except (OperationFailed, SystemUnavailable):
-            wire = self._wires.pop(number, None)
-            if wire is not None:
-                wire.close()
-            return None
+    def configuration(self, *, all_acknowledge: bool) -> dict[str, str]:
+        """Return how many copies there are, and whose acknowledgement is an operation's."""
+        if not self._standbys:
+            return {}
+        every = "a flush of all standbys" if all_acknowledge else "the primary's alone"
+        return {"replicas": str(1 + len(self)), "acknowledgement": every}
 
-    def _connected(self, number: int) -> Wire:
-        if number not in self._wires:
-            self._wires[number] = Wire.connect(self._endpoints[number])
-        return self._wires[number]
+
+def _answer(standby: AskedMember[Wire], question: str) -> str | None:
+    """Ask a standby; None if it does not answer."""
+    try:
+        with standby.asked() as wire:
+            return wire.scalar(question)
+    except SystemUnavailable:
+        return None

@@ -7,9 +7,11 @@ Sources: Redis documentation, "Redis replication", "INFO" (section replication),
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from deduplab.adapters import _redis_status as told
+from deduplab.adapters._asked_member import AskedMember
 from deduplab.adapters._resp import Resp
 from deduplab.errors import SystemUnavailable
 from deduplab.server import Endpoint
@@ -21,30 +23,18 @@ _REFUSED: Final = 5
 """How often in a row a replica may not answer before it is given up."""
 
 
-class _Replica:
-    """One replica, connected when it is asked first, and anew after it did not answer."""
+class _Replica(AskedMember[Resp]):
+    """One replica."""
 
     def __init__(self, endpoint: Endpoint) -> None:
-        self._endpoint = endpoint
-        self._wire: Resp | None = None
-
-    def close(self) -> None:
-        if self._wire is not None:
-            self._wire.close()
-        self._wire = None
-
-    @property
-    def wire(self) -> Resp:
-        if self._wire is None:
-            self._wire = Resp.connect(self._endpoint, answer_s=_ANSWER_S)
-        return self._wire
+        super().__init__(endpoint, partial(Resp.connect, answer_s=_ANSWER_S))
 
     def info(self) -> dict[str, str]:
         """Return what it tells of itself; nothing where it does not answer."""
         try:
-            return told.info(self.wire)
+            with self.asked() as wire:
+                return told.info(wire)
         except SystemUnavailable:
-            self.close()
             return {}
 
 
@@ -77,7 +67,8 @@ class Replicas:
             If one can't be reached.
         """
         for replica in self._replicas:
-            yield replica.wire
+            with replica.asked() as wire:
+                yield wire
 
     def acknowledge(self, primary: Resp) -> None:
         """Wait until all have what was written over this connection to the primary.
@@ -153,9 +144,9 @@ def _holds(
     if not _has(replica.info(), reached):
         return False
     try:
-        return count(replica.wire) == objects
+        with replica.asked() as wire:
+            return count(wire) == objects
     except SystemUnavailable:
-        replica.close()
         return False
 
 

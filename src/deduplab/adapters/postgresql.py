@@ -137,9 +137,8 @@ class PostgresqlAdapter(PgAdapter[Statements]):
     def identity(self) -> Identity:
         """Return version, system identifier with start time, and the settings in force."""
         found = reports.identity(self._wire)
-        if self._standbys:
-            replicas = {"replicas": str(1 + len(self._standbys))}
-            found = replace(found, configuration=found.configuration | replicas)
+        replicas = self._standbys.configuration(all_acknowledge=self._durability == "fsync")
+        found = replace(found, configuration=found.configuration | replicas)
         if self._namespace is None:
             return found
         return replace(found, configuration=found.configuration | self._layout.described())
