@@ -14,7 +14,9 @@ from deduplab.cell import CellResult
 from deduplab.errors import ProbeError
 from deduplab.model import Footprint, Layer, Moment, Reading, Ruler
 from deduplab.probes.replicas import ReplicasProbe
+from deduplab.report.latex.document import files_of
 from deduplab.server import Member
+from deduplab.store import Run
 from tests.report.factory import Behaviour, matrix, run_of
 
 
@@ -87,11 +89,16 @@ def replicated(result: CellResult, copies: dict[str, int]) -> CellResult:
 
 
 @pytest.fixture
-def found(tmp_path: Path) -> list[Row]:
-    """Rows of a system whose third member is behind at flush."""
+def run(tmp_path: Path) -> Run:
+    """A system whose third member is behind at flush."""
     copies = {"baseline": 3, "flush": 2, "rest": 3, "reclaim": 3}
     cells = matrix([Behaviour("store", unique_cost=0.5)], grades=(0, 90), distances=("shuffled",))
-    return rows(run_of(tmp_path, [replicated(cell, copies) for cell in cells]))
+    return run_of(tmp_path, [replicated(cell, copies) for cell in cells])
+
+
+@pytest.fixture
+def found(run: Run) -> list[Row]:
+    return rows(run)
 
 
 def value(found: list[Row], metric: str, moment: str, layer: Layer = Layer.REPLICAS) -> float:
@@ -128,6 +135,15 @@ def test_the_report_sets_all_copies_beside_the_first(found: list[Row]) -> None:
     assert flush.copies.value == 2
     assert flush.edr_each is not None
     assert flush.edr_each.metric == "edr_replica"
+
+
+def test_a_paper_has_all_copies_too(run: Run) -> None:
+    files = {path: content.decode() for path, content in files_of(run).items() if "pdf" not in path}
+    table = files["tables/replicas.tex"]
+    assert "store with 3 replicas" in table
+    assert "flush & 1 & 2.00 &  & 2.00 &  & 0.62 &  & 1.25 &" in table
+    name = r"\dlStoreRandomBinaryWithThreeReplicasUNineZeroShuffledBulkRestEdrReplica"
+    assert f"\\newcommand{{{name}}}{{1.88}}" in files["macros.tex"]
 
 
 def test_a_system_without_replication_has_no_such_figures(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from deduplab.analysis.footprints import (
     Column,
     Gauge,
     Spot,
+    bytes_at,
     growth,
     measurement_at,
     sample,
@@ -87,6 +88,9 @@ def copies(spot: Spot, gauge: Gauge) -> Column:
     """Column: the physical copies that were counted at a spot, at the layer REPLICAS."""
 
     def column(cell: CellResult) -> Bytes:
+        size = bytes_at(cell, spot, gauge)
+        if isinstance(size, Outcome):
+            return size
         measurement = measurement_at(cell, spot)
         moment = measurement.moment(spot.moment) if measurement else None
         reading = moment.footprint.reading(gauge.layer, gauge.ruler) if moment else None

@@ -14,6 +14,7 @@ import jinja2
 from deduplab.analysis.calibration import HARNESS, REFERENCES, Calibration, calibrate_cells
 from deduplab.analysis.coverage import Coverage, coverage
 from deduplab.analysis.derive import rows_of
+from deduplab.analysis.replicas import ReplicasFinding, replicas_findings
 from deduplab.analysis.row import Row
 from deduplab.analysis.series import Timings, timings
 from deduplab.analysis.statistics import LEAST_REPETITIONS, RESAMPLES
@@ -74,6 +75,7 @@ def files_of(run: Run, rows: Sequence[Row] | None = None) -> dict[str, bytes]:
         _costs(files, answers),
         _mechanisms(files, answers),
         _deletion(files, answers),
+        _replicas(files, replicas_findings(found)),
         _times(files, _references_last(timings(found))),
         _calibration(files, calibrated),
         _excluded(files, covered),
@@ -109,6 +111,12 @@ def _mechanisms(files: _Files, answers: Sequence[Finding]) -> Section:
 def _deletion(files: _Files, answers: Sequence[Finding]) -> Section:
     section = Section("Deletion, reclaim and refill", "No deletion was measured.")
     files.tables(section, "deletion", tables.deletion(answers), "Deletion")
+    return section
+
+
+def _replicas(files: _Files, found: Sequence[ReplicasFinding]) -> Section:
+    section = Section("Replicas", "No system was replicated.")
+    files.tables(section, "replicas", tables.replicas(found), "Replicas")
     return section
 
 

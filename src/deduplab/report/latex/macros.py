@@ -14,8 +14,10 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from deduplab.analysis.lookup import Lookup, Subject
+from deduplab.analysis.lookup import REPLICAS, Lookup, Subject
+from deduplab.analysis.replicas import COPIES, EDR_REPLICA
 from deduplab.analysis.row import Row
+from deduplab.model import Ruler
 from deduplab.report.latex.escape import escape
 from deduplab.report.latex.numerals import numeral
 from deduplab.units import format_rate
@@ -28,6 +30,8 @@ FIGURES: Final = {
     "reclaimed": "Reclaimed",
     "time_to_reclaim": "TimeToReclaim",
     "refill_growth": "RefillGrowth",
+    "edr_replica": "EdrReplica",
+    "physical_copies": "PhysicalCopies",
     "objects_per_s": "ObjectsPerSecond",
     "bytes_per_s": "MegabytesPerSecond",
     "latency_p50_ns": "LatencyMedian",
@@ -39,6 +43,9 @@ FIGURES: Final = {
     "write_amplification": "WriteAmplification",
 }
 """Metrics of rows that have macros, and what their names end with."""
+
+_OF_REPLICAS: Final = (EDR_REPLICA, COPIES)
+_ALL_MEMBERS: Final = (REPLICAS, Ruler.ALLOCATED.value)
 
 _DIGITS: Final = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 _WORDS: Final = re.compile(r"[A-Za-z]+|[0-9]")
@@ -66,13 +73,14 @@ def macros(rows: Iterable[Row]) -> list[tuple[str, Row]]:
     """Return the figures that have macros, with their names.
 
     Byte figures are those of one layer a subject: FILES allocated, or ENGINE where the files are
-    out of reach. Figures whose names would be the same are told apart by a number.
+    out of reach; those of replicas are of REPLICAS allocated. Figures whose names would be the same
+    are told apart by a number.
     """
     found = list(rows)
     lookup = Lookup(found)
     named: dict[str, Row] = {}
     for row in found:
-        gauge = lookup.gauge(Subject.of(row))
+        gauge = _ALL_MEMBERS if row.metric in _OF_REPLICAS else lookup.gauge(Subject.of(row))
         if row.metric not in FIGURES or (row.layer, row.ruler) not in (gauge, (None, None)):
             continue
         name = macro_name(row)

@@ -9,6 +9,7 @@ from deduplab.analysis.calibration import Calibration
 from deduplab.analysis.coverage import Trouble
 from deduplab.analysis.known_answer import Check
 from deduplab.analysis.lookup import MOMENTS
+from deduplab.analysis.replicas import ReplicasFinding
 from deduplab.analysis.row import Row
 from deduplab.analysis.series import StageTiming, Timings
 from deduplab.analysis.tables import Costs, Finding
@@ -78,6 +79,32 @@ def deletion(findings: Iterable[Finding]) -> Tabular:
             lines.append(("refill", counts([one.refill_growth]), "", "", one.refill_growth))
         if lines:
             blocks.append(Block(_deleted(one), tuple(lines)))
+    return Tabular(columns, tuple(blocks))
+
+
+def replicas(findings: Iterable[ReplicasFinding]) -> Tabular:
+    """Return what replicated systems kept, and what each copy saves; no blocks without any."""
+    columns = (
+        Column("moment"),
+        Column("$n$", "r"),
+        figure_column("copies"),
+        figure_column("EDR, first"),
+        figure_column("EDR, all"),
+        figure_column("EDR a copy"),
+        figure_column("$\\eta$, all"),
+    )
+    blocks = []
+    for one in findings:
+        distance = "" if one.distance == "none" else f" {one.distance}"
+        lines = tuple(
+            (entry.moment, counts(figures), *figures)
+            for entry in one.moments
+            for figures in [
+                (entry.copies, entry.edr_first, entry.edr_all, entry.edr_each, entry.efficiency)
+            ]
+        )
+        heading = f"{one.subject.name}, {one.subject.data}, {one.grade}{distance}"
+        blocks.append(Block(heading, lines))
     return Tabular(columns, tuple(blocks))
 
 
