@@ -20,6 +20,7 @@ from deduplab import (
     rate_table,
     registry,
     replicas_table,
+    stage_chain,
     systems_table,
     volume_table,
 )
@@ -27,7 +28,7 @@ from deduplab.cell import LATER, RestSettings, declared, hash_of
 from deduplab.dataset_spec import CopySpec, SizeSpec
 from deduplab.datasets import PAYLOADS, PLACEMENTS
 from deduplab.errors import PlanError, unknown_name
-from deduplab.model import READS, Stage
+from deduplab.model import Stage
 from deduplab.scale import scaled_bytes, told
 from deduplab.systems_table import SystemPlan
 from deduplab.toml_table import Table, boolean, choice, integer, seconds, some_bytes, string
@@ -39,7 +40,6 @@ IF_MISSING: Final = ("refuse", "leave-out")
 TRACE_HZ: Final = 10.0
 _LEAST_TRACE_HZ: Final = 0.1
 _MOST_TRACE_HZ: Final = 100.0
-DEFAULT_STAGES: Final = ("bulk", "read", "reclaim", "insert", "delete", "reclaim", "refill")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +153,7 @@ def parse(text: str, *, origin: str, scale: Fraction | int = 1, only: tuple[str,
         name=root.take("name", _name),
         seed=root.take("seed", integer(0), default=1),
         repetitions=repetitions,
-        stages=root.take_list(
-            "stages", choice("stage", tuple(Stage)), default=DEFAULT_STAGES, may_repeat=True
-        ),
+        stages=stage_chain.stages(root),
         layouts=root.take_list("layouts", choice("layout", ("blob", "native")), default=("blob",)),
         durability=root.take(
             "durability", choice("durability", ("fsync", "interval", "none")), default="fsync"
@@ -223,7 +221,7 @@ def _check_together(plan: Plan, root: Table, data: Table) -> None:
     """Check what only several keys together can get wrong."""
     if plan.logical_bytes < plan.object_bytes:
         raise data.error("logical_size", "the logical size is smaller than one object")
-    _check_chain(plan.stages, root)
+    stage_chain.check(plan.stages, root)
     if "files" in plan.payloads and "files" not in dict(plan.sources):
         raise data.error("payloads", "payload 'files' needs 'source = \"FOLDER\"' in [data]")
     if plan.copies.form != "exact" and "native" in plan.layouts:
@@ -242,22 +240,6 @@ def _check_together(plan: Plan, root: Table, data: Table) -> None:
                 f"{plan.durability!r}; durability is equal across the systems of a campaign: take "
                 "one that all of them offer, or measure this system by a plan of its own",
             )
-
-
-def _check_chain(stages: tuple[Stage, ...], root: Table) -> None:
-    """Check that each stage finds what it needs: data, or an emptied container."""
-    if stages[0] is not Stage.BULK:
-        raise root.error("stages", "the first stage is 'bulk': the others need what it stores")
-    filled = False
-    for place, stage in enumerate(stages):
-        if stage not in (Stage.RECLAIM, *READS) and stage in stages[:place]:
-            raise root.error("stages", f"'{stage}' may stand once in a chain")
-        if stage is Stage.REFILL and Stage.DELETE not in stages[:place]:
-            raise root.error("stages", "'refill' needs a 'delete' before it")
-        if stage in (*READS, Stage.INSERT) and not filled:
-            raise root.error("stages", f"'{stage}' needs data, and so does not follow 'delete'")
-        if stage in (Stage.BULK, Stage.REFILL, Stage.DELETE):
-            filled = stage is not Stage.DELETE
 
 
 def _keep_only(plan: Plan, only: tuple[str, ...]) -> Plan:
