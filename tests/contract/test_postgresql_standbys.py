@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -84,6 +85,12 @@ def processes(server: Server) -> list[psutil.Process]:
     return found
 
 
+def pids_of(cluster: Cluster, *, member: int) -> set[int]:
+    """Return the processes of a member that have its data directory on their command line."""
+    data = str(cluster.server.members()[member].directory)
+    return {one.pid for one in processes(cluster.server) if data in one.cmdline()}
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     try:
@@ -140,6 +147,29 @@ def test_a_standby_that_replays_no_more_is_no_copy_until_it_does(cluster: Cluste
     assert soon(lambda: cluster.adapter.idle_signals()["standbys_behind"] == 0)
     assert cluster.adapter.physical_copies() == 3
     assert cluster.objects(2) == before + 20
+
+
+def test_a_commit_whose_wait_was_ended_is_not_acknowledged(cluster: Cluster) -> None:
+    """PostgreSQL has it on the primary alone then, answers that it is done, and only warns."""
+    (receiver,) = [
+        process
+        for process in processes(cluster.server)
+        if "walreceiver" in " ".join(process.cmdline())
+        and process.ppid() in pids_of(cluster, member=2)
+    ]
+    backend = cluster.adapter._wire.scalar("SELECT pg_backend_pid()")
+    ended = threading.Timer(1, cluster.ask, (0, f"SELECT pg_cancel_backend({backend})"))
+    receiver.send_signal(signal.SIGSTOP)
+    ended.start()
+    try:
+        with pytest.raises(SystemUnavailable, match="on the primary alone"):
+            cluster.adapter.put("key-300", b"x")
+    finally:
+        receiver.send_signal(signal.SIGCONT)
+        ended.join()
+    assert cluster.adapter.get("key-300") == b"x", "it is there all the same"
+    assert soon(lambda: cluster.adapter.physical_copies() == 3)
+    cluster.adapter.put("key-301", b"x")
 
 
 def test_a_flush_leaves_one_segment_of_log_on_each_member(cluster: Cluster) -> None:

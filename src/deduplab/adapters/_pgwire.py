@@ -36,6 +36,8 @@ _NO_LOGIN: Final = re.compile(
     r"authentication failed|no password supplied|role \S+ does not exist|no pg_hba\.conf entry"
 )
 """What the server says of a user or secret that it does not take: libpq tells no SQLSTATE then."""
+_ALONE: Final = b"wait for synchronous replication"
+"""Of the warning that a commit was ended before all standbys had it: it would look acknowledged."""
 _DISK_FULL: Final = "53100"
 _STATEMENT_MS: Final = 600_000
 _BINARY: Final = 1
@@ -95,6 +97,9 @@ class Wire:
         self._copying = pq.ExecStatus.COPY_IN
         self._good = pq.ConnStatus.OK
         self._field = pq.DiagnosticField
+        self._is_alone = False
+        # libpq would print the server's notices on our standard error.
+        pgconn.notice_handler = self._noticed
 
     @classmethod
     def connect(cls, endpoint: Endpoint) -> Wire:
@@ -140,8 +145,6 @@ class Wire:
             if "permission denied" in words:  # of the right CONNECT, without an SQLSTATE
                 words = f"{words.strip()}; {advice(cls.product)}"
             raise cls.told(None, words, connected=False)
-        # libpq would print the server's notices on our standard error.
-        pgconn.notice_handler = _discard
         wire = cls(pgconn)
         wire.query(f"SET statement_timeout = {_STATEMENT_MS}")
         return wire
@@ -200,6 +203,8 @@ class Wire:
             raise self._lost(error) from error
         if result.status not in self._ready:
             raise self._refused(result)
+        if self._is_alone:
+            raise self._not_replicated()
         return result
 
     def copy_in(self, statement: str, chunks: Iterable[bytes]) -> int:
@@ -230,7 +235,21 @@ class Wire:
             raise self.told(None, "no answer", connected=False)
         if result.status not in self._ready:
             raise self._refused(result)
+        if self._is_alone:
+            raise self._not_replicated()
         return result
+
+    def _noticed(self, notice: PGresult) -> None:
+        """Drop a notice of the server; one says that a commit was not waited for any longer."""
+        if _ALONE in (notice.error_field(self._field.MESSAGE_PRIMARY) or b""):
+            self._is_alone = True
+
+    def _not_replicated(self) -> DeduplabError:
+        self._is_alone = False
+        return SystemUnavailable(
+            f"{self.product}: a commit is on the primary alone, for a standby has not acknowledged "
+            "it; is one of them down or stopped? See its log"
+        )
 
     def _refused(self, result: PGresult) -> DeduplabError:
         def words(field: int) -> str:
@@ -254,7 +273,3 @@ def _tls_of(endpoint: Endpoint) -> dict[str, str]:
     if tls is None:
         return {"sslmode": "disable"}
     return {"sslmode": "verify-full", "sslrootcert": tls.authority or "system"}
-
-
-def _discard(notice: PGresult) -> None:
-    """Drop a notice of the server."""
