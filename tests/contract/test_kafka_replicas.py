@@ -23,6 +23,7 @@ from deduplab.testing import batch_of, distinct_objects
 from deduplab.testing._fixtures import assert_holds
 from tests.contract.looks_kafka import settings
 from tests.contract.shared_kafka import LOOK
+from tests.soon import soon
 
 pytestmark = pytest.mark.server
 
@@ -75,13 +76,6 @@ def logs_of(server: Server, topic: str) -> dict[str, bytes]:
         return b"".join(path.read_bytes() for path in paths)
 
     return {member.name: segments(member) for member in server.members()}
-
-
-def soon(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + SOON_S
-    while not condition():
-        assert time.monotonic() < deadline, f"not in time: {what}"
-        time.sleep(0.05)
 
 
 def is_at_rest(adapter: KafkaAdapter) -> bool:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,11 +23,11 @@ from deduplab.probes.replicas import ReplicasProbe
 from deduplab.server import Endpoint, Server
 from deduplab.servers._postgresql_binaries import choose_binaries
 from deduplab.servers.postgresql import PostgresqlServer
+from tests.soon import soon
 
 pytestmark = pytest.mark.server
 
 NAMESPACE = "deduplab-lab"
-SOON_S = 20.0
 
 
 class Cluster:
@@ -64,16 +63,6 @@ def batch(first: int, count: int) -> Batch:
     offsets = np.cumsum([0, *map(len, payloads)], dtype=np.int64)
     keys = [f"key-{number}" for number in range(first, first + count)]
     return Batch(keys, memoryview(b"".join(payloads)), offsets)
-
-
-def soon(true: Callable[[], bool]) -> bool:
-    """Whether something comes true within some seconds."""
-    end = time.monotonic() + SOON_S
-    while not true():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def processes(server: Server) -> list[psutil.Process]:
@@ -134,17 +123,20 @@ def test_a_standby_that_replays_no_more_is_no_copy_until_it_does(cluster: Cluste
     before = cluster.objects(2)
     cluster.ask(2, "SELECT pg_wal_replay_pause()")
     try:
-        assert soon(lambda: cluster.ask(2, "SELECT pg_get_wal_replay_pause_state()") == "paused")
+        soon(
+            lambda: cluster.ask(2, "SELECT pg_get_wal_replay_pause_state()") == "paused",
+            "replay is paused",
+        )
         cluster.adapter.put_many(batch(100, 20))
         assert cluster.objects(0) == before + 20
         assert cluster.objects(2) == before
-        assert soon(lambda: cluster.objects(1) == before + 20)
-        assert soon(lambda: cluster.adapter.physical_copies() == 2)
-        assert soon(lambda: cluster.adapter.idle_signals()["standbys_behind"] == 1)
+        soon(lambda: cluster.objects(1) == before + 20, "the other standby has it")
+        soon(lambda: cluster.adapter.physical_copies() == 2, "two copies")
+        soon(lambda: cluster.adapter.idle_signals()["standbys_behind"] == 1, "one is behind")
         assert cluster.probe.measure()[0].copies == 2
     finally:
         cluster.ask(2, "SELECT pg_wal_replay_resume()")
-    assert soon(lambda: cluster.adapter.idle_signals()["standbys_behind"] == 0)
+    soon(lambda: cluster.adapter.idle_signals()["standbys_behind"] == 0, "none is behind")
     assert cluster.adapter.physical_copies() == 3
     assert cluster.objects(2) == before + 20
 
@@ -168,7 +160,7 @@ def test_a_commit_whose_wait_was_ended_is_not_acknowledged(cluster: Cluster) -> 
         receiver.send_signal(signal.SIGCONT)
         ended.join()
     assert cluster.adapter.get("key-300") == b"x", "it is there all the same"
-    assert soon(lambda: cluster.adapter.physical_copies() == 3)
+    soon(lambda: cluster.adapter.physical_copies() == 3, "three copies again")
     cluster.adapter.put("key-301", b"x")
 
 
@@ -197,7 +189,7 @@ def test_all_members_come_back_from_a_restart_with_what_they_had(cluster: Cluste
     cluster.adapter.open(endpoint)
     found = cluster.adapter.identity()
     assert (found.instance, found.configuration) == (identity.instance, identity.configuration)
-    assert soon(lambda: cluster.adapter.physical_copies() == 3)
+    soon(lambda: cluster.adapter.physical_copies() == 3, "three copies after the restart")
     assert [cluster.objects(number) for number in range(3)] == [before] * 3
     assert cluster.adapter.put_many(batch(5000, 5)) == 5
 
@@ -208,7 +200,7 @@ def test_a_member_that_was_killed_is_named(cluster: Cluster) -> None:
     data = str(cluster.server.members()[1].directory)
     (killed,) = [process for process in processes(cluster.server) if data in process.cmdline()]
     killed.send_signal(signal.SIGKILL)
-    assert soon(lambda: cluster.server.ended() is not None)
+    soon(lambda: cluster.server.ended() is not None, "a member has ended")
     assert str(cluster.server.ended()).startswith("standby-1: PostgreSQL was killed by SIGKILL")
     assert cluster.adapter.physical_copies() == 2
-    assert soon(lambda: cluster.adapter.idle_signals()["standbys_behind"] == 1)
+    soon(lambda: cluster.adapter.idle_signals()["standbys_behind"] == 1, "the killed one is behind")

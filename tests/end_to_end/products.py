@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from typing import Any, NoReturn
 
 from deduplab.errors import SystemUnavailable
 from deduplab.servers._process import free_port
+from tests.soon import soon
 
 DEADLINE_S = 30.0
 Missing = Callable[[str, Exception], NoReturn]
@@ -67,17 +67,6 @@ def queried(url: str, query: str) -> list[dict[str, Any]]:
     assert told["status"] == "success", told
     found: list[dict[str, Any]] = told["data"]["result"]
     return found
-
-
-def soon(found: Callable[[], Any], what: str) -> Any:
-    """Return what is found as soon as it is something."""
-    deadline = time.monotonic() + DEADLINE_S
-    while True:
-        value = found()
-        if value:
-            return value
-        assert time.monotonic() < deadline, f"no {what} within {DEADLINE_S:.0f} s"
-        time.sleep(0.1)
 
 
 @contextmanager

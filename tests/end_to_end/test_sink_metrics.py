@@ -25,8 +25,8 @@ from tests.end_to_end.products import (
     prometheus,
     pushgateway,
     queried,
-    soon,
 )
+from tests.soon import soon
 from tests.unit.test_sinks_files import CELL, MEASURED
 
 pytestmark = pytest.mark.server

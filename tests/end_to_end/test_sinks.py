@@ -16,7 +16,7 @@ from deduplab.cli.run_events import as_it_was
 from deduplab.servers._process import free_port
 from deduplab.store import Run
 from tests.end_to_end.conftest import Cli, command, environment, write_plan
-from tests.end_to_end.products import soon
+from tests.soon import soon
 
 PLACEMENTS = 'placements = ["within", "across"]'
 RELAY = "deduplab.sinks.relay"
