@@ -7,6 +7,7 @@ of its own, since libpq holds the interpreter's lock while it connects.
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 import subprocess
@@ -42,18 +43,22 @@ def _serve(client: socket.socket, context: ssl.SSLContext, behind: int) -> None:
             context.wrap_socket(client, server_side=True) as proven,
             socket.create_connection(("127.0.0.1", behind), _WAIT_S) as server,
         ):
-            back = threading.Thread(target=_copy, args=(server, proven), daemon=True)
-            back.start()
-            _copy(proven, server)
-            back.join(_WAIT_S)
+            _relay(proven, server)
 
 
-def _copy(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while piece := source.recv(1 << 16):
+def _relay(client: ssl.SSLSocket, server: socket.socket) -> None:
+    """Copy both ways until either side ends, in one thread: two must not share a TLS connection."""
+    poller = select.poll()
+    for end in (client, server):
+        poller.register(end, select.POLLIN)
+    ways = {client.fileno(): (client, server), server.fileno(): (server, client)}
+    while True:
+        ready = [client.fileno()] if client.pending() else [fd for fd, _ in poller.poll()]
+        for source, target in map(ways.__getitem__, ready):
+            piece = source.recv(1 << 16)
+            if not piece:
+                return
             target.sendall(piece)
-    with suppress(OSError):
-        target.shutdown(socket.SHUT_WR)
 
 
 def _main(behind: str, certificate: str, key: str) -> None:

@@ -218,8 +218,9 @@ def _children(process: int) -> list[int]:
     """Return the processes that any thread of a process began; none if it has ended."""
     found: list[int] = []
     try:
-        for task in os.scandir(f"/proc/{process}/task"):
-            found += map(int, Path(task.path, "children").read_text().split())
+        with os.scandir(f"/proc/{process}/task") as tasks:
+            for task in tasks:
+                found += map(int, Path(task.path, "children").read_text().split())
     except (FileNotFoundError, ProcessLookupError):
         # It ends just now, or the kernel was built without CONFIG_PROC_CHILDREN.
         with suppress(psutil.Error):
