@@ -15,7 +15,7 @@ import yaml
 from click.testing import CliRunner
 
 import deduplab
-from deduplab.analysis import Row, rows
+from deduplab.analysis import Figures, Row, rows
 from deduplab.cli.report_command import command
 from deduplab.errors import PlanError, StoreError
 from deduplab.model import OutcomeKind
@@ -45,8 +45,8 @@ def found(run: Run) -> list[Row]:
 
 
 @pytest.fixture(scope="module")
-def files(run: Run, found: list[Row]) -> dict[str, bytes]:
-    return files_of(run, found)
+def files(run: Run) -> dict[str, bytes]:
+    return files_of(Figures.of(run))
 
 
 def test_every_section_has_its_tables_and_figures(files: dict[str, bytes]) -> None:
@@ -124,10 +124,11 @@ def test_equal_runs_give_equal_bytes_whatever_the_process(tmp_path: Path) -> Non
     run_of(tmp_path / "b", list(reversed(cells)), planned=sorted)
     program = (
         "import sys; from pathlib import Path\n"
+        "from deduplab.analysis import Figures\n"
         "from deduplab.store import Run\n"
         "from deduplab.report.latex.document import files_of\n"
         "from deduplab.report.latex.folder import write_folder\n"
-        "write_folder(Path(sys.argv[2]), files_of(Run.open(Path(sys.argv[1]))))"
+        "write_folder(Path(sys.argv[2]), files_of(Figures.of(Run.open(Path(sys.argv[1])))))"
     )
     for name, seed in (("a", "1"), ("b", "2")):
         subprocess.run(
@@ -156,7 +157,7 @@ def test_figures_are_a_column_wide_with_embedded_fonts_and_the_runs_date(
 def test_what_does_not_count_is_a_table_with_its_reasons(tmp_path: Path) -> None:
     first, *others = matrix([SQLITE], grades=(0, 90))
     poor = [failed(one, OutcomeKind.FAILED, "100 % of a_b\nwas lost & gone") for one in others]
-    files = files_of(run_of(tmp_path, [first, *poor], lambda ids: [*ids, "one more"]))
+    files = files_of(Figures.of(run_of(tmp_path, [first, *poor], lambda ids: [*ids, "one more"])))
     assert r"100 \% of a\_b was lost \& gone" in files["tables/excluded.tex"].decode()
     assert r"100 \% of a\_b was lost \& gone" in files["tables/costs-random-binary.tex"].decode()
     text = files["macros.tex"].decode()
@@ -166,7 +167,7 @@ def test_what_does_not_count_is_a_table_with_its_reasons(tmp_path: Path) -> None
 
 
 def test_a_run_without_cells_has_a_document_that_says_so(tmp_path: Path) -> None:
-    files = files_of(run_of(tmp_path, []))
+    files = files_of(Figures.of(run_of(tmp_path, [])))
     assert set(files) == {"main.tex", "macros.tex", "captions.tex"}
     assert "No cell was committed." in files["main.tex"].decode()
 

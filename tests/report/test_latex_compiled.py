@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from deduplab.analysis import Row, rows
+from deduplab.analysis import Figures, Row, rows
 from deduplab.analysis.statistics import LEAST_REPETITIONS
 from deduplab.model import OutcomeKind
 from deduplab.report.latex.document import files_of
@@ -98,7 +98,7 @@ def paper(tmp_path_factory: pytest.TempPathFactory, latex: Latex) -> Paper:
     run = a_run(root)
     found = rows(run)
     folder = root / "paper"
-    write_folder(folder, files_of(run, found))
+    write_folder(folder, files_of(Figures.of(run)))
     shown, log = latex.compile(folder)
     return Paper(run, found, folder, shown, log)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deduplab.analysis import rows
+from deduplab.analysis import Figures, rows
 from deduplab.analysis.replicas import replicas_findings
 from deduplab.analysis.row import Row
 from deduplab.cell import CellResult
@@ -138,7 +138,8 @@ def test_the_report_sets_all_copies_beside_the_first(found: list[Row]) -> None:
 
 
 def test_a_paper_has_all_copies_too(run: Run) -> None:
-    files = {path: content.decode() for path, content in files_of(run).items() if "pdf" not in path}
+    written = files_of(Figures.of(run)).items()
+    files = {path: content.decode() for path, content in written if "pdf" not in path}
     table = files["tables/replicas.tex"]
     assert "store with 3 replicas" in table
     assert "flush & 1 & 2.00 &  & 2.00 &  & 0.62 &  & 1.25 &" in table

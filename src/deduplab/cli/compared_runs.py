@@ -115,6 +115,7 @@ def sides_of(
 
 
 def _opened(run: Run, only: tuple[str, ...]) -> _Part:
+    run = run.read_once()
     run.require_proven()
     results = list(run.cells())
     systems = {cell.cell.system for cell in results}

@@ -97,7 +97,7 @@ def _write_latex(found: Figures, directory: Path) -> None:
     from deduplab.report.latex.document import files_of  # drawing takes long to import
     from deduplab.report.latex.folder import write_folder
 
-    files = files_of(found.run, found.rows)
+    files = files_of(found)
     write_folder(directory, files)
     tables = sum(path.startswith("tables/") for path in files)
     figures = sum(path.startswith("figures/") for path in files)

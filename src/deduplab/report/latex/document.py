@@ -11,11 +11,10 @@ from typing import Any, Final, TypeVar
 
 import jinja2
 
-from deduplab.analysis.calibration import HARNESS, REFERENCES, Calibration, calibrate_cells
+from deduplab.analysis.calibration import HARNESS, REFERENCES, Calibration
 from deduplab.analysis.coverage import Coverage, coverage
-from deduplab.analysis.derive import rows_of
+from deduplab.analysis.figures import Figures
 from deduplab.analysis.replicas import ReplicasFinding, replicas_findings
-from deduplab.analysis.row import Row
 from deduplab.analysis.series import Timings, timings
 from deduplab.analysis.statistics import LEAST_REPETITIONS, RESAMPLES
 from deduplab.analysis.tables import Finding, findings_of
@@ -24,7 +23,6 @@ from deduplab.report.latex import plots, tables
 from deduplab.report.latex.escape import as_comment, escape
 from deduplab.report.latex.macros import definitions, macros
 from deduplab.report.latex.tabular import Tabular
-from deduplab.store import Run
 
 _KNOWN: Final = frozenset((*REFERENCES, HARNESS))
 _Entry = TypeVar("_Entry", Finding, Timings)
@@ -49,26 +47,18 @@ class Section:
     figures: list[Shown] = field(default_factory=list)
 
 
-def files_of(run: Run, rows: Sequence[Row] | None = None) -> dict[str, bytes]:
+def files_of(figures: Figures) -> dict[str, bytes]:
     """Return the files for a paper, by their paths: the same run gives the same bytes.
 
     Parameters
     ----------
-    run
-        Finished or not.
-    rows
-        Those of :func:`deduplab.analysis.rows`, for a caller that has them.
-
-    Raises
-    ------
-    StoreError
-        If the run can't be read.
+    figures
+        Those of a run that is finished or not.
     """
-    results = list(run.cells())
-    found = list(rows_of(run, results) if rows is None else rows)
-    covered = coverage(run.header, results)
+    run, found = figures.run, figures.rows
+    covered = coverage(run.header, figures.cells)
     answers = _references_last(findings_of(found, covered.rest_windows_s))
-    calibrated = calibrate_cells(results)
+    calibrated = figures.calibration
     identity = identity_of(run.header)
     files = _Files(as_comment(identity.sentence), identity.begun)
     sections = [
