@@ -40,6 +40,7 @@ static void *granted_realloc(void *memory, size_t size)
 #define malloc granted_malloc
 #define calloc granted_calloc
 #define realloc granted_realloc
+#include "../../src/deduplab/bound/closed.c"
 #include "../../src/deduplab/bound/cutting.c"
 #include "../../src/deduplab/bound/figures.c"
 #include "../../src/deduplab/bound/files.c"
@@ -207,10 +208,11 @@ static int plain_bin(uint64_t value)
 static void check_figures(const struct tally *tally, const struct row *rows, int64_t count)
 {
     static const int percents[] = {1, 10, 25, 50, 75, 90, 99};
-    struct figures found, expected = {0};
+    struct figures found, expected = {.unique_chunks = (uint64_t)count};
     wide squares = 0;
 
     must(tally_figures(tally, &found) == 0, "no figures");
+    must(found.unique_chunks == expected.unique_chunks, "other unique chunks");
     for (const struct row *row = rows; row < rows + count; row++) {
         expected.unique_bytes += row->length;
         squares += (wide)row->length * row->length;
@@ -235,7 +237,7 @@ static void check_figures(const struct tally *tally, const struct row *rows, int
 }
 
 /* Compare with a list that is looked through from its begin for each chunk. */
-static void check_tally(const struct tally *tally, const struct list *list, int64_t most_rows,
+static void check_tally(struct tally *tally, const struct list *list, int64_t most_rows,
                         int64_t halvings)
 {
     struct row *rows = room(list->count + 1, sizeof *rows);
@@ -283,10 +285,14 @@ static void check_tally(const struct tally *tally, const struct list *list, int6
     second = room(count, 8);
     lengths = room(count, 8);
     counts = room(count, 8);
+    must(tally_close(tally) == 0, "not closed");
     tally_columns(tally, first, second, lengths, counts);
     for (int64_t row = 0; row < count; row++) {
         int64_t at = 0;
 
+        must(row == 0 || first[row - 1] < first[row] ||
+                 (first[row - 1] == first[row] && second[row - 1] < second[row]),
+             "rows are not sorted");
         while (at < count && (rows[at].first != first[row] || rows[at].second != second[row]))
             at++;
         must(at < count && rows[at].length == lengths[row] && rows[at].count == counts[row],
@@ -299,6 +305,39 @@ static void check_tally(const struct tally *tally, const struct list *list, int6
     free(second);
     free(lengths);
     free(counts);
+}
+
+/* Count chunks in two exact tallies, and compare what comes of both with one that counted all. */
+static void check_absorbing(const struct tally *all, const struct list *list)
+{
+    const int64_t place = below(list->count + 1);
+    struct tally *one = tally_new(0, 0), *other = tally_new(0, 0);
+    struct figures expected, found;
+    struct row *rows;
+
+    must(one != NULL && other != NULL, "no memory");
+    for (int64_t at = 0; at < list->count; at++)
+        if (list->chunks[at].length != 0)
+            must(tally_count(at < place ? one : other, list->chunks + at, 1) == 0, "not counted");
+    must(tally_close(other) == 0, "not closed");
+    rows = copy_of(tally_rows(other), other->used * (int64_t)sizeof *rows);
+    must(tally_absorb(one, other, rows) == 0, "not absorbed");
+    must(tally_figures(all, &expected) == 0, "no figures");
+    must(tally_figures(one, &found) == 0, "no figures");
+    must(!memcmp(&found, &expected, sizeof found), "other figures before they are merged");
+    must(tally_settle(one) == 0, "not merged");
+    free(rows);
+    must(tally_figures(one, &found) == 0, "no figures");
+    must(!memcmp(&found, &expected, sizeof found), "other figures when they are merged");
+    must(one->used == all->used && one->chunks == all->chunks, "other rows or chunks");
+    for (int64_t row = 0; row < all->used; row++)
+        must(one->rows[row].first == all->rows[row].first &&
+                 one->rows[row].second == all->rows[row].second &&
+                 one->rows[row].length == all->rows[row].length &&
+                 one->rows[row].count == all->rows[row].count,
+             "another row");
+    tally_free(one);
+    tally_free(other);
 }
 
 /* Count chunks with chosen fingerprints, some calls of them with a copy of the tally. */
@@ -338,6 +377,8 @@ static void check_counting(void)
         }
     }
     check_tally(tally, &list, most_rows, halvings);
+    if (!most_rows)
+        check_absorbing(tally, &list);
     tally_free(tally);
     free(list.chunks);
 }
@@ -683,7 +724,7 @@ static void check_scan(void)
     for (int64_t steps = 1 + below(5); steps > 0; steps--)
         must(add_something(&check) == 0, "not added");
     for (int64_t number = -1; number < check.grains; number++) {
-        const struct tally *tally = scan_tally(check.scan, number);
+        struct tally *tally = scan_tally(check.scan, number);
         const struct list *list = check.lists + (number < 0 ? MOST_GRAINS : number);
 
         /* A grain that has no tally never cut anything. */

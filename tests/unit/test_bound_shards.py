@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from deduplab.bound import forked
-from deduplab.bound.limits import SHARDS_PER_PROCESS
 from deduplab.bound.results import Distances, ScanResult
 from deduplab.bound.scan import ScanSettings, scan, scan_sources
+from deduplab.bound.shards import Shards
 from deduplab.bound.sketch import merge
 from deduplab.bound.sources.files import FileSource
 from deduplab.bound.stream import Block, Source
@@ -119,8 +119,8 @@ def test_distances_are_those_within_each_shard(sample: float | None, tmp_path: P
     for number, content in enumerate([*OBJECTS, POOL, POOL] * 2):
         (tmp_path / str(number)).write_bytes(content)
     source = FileSource(str(tmp_path))
-    shards = source.shards(2 * SHARDS_PER_PROCESS)
-    apart = merge([scan(shard, asked) for shard in shards])
+    shards = Shards([source], 2)
+    apart = merge([scan(shard, asked) for shard in shards.all])
     apart.sources = [source.name]
     together = scan_sources([source], asked, processes=2)
     assert together.result() == apart.result()

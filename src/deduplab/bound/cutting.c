@@ -35,20 +35,6 @@ struct chunk chunk_of(const struct scan *scan, const uint8_t *data, int64_t leng
     return (struct chunk){(uint64_t)length, swapped(hash.high), swapped(hash.low)};
 }
 
-void *room_space(struct room *room, int64_t more)
-{
-    if (room->used + more > room->size) {
-        const int64_t size = room->used + more + (room->used + more) / 4 + 64;
-        uint8_t *memory = realloc(room->memory, (size_t)size);
-
-        if (memory == NULL)
-            return NULL;
-        room->memory = memory;
-        room->size = size;
-    }
-    return room->memory + room->used;
-}
-
 static int64_t end_of_chunk(const struct grain *grain, const struct piece *piece, int64_t begin,
                             int64_t *next)
 {

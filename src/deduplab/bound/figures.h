@@ -10,6 +10,7 @@
 
 /* Each unique chunk counts once. */
 struct figures {
+    uint64_t unique_chunks;
     uint64_t unique_bytes;
     uint64_t squares_low; /* the sum of the lengths' squares */
     uint64_t squares_high;

@@ -1,4 +1,4 @@
-/* Many small files looked at, or read one behind the other into memory, by one call. */
+/* Many small files read one behind the other into memory, by one call. */
 #if !defined(_WIN32)
 #define _GNU_SOURCE /* O_NOFOLLOW, openat() */
 #include "shown.h"
@@ -29,19 +29,6 @@ static int64_t read_file(int folder, const char *name, uint8_t *room, int64_t ro
     }
     close(file);
     return count;
-}
-
-/* Write the length of each file of a folder, -1 of one that must be looked at: it can't be, is no
- * regular file, or has a second name. Names follow each other and end with a zero each. */
-SHOWN void files_lengths(int64_t folder, const char *names, int64_t files, int64_t *lengths)
-{
-    for (const char *name = names; files > 0; files--, name += strlen(name) + 1) {
-        struct stat state;
-        const int plain = fstatat((int)folder, name, &state, AT_SYMLINK_NOFOLLOW) == 0 &&
-                          S_ISREG(state.st_mode) && state.st_nlink == 1;
-
-        *lengths++ = plain ? (int64_t)state.st_size : -1;
-    }
 }
 
 /* Read files of a folder, whose names follow each other and end with a zero each, until one needs

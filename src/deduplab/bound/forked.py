@@ -7,6 +7,7 @@ is counted here by one call. :mod:`deduplab.bound.processes` is the way for ever
 
 from __future__ import annotations
 
+import gc
 import mmap
 import os
 import select
@@ -19,14 +20,14 @@ from typing import TYPE_CHECKING, Final
 
 from deduplab.bound import handover
 from deduplab.bound.grains import WHOLE
-from deduplab.bound.limits import SHARDS_PER_PROCESS
 from deduplab.bound.native import Native, native
 from deduplab.bound.native_scan import NativeScan
 from deduplab.bound.scan import Progress
 from deduplab.bound.settings import ScanSettings
-from deduplab.bound.share import ENDED_EARLY, Share, preferred
+from deduplab.bound.shards import Shards
+from deduplab.bound.share import ENDED_EARLY, Share
 from deduplab.bound.sketch import Sketch
-from deduplab.bound.stream import Source, split
+from deduplab.bound.stream import Source
 from deduplab.errors import OperationFailed
 
 if TYPE_CHECKING:
@@ -69,13 +70,13 @@ def scan_forked(
     """
     library = native()
     assert library is not None
-    shards = split(sources, SHARDS_PER_PROCESS * processes)
-    processes = min(processes, len(shards))
-    share = Share(shards, settings)
-    board = _Board(library, len(shards), processes, progress, _agreed(library, processes, settings))
+    shards = Shards(sources, processes)
+    share = Share(shards.all, settings)
+    agreed = _agreed(library, shards.processes, settings)
+    board = _Board(library, shards, progress, agreed)
     children: list[_Child] = []
     try:
-        for number in range(1, processes):
+        for number in range(1, shards.processes):
             children.append(_Child(share, board, number))
         _scan(share, board, 0)
         sketches: dict[int, Sketch] = {}
@@ -100,6 +101,7 @@ def _scan(share: Share, board: _Board, number: int) -> None:
         share.compress()
     elif share.scanner.streams:
         board.agreed.compress(number, _samples(share))
+    share.close()
 
 
 def _samples(share: Share) -> NativeSamples:
@@ -136,27 +138,25 @@ class _Board:
     def __init__(
         self,
         library: Native,
-        shards: int,
-        processes: int,
+        shards: Shards,
         progress: Progress | None,
         agreed: AgreedSamples | None,
     ) -> None:
         self.agreed = agreed
         self._library = library
-        self._processes = processes
         self._progress = progress
         self._shards = shards
         self._parent = os.getpid()
         self._told_bytes = 0
-        counts_bytes = 8 * processes
-        self._memory = memoryview(mmap.mmap(-1, counts_bytes + shards + 1))
+        counts_bytes, flags = 8 * shards.processes, len(shards.all)
+        self._memory = memoryview(mmap.mmap(-1, counts_bytes + flags + 1))
         self._counts = self._memory[:counts_bytes].cast("q")
         self._taken = addressof(c_char.from_buffer(self._memory, counts_bytes))
-        self._stopped = self._memory[counts_bytes + shards :]
+        self._stopped = self._memory[counts_bytes + flags :]
 
     def take(self, number: int) -> int | None:
         """Return the place of a shard that is now the process's, or None if none is left."""
-        for place in preferred(number, self._processes, self._shards):
+        for place in self._shards.order(number):
             if self._library.claim(self._taken + place):
                 return place
         return None
@@ -235,6 +235,7 @@ class _Child:
 
 def _be_child(share: Share, board: _Board, number: int, file: int, says: int) -> None:
     """Do the work of a forked process, which ends here."""
+    gc.freeze()  # what was there before is not looked through, and so stays common memory
     try:
         try:
             _scan(share, board, number)

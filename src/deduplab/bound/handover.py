@@ -12,7 +12,6 @@ import os
 from ctypes import addressof, c_char
 from typing import TYPE_CHECKING, Any, Final
 
-from deduplab.bound.limits import ROW_BYTES
 from deduplab.bound.native_scan import NativeScan
 from deduplab.bound.native_tally import CountedElsewhere
 from deduplab.bound.share import Share
@@ -36,7 +35,6 @@ def write_counts(share: Share, file: int) -> None:
         return
     left_out = {place: [tuple(one) for one in each] for place, each in share.left_out.items()}
     streams: dict[str, tuple[int, dict[int, tuple[bytes, int, Any]]]] = {}
-    rows = []
     rows_bytes = 0
     for name, stream in share.scanner.streams.items():
         assert isinstance(stream, NativeScan)
@@ -44,15 +42,8 @@ def write_counts(share: Share, file: int) -> None:
         tallies = {}
         for number, tally in stream.tallies().items():
             tallies[number] = (tally.numbers, rows_bytes, _sample_values(tally.compression))
-            rows.append((tally.rows, rows_bytes))
-            rows_bytes += len(tally.rows) * ROW_BYTES
+            rows_bytes += _write(file, tally.rows.content(), rows_bytes)
         streams[name] = (stream.objects, tallies)
-    if rows_bytes:
-        os.ftruncate(file, rows_bytes)
-        memory = mmap.mmap(file, rows_bytes)
-        begin = addressof(c_char.from_buffer(memory))
-        for each, at in rows:
-            each.write(begin + at)
     _append(file, rows_bytes, marshal.dumps((left_out, share.met_at, streams)))
 
 
@@ -65,27 +56,26 @@ def take_counts(share: Share, file: int) -> dict[int, Sketch]:
         Sketches by the place of their shard, of a sampled scan. What an exact one has
         counted is counted by the share.
     """
-    with mmap.mmap(file, 0) as memory:
-        found = marshal.loads(_content(memory))  # noqa: S302 - see above
-        if share.sampled:
-            from deduplab.bound.sketch_file import from_bytes
+    memory = mmap.mmap(file, 0, mmap.MAP_SHARED | mmap.MAP_POPULATE)
+    found = marshal.loads(_content(memory))  # noqa: S302 - see above
+    if share.sampled:
+        from deduplab.bound.sketch_file import from_bytes
 
-            return {place: from_bytes(one, "a shard's sketch") for place, one in found.items()}
-        left_out, met_at, streams = found
-        share.left_out.update(
-            (place, [LeftOut(*one) for one in each]) for place, each in left_out.items()
-        )
-        for name, (objects, tallies) in streams.items():
-            share.met_at.setdefault(name, met_at[name])
-            stream = share.scanner.stream(name)
-            assert isinstance(stream, NativeScan)
-            begin = c_char.from_buffer(memory)
-            counted = {
-                number: CountedElsewhere(numbers, addressof(begin) + at, _sample_of(sample))
-                for number, (numbers, at, sample) in tallies.items()
-            }
-            stream.absorb(objects, counted)
-            del begin, counted  # the memory can't be let go while a place in it is held
+        return {place: from_bytes(one, "a shard's sketch") for place, one in found.items()}
+    left_out, met_at, streams = found
+    share.left_out.update(
+        (place, [LeftOut(*one) for one in each]) for place, each in left_out.items()
+    )
+    begin = c_char.from_buffer(memory)  # as long as this is there, so is the memory
+    for name, (objects, tallies) in streams.items():
+        share.met_at.setdefault(name, met_at[name])
+        stream = share.scanner.stream(name)
+        assert isinstance(stream, NativeScan)
+        counted = {
+            number: CountedElsewhere(numbers, addressof(begin) + at, begin, _sample_of(sample))
+            for number, (numbers, at, sample) in tallies.items()
+        }
+        stream.absorb(objects, counted)
     return {}
 
 
@@ -111,8 +101,15 @@ def read_error(file: int) -> BaseException:
 
 def _append(file: int, at: int, content: bytes) -> None:
     """Write something behind what is there, and at the end where it begins."""
-    os.ftruncate(file, at)
-    os.pwrite(file, content + at.to_bytes(_PLACE_BYTES, "little"), at)
+    _write(file, memoryview(content + at.to_bytes(_PLACE_BYTES, "little")), at)
+
+
+def _write(file: int, content: memoryview, at: int) -> int:
+    """Write something, which takes several calls where it is long; return how many bytes."""
+    written = 0
+    while written < len(content):
+        written += os.pwrite(file, content[written:], at + written)
+    return written
 
 
 def _content(memory: mmap.mmap) -> bytes:

@@ -17,6 +17,3 @@ COMPRESSED_BYTES: Final = 4 * MIB
 
 HEAD_BYTES: Final = 256 * KIB
 """The head of an object that stands for all of it where it is compressed; chunks are not longer."""
-
-SHARDS_PER_PROCESS: Final = 16
-"""More shards than processes, so that none waits long for the last one."""

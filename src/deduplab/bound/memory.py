@@ -27,10 +27,11 @@ def exact_memory_bytes(
 ) -> int:
     """Return the memory that an exact scan takes at most.
 
-    A unique chunk takes 40 bytes and as much again at most in slots that are free. Where these
-    grow, or are sorted at the end, another 80 are taken, at one grain at a time. Cuts that are
-    remembered take 24 bytes a chunk more, up to 256 MiB, and what is to be compressed its own
-    length, up to 4 MiB a grain; both as much again with each process.
+    A unique chunk takes 40 bytes and as much again at most in slots that are free (one and a half
+    times as much in a table below 2 MiB). Where these grow, or are merged and told at the end,
+    another 80 are taken, at one grain at a time. Cuts that are remembered take 24 bytes a chunk
+    more, up to 256 MiB, and what is to be compressed its own length, up to 4 MiB a grain; both as
+    much again with each process.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ import ctypes
 import importlib
 import os
 from collections.abc import Callable, Iterable
-from ctypes import POINTER, c_int, c_int64, c_uint64, c_void_p
+from ctypes import POINTER, c_char_p, c_int, c_int64, c_uint64, c_void_p
 from functools import cache
 from typing import Any, Final
 
@@ -53,10 +53,26 @@ class TallyNumbers(ctypes.Structure):
     )
 
 
+class TreeNumbers(ctypes.Structure):
+    """What stands first in ``struct tree``; see ``tree.c``."""
+
+    _fields_ = (
+        ("names", c_void_p),
+        ("names_bytes", c_int64),
+        ("lengths", c_void_p),
+        ("files", c_int64),
+        ("paths", c_void_p),
+        ("paths_bytes", c_int64),
+        ("counts", c_void_p),
+        ("folders", c_int64),
+    )
+
+
 class FiguresNumbers(ctypes.Structure):
     """``struct figures`` of ``figures.h``."""
 
     _fields_ = (
+        ("unique_chunks", c_uint64),
         ("unique_bytes", c_uint64),
         ("squares_low", c_uint64),
         ("squares_high", c_uint64),
@@ -110,16 +126,20 @@ class Native:
         self.scan_expect = function("scan_expect", place, number)
         self.scan_carried = function("scan_carried", place, number, POINTER(c_int64), result=place)
         self.scan_begin_part = function("scan_begin_part", place, result=None)
+        self.tally_close = function("tally_close", place)
+        self.tally_settle = function("tally_settle", place)
         self.tally_columns = function(
             "tally_columns", place, place, place, place, place, result=None
         )
         self.tally_occurrences = function("tally_occurrences", place, place, result=None)
-        self.tally_rows = function("tally_rows", place, place, result=None)
+        self.tally_rows = function("tally_rows", place, result=place)
         self.tally_absorb = function("tally_absorb", place, place, place)
         self.claim = function("claim", place)
         self.is_claimed = function("is_claimed", place)
         self.tally_figures = function("tally_figures", place, POINTER(FiguresNumbers))
-        self.files_lengths = function("files_lengths", number, place, number, place, result=None)
+        self.tree_new = function("tree_new", c_char_p, result=place)
+        self.tree_next = function("tree_next", place, result=number)
+        self.tree_free = function("tree_free", place, result=None)
         self.files_read = function(
             "files_read", number, place, number, place, number, number, number, number, number,
             place, POINTER(c_int64), result=number,

@@ -164,6 +164,12 @@ class NativeScan(StreamScan):
         """Samples for compression, where that was asked for."""
         return self._samples
 
+    def close(self) -> None:
+        """Sort what was counted; see :meth:`StreamScan.close`."""
+        super().close()
+        for _, address in self._tally_addresses():
+            checked(self._library.tally_close(address))
+
     def compress(self) -> None:
         """Compress samples; see :meth:`StreamScan.compress`."""
         if self._samples is not None:
@@ -219,6 +225,7 @@ class NativeScan(StreamScan):
         for number, address in self._tally_addresses():
             one = counted.get(number) or counted[WHOLE_NUMBER]
             checked(self._library.tally_absorb(address, one.numbers, one.rows_address))
+        self._scan.holds = [one.memory for one in counted.values()]
         self.objects += objects
         self.logical_bytes += next(iter(counted.values())).logical_bytes
 
@@ -245,6 +252,8 @@ class _InC:
         if address is None:
             raise MemoryError("there is no memory for a scan")
         self.address = address
+        self.holds: list[object] = []
+        """What another process has counted, as long as it may not be merged yet."""
         self._freed = finalize(self, library.scan_free, address)
 
 

@@ -23,13 +23,13 @@ from multiprocessing.sharedctypes import Synchronized, SynchronizedArray
 from typing import Final
 
 from deduplab import pool_directory
-from deduplab.bound.limits import SHARDS_PER_PROCESS
 from deduplab.bound.scan import Progress
 from deduplab.bound.settings import ScanSettings
-from deduplab.bound.share import ENDED_EARLY, Share, preferred
+from deduplab.bound.shards import Shards
+from deduplab.bound.share import ENDED_EARLY, Share
 from deduplab.bound.sketch import Sketch
 from deduplab.bound.sketch_file import from_bytes, to_bytes
-from deduplab.bound.stream import Source, split
+from deduplab.bound.stream import Source
 from deduplab.errors import OperationFailed
 
 _POLL_S: Final = 0.1
@@ -48,9 +48,8 @@ class _Stopped(Exception):
 class _Work:
     """All shards, which of them are taken, and what other processes have scanned."""
 
-    shards: Sequence[Source]
+    shards: Shards
     settings: ScanSettings
-    processes: int
     taken: SynchronizedArray[int]
     begun: Synchronized[int]
     stopped: Synchronized[int]
@@ -65,7 +64,7 @@ class _Work:
     def take(self, number: int) -> int | None:
         """Return the place of a shard that is now the process's, or None if none is left."""
         with self.taken.get_lock():
-            for place in preferred(number, self.processes, len(self.shards)):
+            for place in self.shards.order(number):
                 if not self.taken[place] and not self.stopped.value:
                     self.taken[place] = 1
                     return place
@@ -105,13 +104,12 @@ def scan_in_processes(
         context.set_forkserver_preload([__name__, "lz4.block", "pyfastcdc", "zstandard"])
         pool_directory.claim()
         forkserver.ensure_running()  # it starts while the sources are divided
-    shards = split(sources, SHARDS_PER_PROCESS * processes)
-    others = min(processes, len(shards)) - 1
+    shards = Shards(sources, processes)
+    others = shards.processes - 1
     work = _Work(
         shards,
         settings,
-        others + 1,
-        taken=context.Array("b", len(shards)),
+        taken=context.Array("b", len(shards.all)),
         begun=context.Value("q", 0),
         stopped=context.Value("b", 0),
         scanned_bytes=context.Value("q", 0),
@@ -175,7 +173,7 @@ class _Teller:
 def _own_share(work: _Work, tell: Callable[[int], None]) -> dict[int, Sketch]:
     """Scan shards in this process until none is left."""
     number = work.begin()
-    share = Share(work.shards, work.settings)
+    share = Share(work.shards.all, work.settings)
     share.scan(lambda: work.take(number), tell)
     share.compress()
     return share.sketches()

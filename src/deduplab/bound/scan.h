@@ -2,6 +2,7 @@
 #ifndef DEDUPLAB_SCAN_H
 #define DEDUPLAB_SCAN_H
 
+#include "room.h"
 #include "tally.h"
 
 #include <stddef.h>
@@ -13,13 +14,6 @@ struct hash {
 };
 
 typedef struct hash (*hash_function)(const void *data, size_t length);
-
-/* Memory that is used again and again: it only grows. */
-struct room {
-    uint8_t *memory;
-    int64_t size;
-    int64_t used;
-};
 
 struct grain {
     int64_t size;         /* of a block, or the average of a content-defined chunk */
@@ -51,9 +45,6 @@ struct scan {
 };
 
 /* The functions below that need memory return -1, or NULL, where there is none. */
-
-/* Memory for so many bytes behind what is used. */
-void *room_space(struct room *room, int64_t more);
 
 /* Bytes as one chunk: their length and their fingerprint. */
 struct chunk chunk_of(const struct scan *scan, const uint8_t *data, int64_t length);

@@ -17,17 +17,6 @@ ENDED_EARLY: Final = (
 )
 
 
-def preferred(number: int, processes: int, shards: int) -> list[int]:
-    """Return the places of all shards in the order in which a process looks for one to scan.
-
-    Each begins with every n-th shard, and helps the others when these are done: what
-    comes again in a regular order, such as one backup after the other, then comes
-    to one process, which has cut it before.
-    """
-    places = range(shards)
-    return [*places[number::processes], *reversed(places)]
-
-
 class Share:
     """Shards that one process scans, one after the other.
 
@@ -102,6 +91,11 @@ class Share:
         for name, stream in self.scanner.sketch().streams.items():
             known = self._sampled.get(name)
             self._sampled[name] = stream if known is None else StreamSketch.merge([known, stream])
+
+    def close(self) -> None:
+        """Count nothing more, and sort what was counted, which every process can do for itself."""
+        for scan in self.scanner.streams.values():
+            scan.close()
 
     def compress(self) -> None:
         """Compress what is in samples, as long as other processes have something to do too."""

@@ -124,6 +124,10 @@ class StreamScan(ABC):
     def compress(self) -> None:
         """Compress what is in samples now; it is done in any case when it is asked for."""
 
+    def close(self) -> None:
+        """End what is still open: nothing may be added any more."""
+        self.end_object()
+
     def finish(self) -> dict[str, FinishedTally]:
         """Return the tallies by grain; an object that is still open ends here.
 

@@ -6,8 +6,6 @@
 #define _GNU_SOURCE /* madvise() */
 #include "tally.h"
 
-#include "shown.h"
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +14,9 @@
 #endif
 
 #define LEAST_SLOTS 1024
+#define PAGE_BYTES ((size_t)64 << 10) /* a multiple of what it is anywhere */
 #define LARGE_PAGE_BYTES ((size_t)2 << 20)
+#define LEAST_PAGES_BYTES ((size_t)256 << 10)
 #define MOST_HALVINGS 63
 #define GREATEST_VALUE ((UINT64_C(1) << 53) - 1)
 /* Rows are fetched from memory while so many chunks before them are counted. */
@@ -27,11 +27,6 @@
 #else
 #define FETCH(address) (void)(address)
 #endif
-
-static int64_t slot_of(const struct tally *tally, uint64_t first)
-{
-    return (int64_t)(((first << tally->halvings >> 32) * (uint64_t)tally->slots) >> 32);
-}
 
 /* The row of a chunk, or the free one that it would take. */
 static struct row *row_of(const struct tally *tally, uint64_t first, uint64_t second)
@@ -51,32 +46,42 @@ static int is_kept(const struct tally *tally, uint64_t first)
     return tally->halvings == 0 || first >> (64 - tally->halvings) == 0;
 }
 
-#if defined(__linux__)
-/* A long table lies in large pages: it is filled at random places, and grows by being copied. */
-static size_t large_bytes(int64_t slots)
+static int is_short(int64_t slots)
 {
-    const size_t bytes = (size_t)slots * sizeof(struct row);
-
-    return bytes < LARGE_PAGE_BYTES ? 0 : (bytes + LARGE_PAGE_BYTES - 1) & ~(LARGE_PAGE_BYTES - 1);
+    return (size_t)slots * sizeof(struct row) < LARGE_PAGE_BYTES;
 }
 
-static struct row *new_rows(int64_t slots)
+#if defined(__linux__)
+/* How many bytes of pages a table takes that has some of its own; 0 for one that is shorter. */
+static size_t pages_bytes(int64_t slots)
 {
-    const size_t bytes = large_bytes(slots);
+    const size_t bytes = (size_t)slots * sizeof(struct row);
+    const size_t page = is_short(slots) ? PAGE_BYTES : LARGE_PAGE_BYTES;
+
+    return bytes < LEAST_PAGES_BYTES ? 0 : (bytes + page - 1) & ~(page - 1);
+}
+
+/* A table is filled at random places, so that all of its pages are used soon: a long one lies in large
+ * pages, of a shorter one all are had at once. */
+struct row *rows_new(int64_t slots)
+{
+    const size_t bytes = pages_bytes(slots);
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | (is_short(slots) ? MAP_POPULATE : 0);
     void *memory;
 
     if (bytes == 0)
         return calloc((size_t)slots, sizeof(struct row));
-    memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
     if (memory == MAP_FAILED)
         return NULL;
-    (void)madvise(memory, bytes, MADV_HUGEPAGE); /* a kernel may be built without them */
+    if (!is_short(slots))
+        (void)madvise(memory, bytes, MADV_HUGEPAGE); /* a kernel may be built without them */
     return memory;
 }
 
-static void free_rows(struct row *rows, int64_t slots)
+void rows_free(struct row *rows, int64_t slots)
 {
-    const size_t bytes = large_bytes(slots);
+    const size_t bytes = pages_bytes(slots);
 
     if (bytes == 0)
         free(rows);
@@ -84,12 +89,12 @@ static void free_rows(struct row *rows, int64_t slots)
         munmap(rows, bytes);
 }
 #else
-static struct row *new_rows(int64_t slots)
+struct row *rows_new(int64_t slots)
 {
     return calloc((size_t)slots, sizeof(struct row));
 }
 
-static void free_rows(struct row *rows, int64_t slots)
+void rows_free(struct row *rows, int64_t slots)
 {
     (void)slots;
     free(rows);
@@ -100,7 +105,7 @@ static void free_rows(struct row *rows, int64_t slots)
 static int move_rows(struct tally *tally, int64_t slots)
 {
     struct row *const before = tally->rows, *const end = before + tally->slots;
-    struct row *const rows = new_rows(slots);
+    struct row *const rows = rows_new(slots);
 
     if (rows == NULL)
         return -1;
@@ -112,16 +117,17 @@ static int move_rows(struct tally *tally, int64_t slots)
             *row_of(tally, row->first, row->second) = *row;
             tally->used++;
         }
-    free_rows(before, end - before);
+    rows_free(before, end - before);
     return 0;
 }
 
-/* Have room for one row more; four fifths of the slots are in use at most. */
+/* Have room for one row more; four fifths of the slots are in use at most. A short table grows by
+ * more at a time: it takes little memory, and as long to get it as to fill it. */
 static int reserve(struct tally *tally)
 {
     if (5 * (tally->used + 1) <= 4 * tally->slots)
         return 0;
-    return move_rows(tally, tally->slots + tally->slots / 2);
+    return move_rows(tally, tally->slots + tally->slots / (is_short(tally->slots) ? 1 : 2));
 }
 
 /* Halve the sample until the limit is kept. -1 if it can't be: if too many halves are 0 or 1, which
@@ -161,7 +167,7 @@ struct tally *tally_new(int64_t most_rows, int64_t halvings)
     tally->most_rows = most_rows;
     tally->halvings = halvings;
     tally->slots = LEAST_SLOTS;
-    tally->rows = new_rows(LEAST_SLOTS);
+    tally->rows = rows_new(LEAST_SLOTS);
     if (tally->rows == NULL) {
         free(tally);
         return NULL;
@@ -172,17 +178,18 @@ struct tally *tally_new(int64_t most_rows, int64_t halvings)
 struct tally *tally_copy(const struct tally *tally)
 {
     struct tally *copy = malloc(sizeof *copy);
-    struct row *rows = new_rows(tally->slots);
+    struct row *rows = rows_new(tally->slots);
+    const int64_t filled = tally->closed ? tally->used : tally->slots;
 
     if (copy == NULL || rows == NULL) {
         free(copy);
         if (rows != NULL)
-            free_rows(rows, tally->slots);
+            rows_free(rows, tally->slots);
         return NULL;
     }
     *copy = *tally;
     copy->rows = rows;
-    memcpy(rows, tally->rows, (size_t)tally->slots * sizeof *rows);
+    memcpy(rows, tally->rows, (size_t)filled * sizeof *rows);
     return copy;
 }
 
@@ -190,7 +197,7 @@ void tally_free(struct tally *tally)
 {
     if (tally == NULL)
         return;
-    free_rows(tally->rows, tally->slots);
+    rows_free(tally->rows, tally->slots);
     free(tally);
 }
 
@@ -228,61 +235,4 @@ int tally_count(struct tally *tally, const struct chunk *chunks, int64_t count)
 void tally_begin_part(struct tally *tally)
 {
     tally->part_begin = tally->logical_bytes;
-}
-
-/* Write the rows as columns of the tally's `used` numbers each, nearly sorted. */
-SHOWN void tally_columns(const struct tally *tally, uint64_t *firsts, uint64_t *seconds,
-                         uint64_t *lengths, uint64_t *counts)
-{
-    for (const struct row *row = tally->rows; row < tally->rows + tally->slots; row++)
-        if (row->count != 0) {
-            *firsts++ = row->first;
-            *seconds++ = row->second;
-            *lengths++ = row->length;
-            *counts++ = row->count;
-        }
-}
-
-/* Write how often each chunk was seen, in the order of the rows. */
-SHOWN void tally_occurrences(const struct tally *tally, uint64_t *counts)
-{
-    for (const struct row *row = tally->rows; row < tally->rows + tally->slots; row++)
-        if (row->count != 0)
-            *counts++ = row->count;
-}
-
-/* Write the rows one behind the other: for another process. */
-SHOWN void tally_rows(const struct tally *tally, struct row *rows)
-{
-    for (const struct row *row = tally->rows; row < tally->rows + tally->slots; row++)
-        if (row->count != 0)
-            *rows++ = *row;
-}
-
-/* Count what an exact tally of another process has counted: these many rows of it. */
-SHOWN int tally_absorb(struct tally *tally, const struct tally *numbers, const struct row *rows)
-{
-    int64_t used = tally->used;
-
-    tally->chunks += numbers->chunks;
-    tally->logical_bytes += numbers->logical_bytes;
-    for (int bin = 0; bin < DISTANCE_BINS; bin++)
-        tally->distances[bin] += numbers->distances[bin];
-    /* They come nearly sorted: slots that are enough for all would not be enough for the first half
-     * of the fingerprints, were there not room for all before. */
-    for (int64_t number = 0; number < numbers->used; number++)
-        used += row_of(tally, rows[number].first, rows[number].second)->count == 0;
-    if (5 * used > 4 * (tally->slots - 1) && move_rows(tally, 3 * used / 2 + 1))
-        return -1;
-    for (int64_t number = 0; number < numbers->used; number++) {
-        struct row *const row = row_of(tally, rows[number].first, rows[number].second);
-        const uint64_t before = row->count;
-
-        if (before == 0)
-            *row = rows[number];
-        else
-            row->count += rows[number].count;
-    }
-    tally->used = used;
-    return 0;
 }

@@ -35,7 +35,22 @@ struct tally {
     struct row *rows;
     int64_t slots;
     uint64_t part_begin;
+    int closed; /* no more is counted: the rows are sorted, one behind the other (closed.c) */
+    const struct row *others; /* sorted rows of another process, not merged yet */
+    int64_t others_used;
 };
+
+/* The slot from which on a row is sought, by the first half of its fingerprint. */
+static inline int64_t slot_of(const struct tally *tally, uint64_t first)
+{
+    return (int64_t)(((first << tally->halvings >> 32) * (uint64_t)tally->slots) >> 32);
+}
+
+/* Whether a row comes before another one in the order of fingerprints. */
+static inline int is_before(const struct row *one, const struct row *other)
+{
+    return one->first < other->first || (one->first == other->first && one->second < other->second);
+}
 
 /* How many bits a number takes; 0 for 0. */
 static inline int bit_length(uint64_t value)
@@ -52,6 +67,8 @@ static inline int bit_length(uint64_t value)
 }
 
 /* Functions that need memory return -1, or NULL, where there is none. */
+struct row *rows_new(int64_t slots);
+void rows_free(struct row *rows, int64_t slots);
 struct tally *tally_new(int64_t most_rows, int64_t halvings);
 struct tally *tally_copy(const struct tally *tally);
 void tally_free(struct tally *tally);

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_left
-from collections.abc import Iterator
-from ctypes import c_int64
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import Final, NamedTuple
 
 from deduplab.bound.native import native
-from deduplab.bound.sources.tree import FURTHER_LINK, shown, unreadable, walk
+from deduplab.bound.sources.native_tree import APART, UNREAD, Listed, listed_below
+from deduplab.bound.sources.tree import FURTHER_LINK, entries_of, shown, unreadable, walk
 from deduplab.bound.stream import LeftOut
 from deduplab.hard_links import HardLinks
 
@@ -37,43 +37,34 @@ def files_below(root: bytes, left_out: list[LeftOut], links: HardLinks) -> list[
     def leave_out(name: str, reason: str) -> None:
         left_out.append(LeftOut(name, reason))
 
-    for path, entries in walk(root, leave_out):
+    def looked_at(path: bytes, entries: Iterable[os.DirEntry[bytes]]) -> Folder:
         folder = Folder(path, [], [])
-        for entry, size_bytes in zip(entries, _lengths(path, entries), strict=True):
-            if size_bytes < 0:
-                try:
-                    state = entry.stat(follow_symlinks=False)
-                except OSError as error:
-                    leave_out(shown(entry.path), unreadable(error))
-                    continue
-                if links.is_further(state, entry.path):
-                    leave_out(shown(entry.path), FURTHER_LINK)
-                    continue
-                size_bytes = state.st_size
+        for entry in entries:
+            try:
+                state = entry.stat(follow_symlinks=False)
+            except OSError as error:
+                leave_out(shown(entry.path), unreadable(error))
+                continue
+            if links.is_further(state, entry.path):
+                leave_out(shown(entry.path), FURTHER_LINK)
+                continue
             folder.names.append(entry.name)
-            folder.sizes.append(size_bytes)
-        listed.append(folder)
+            folder.sizes.append(state.st_size)
+        return folder
+
+    library = native()
+    whole = Listed(root, [], [], UNREAD)
+    for path, names, sizes, state in [whole] if library is None else listed_below(library, root):
+        if state == UNREAD:
+            listed += [looked_at(*one) for one in walk(path, leave_out)]
+        elif state == APART:
+            listed.append(looked_at(path, entries_of(path, leave_out)[0]))
+        else:
+            listed.append(Folder(path, names, sizes))
     return listed
 
 
-def _lengths(path: bytes, entries: list[os.DirEntry[bytes]]) -> list[int]:
-    """Return the lengths of files; -1 of each that must be looked at apart."""
-    library = native()
-    unknown = [-1] * len(entries)
-    if library is None or not entries:
-        return unknown
-    try:
-        folder = os.open(path, FOLDER_FLAGS)
-    except OSError:
-        return unknown
-    lengths = (c_int64 * len(entries))()
-    names = b"\0".join([entry.name for entry in entries]) + b"\0"
-    library.files_lengths(folder, names, len(entries), lengths)
-    os.close(folder)
-    return list(lengths)
-
-
-def parted(listed: list[Folder], count: int) -> Iterator[list[Folder]]:
+def parted(listed: Sequence[Folder], count: int) -> Iterator[list[Folder]]:
     """Yield up to so many parts with neighbouring files and about equal bytes, none empty."""
     costs = [size + _FILE_COST_BYTES for folder in listed for size in folder.sizes]
     ends = list(accumulate(costs))

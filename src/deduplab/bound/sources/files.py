@@ -27,6 +27,8 @@ from deduplab.hard_links import HardLinks
 _FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _LEAST_ROOM_BYTES: Final = BLOCK_BYTES // 8
 _COUNTED_FILES: Final = 10_000
+_spare: Final[list[BlockBuffer]] = []
+"""Empty buffers of readings that have ended: to get a large page takes as long as to fill it."""
 
 
 class FileSource(ScanSource):
@@ -83,6 +85,12 @@ class FileSource(ScanSource):
             return [self]
         left_out: list[LeftOut] = []
         listed = files_below(self.path, left_out, self.links)
+        return self._parts(listed, left_out, count)
+
+    def _parts(
+        self, listed: Sequence[Folder], left_out: list[LeftOut], count: int
+    ) -> Sequence[Source]:
+        """Return parts of what was listed, itself if that is nothing."""
         parts = []
         for number, listing in enumerate(parted(listed, count), 1):
             parts.append(FileShard(self.path, f"{self.name} (part {number})", listing))
@@ -121,8 +129,8 @@ class FileShard(FileSource):
         return _Reading(self, linked_once=False).blocks(listing)
 
     def shards(self, count: int) -> Sequence[Source]:
-        """Return itself: it is a part already."""
-        return [self]
+        """Return smaller parts of the same kind."""
+        return self._parts(self._listed, self.known_left_out, count)
 
 
 class _Reading:
@@ -131,7 +139,10 @@ class _Reading:
     def __init__(self, source: FileSource, *, linked_once: bool = True) -> None:
         self._source = source
         self._linked_once = linked_once
-        self._buffer = BlockBuffer(large_page=True)
+        try:
+            self._buffer = _spare.pop()
+        except IndexError:  # also where another thread was faster
+            self._buffer = BlockBuffer(large_page=True)
 
     def blocks(self, listing: Iterator[tuple[bytes, list[bytes]]]) -> Iterator[Block]:
         for folder, names in listing:
@@ -147,6 +158,8 @@ class _Reading:
             finally:
                 os.close(number)
         yield from self._buffer.hand_out()
+        # Not where a reading is given up: somebody may still look at the last block.
+        _spare.append(self._buffer)
 
     def _files(self, folder: bytes, folder_number: int, names: list[bytes]) -> Iterator[Block]:
         """Read files, many by one call where the part in C was built."""

@@ -41,22 +41,31 @@ def walk(root: bytes, leave_out: Notice) -> Iterator[tuple[bytes, list[os.DirEnt
     waiting = [root]
     while waiting:
         folder = waiting.pop()
-        files: list[os.DirEntry[bytes]] = []
-        folders: list[bytes] = []
-        try:
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    if entry.is_file(follow_symlinks=False):
-                        files.append(entry)
-                    elif entry.is_dir(follow_symlinks=False):
-                        folders.append(entry.name)
-                    else:
-                        link = entry.is_symlink()
-                        reason = SYMBOLIC_LINK if link else SPECIAL_FILE
-                        leave_out(shown(joined(folder, entry.name)), reason)
-        except OSError as error:
-            leave_out(shown(folder), unreadable(error))
-        files.sort(key=attrgetter("name"))
+        files, folders = entries_of(folder, leave_out)
         yield folder, files
-        folders.sort(reverse=True)
+        folders.reverse()
         waiting.extend(joined(folder, name) for name in folders)
+
+
+def entries_of(folder: bytes, leave_out: Notice) -> tuple[list[os.DirEntry[bytes]], list[bytes]]:
+    """Return the regular files in a folder and the names of its folders, both in order.
+
+    What :func:`walk` leaves out is left out.
+    """
+    files: list[os.DirEntry[bytes]] = []
+    folders: list[bytes] = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_file(follow_symlinks=False):
+                    files.append(entry)
+                elif entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.name)
+                else:
+                    reason = SYMBOLIC_LINK if entry.is_symlink() else SPECIAL_FILE
+                    leave_out(shown(joined(folder, entry.name)), reason)
+    except OSError as error:
+        leave_out(shown(folder), unreadable(error))
+    files.sort(key=attrgetter("name"))
+    folders.sort()
+    return files, folders
