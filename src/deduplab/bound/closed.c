@@ -33,24 +33,44 @@ static int64_t wrapped_rows(const struct tally *tally)
     return wrapped;
 }
 
+/* Move the rows of a table to its front, and those that are wrapped aside; return how many are there
+ * then, nearly sorted. */
+static int64_t move_together(struct tally *tally, struct row *aside, int64_t wrapped)
+{
+    struct row *const rows = tally->rows;
+    int64_t count = 0, slot = 0;
+
+    for (; wrapped > 0; slot++)
+        if (is_wrapped(tally, slot)) {
+            *aside++ = rows[slot];
+            wrapped--;
+        } else
+            rows[count++] = rows[slot];
+    for (; slot < tally->slots; slot++) {
+        /* No branch: which slots are free can't be foretold. */
+        rows[count] = rows[slot];
+        count += rows[slot].count != 0;
+    }
+    return count;
+}
+
 /* Close a tally. A row lies few slots behind the one that it is sought from, so that each moves past
  * few others; but for those that are wrapped, which come last. */
 SHOWN int tally_close(struct tally *tally)
 {
-    const int64_t wrapped = tally->closed ? 0 : wrapped_rows(tally);
-    struct row *const aside = malloc((size_t)wrapped * sizeof *aside + 1), *const rows = tally->rows;
-    int64_t count = 0, left = 0;
+    struct row *const rows = tally->rows, *aside;
+    int64_t wrapped, count;
 
+    if (tally->closed)
+        return 0;
+    wrapped = wrapped_rows(tally);
+    aside = malloc((size_t)wrapped * sizeof *aside + 1);
     if (aside == NULL)
         return -1;
-    for (int64_t slot = 0; slot < tally->slots && !tally->closed; slot++) {
-        if (rows[slot].count == 0)
-            continue;
-        if (left < wrapped && is_wrapped(tally, slot))
-            aside[left++] = rows[slot];
-        else
-            put(rows, count++, rows[slot]);
-    }
+    count = move_together(tally, aside, wrapped);
+    for (int64_t number = 1; number < count; number++)
+        if (is_before(rows + number, rows + number - 1))
+            put(rows, number, rows[number]);
     for (int64_t number = 0; number < wrapped; number++)
         put(rows, count++, aside[number]);
     free(aside);

@@ -95,11 +95,12 @@ static void add_rows(struct sums *sums, const struct tally *tally)
 
     while (one < one_end && other < other_end) {
         /* No branches: which comes first can't be foretold. */
-        const int same = (one->first == other->first) & (one->second == other->second);
-        const int from_one = same | is_before(one, other), from_other = same | !from_one;
+        const uint64_t same = (one->first == other->first) & (one->second == other->second);
+        const uint64_t from_one = same | (uint64_t)is_before(one, other);
+        const uint64_t from_other = same | !from_one;
 
-        add_row(sums, from_one ? one->length : other->length,
-                one->count * (uint64_t)from_one + other->count * (uint64_t)from_other);
+        add_row(sums, (one->length & -from_one) | (other->length & ~-from_one),
+                (one->count & -from_one) + (other->count & -from_other));
         one += from_one;
         other += from_other;
     }

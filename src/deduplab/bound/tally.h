@@ -46,10 +46,12 @@ static inline int64_t slot_of(const struct tally *tally, uint64_t first)
     return (int64_t)(((first << tally->halvings >> 32) * (uint64_t)tally->slots) >> 32);
 }
 
-/* Whether a row comes before another one in the order of fingerprints. */
+/* Whether a row comes before another one in the order of fingerprints; without branches, as that can't
+ * be foretold. */
 static inline int is_before(const struct row *one, const struct row *other)
 {
-    return one->first < other->first || (one->first == other->first && one->second < other->second);
+    return (one->first < other->first) |
+           ((one->first == other->first) & (one->second < other->second));
 }
 
 /* How many bits a number takes; 0 for 0. */

@@ -68,14 +68,17 @@ def parted(listed: Sequence[Folder], count: int) -> Iterator[list[Folder]]:
     """Yield up to so many parts with neighbouring files and about equal bytes, none empty."""
     costs = [size + _FILE_COST_BYTES for folder in listed for size in folder.sizes]
     ends = list(accumulate(costs))
-    # A file belongs to the part that its middle lies in; each part has a file of its own.
-    middles = [end - cost / 2 for end, cost in zip(ends, costs, strict=True)]
     begins = [0]
     for number in range(1, count):
-        begin = max(bisect_left(middles, number * ends[-1] / count), begins[-1] + 1) if ends else 0
-        if begin >= len(ends):
+        if begins[-1] + 1 >= len(ends):
             break
-        begins.append(begin)
+        # A file belongs to the part that its middle lies in; each part has a file of its own.
+        place = number * ends[-1] / count
+        begin = bisect_left(ends, place)
+        begin += ends[begin] - costs[begin] / 2 < place
+        if max(begin, begins[-1] + 1) >= len(ends):
+            break
+        begins.append(max(begin, begins[-1] + 1))
     folders = iter(listed)
     folder = Folder(b"", [], [])
     for begin, end in pairwise([*begins, len(ends)]):
