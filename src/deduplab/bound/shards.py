@@ -10,8 +10,8 @@ from deduplab.bound.stream import Source, split
 SHARDS_PER_PROCESS: Final = 16
 """More shards than processes, so that none waits long for the last one."""
 _LAST_SHARE: Final = 8
-_LAST_PARTS: Final = 4
-"""The last eighth of them is taken in four parts each, so that the wait is shorter still."""
+_LAST_PARTS: Final = 8
+"""The last eighth of them is taken in so many parts each, so that the wait is shorter still."""
 
 
 class Shards:
@@ -41,14 +41,15 @@ class Shards:
             parts = [shard] if place < first_of_last else shard.shards(_LAST_PARTS)
             self._groups.append(range(len(self.all), len(self.all) + len(parts)))
             self.all += parts
+        self._last = self._groups[first_of_last:]
         self.processes = min(processes, len(self.all))
 
     def order(self, number: int) -> list[int]:
         """Return the places of all parts in the order in which a process looks for one to scan.
 
-        Each begins with every n-th shard, and helps the others when these are done: what
-        comes again in a regular order, such as one backup after the other, then comes
-        to one process, which has cut it before.
+        Each begins with every n-th shard, and helps the others when these are done, first with the
+        last ones, which are short: what comes again in a regular order, such as one backup after
+        the other, then comes to one process, which has cut it before.
         """
-        groups = [*self._groups[number :: self.processes], *self._groups]
+        groups = [*self._groups[number :: self.processes], *self._last, *self._groups]
         return [place for group in groups for place in group]
