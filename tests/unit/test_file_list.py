@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -92,3 +93,20 @@ def test_a_folder_that_can_not_be_read_is_left_to_others() -> None:
         gone = Path(name) / "gone"
         (one,) = listed_below(found_native(), bytes(gone))
     assert one == (bytes(gone), [], [], UNREAD)
+
+
+def test_what_one_of_two_threads_fails_of_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain_tree(tmp_path)
+    library = found_native()
+    begun_by = threading.current_thread()
+    in_c = library.tree_next
+
+    def no_memory_for_others(*arguments: int) -> int:
+        listed: int = in_c(*arguments)
+        return listed if threading.current_thread() is begun_by else -1
+
+    monkeypatch.setattr(library, "tree_next", no_memory_for_others)
+    with pytest.raises(MemoryError):
+        files_below(bytes(tmp_path), [], HardLinks())

@@ -65,6 +65,7 @@ class TreeNumbers(ctypes.Structure):
         ("paths_bytes", c_int64),
         ("counts", c_void_p),
         ("folders", c_int64),
+        ("waits", c_int64),
     )
 
 
@@ -138,7 +139,8 @@ class Native:
         self.is_claimed = function("is_claimed", place)
         self.tally_figures = function("tally_figures", place, POINTER(FiguresNumbers))
         self.tree_new = function("tree_new", c_char_p, result=place)
-        self.tree_next = function("tree_next", place, result=number)
+        self.tree_next = function("tree_next", place, number, result=number)
+        self.tree_split = function("tree_split", place, result=place)
         self.tree_free = function("tree_free", place, result=None)
         self.files_read = function(
             "files_read", number, place, number, place, number, number, number, number, number,

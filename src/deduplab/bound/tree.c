@@ -17,9 +17,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A call lists so many files, and those of one folder more: then the caller may be interrupted. */
-#define FILES_A_CALL 8192
-
 enum { PLAIN, APART = -1, UNREAD = -2 };
 
 struct entry {
@@ -37,9 +34,10 @@ struct tree {
     int64_t paths_bytes;
     const int64_t *counts; /* how many files each has; or APART, UNREAD */
     int64_t folders;
+    int64_t waits; /* how many folders are to come, not counting those in them */
     struct room names_room, lengths_room, paths_room, counts_room, read, entries;
     char **waiting; /* paths of folders to come, the next one last */
-    int64_t waits, most_waits;
+    int64_t most_waits;
 };
 
 static int append(struct room *room, const void *what, int64_t bytes)
@@ -207,14 +205,36 @@ SHOWN struct tree *tree_new(const char *path)
     return tree;
 }
 
-/* List the next folders, in order: those in a folder come behind it, before what comes behind that.
- * Return how many; 0 if there are none any more, -1 if there is no memory. */
-SHOWN int64_t tree_next(struct tree *tree)
+/* Give half of the folders to come, and what is in them, to another tree: those that come last. NULL if
+ * there is no memory. */
+SHOWN struct tree *tree_split(struct tree *tree)
+{
+    struct tree *const other = calloc(1, sizeof *other);
+    const int64_t given = tree->waits / 2;
+
+    if (other == NULL)
+        return NULL;
+    other->waiting = malloc((size_t)given * sizeof *other->waiting + 1);
+    if (other->waiting == NULL) {
+        free(other);
+        return NULL;
+    }
+    memcpy(other->waiting, tree->waiting, (size_t)given * sizeof *tree->waiting);
+    other->waits = other->most_waits = given;
+    tree->waits -= given;
+    memmove(tree->waiting, tree->waiting + given, (size_t)tree->waits * sizeof *tree->waiting);
+    return other;
+}
+
+/* List the next folders, in order, until there are so many and files of them: those in a folder come
+ * behind it, before what comes behind that. Return how many; 0 if there are none any more, -1 if there
+ * is no memory. */
+SHOWN int64_t tree_next(struct tree *tree, int64_t most)
 {
     tree->names_room.used = tree->lengths_room.used = 0;
     tree->paths_room.used = tree->counts_room.used = 0;
     tree->files = tree->folders = 0;
-    while (tree->waits > 0 && tree->files + tree->folders < FILES_A_CALL) {
+    while (tree->waits > 0 && tree->files + tree->folders < most) {
         char *const path = tree->waiting[--tree->waits];
         const int failed = list_folder(tree, path);
 
