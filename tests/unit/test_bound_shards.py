@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +126,30 @@ def test_distances_are_those_within_each_shard(sample: float | None, tmp_path: P
     together = scan_sources([source], asked, processes=2)
     assert together.result() == apart.result()
     assert sum(grain.distances.copies for grain in together.result().grains)
+
+
+@pytest.mark.parametrize("processes", [1, 2, 5])
+def test_every_shard_is_looked_for_by_some_process(processes: int, tmp_path: Path) -> None:
+    for number in range(400):
+        (tmp_path / str(number)).write_bytes(b"x")
+    shards = Shards([FileSource(str(tmp_path)), MemorySource([b"x"])], processes)
+    places = list(range(len(shards.all)))
+    orders = [shards.order(number) for number in range(processes)]
+    assert sorted(set(orders[0])) == places
+    firsts = [order[0] for order in orders]
+    assert len(set(firsts)) == processes
+    for order in orders[1:]:
+        assert len(set(places) - set(order)) <= 1
+    names = [path for shard in shards.all for path in blocks_of(shard)]
+    assert len(names) == 401
+
+
+def blocks_of(source: Source) -> list[bytes]:
+    return [
+        bytes(block.data[begin:end])
+        for block in source.blocks()
+        for begin, end in pairwise(block.offsets.tolist())
+    ]
 
 
 def test_forked_are_only_processes_that_can_go_on(tmp_path: Path) -> None:

@@ -42,6 +42,9 @@ class Shards:
             self._groups.append(range(len(self.all), len(self.all) + len(parts)))
             self.all += parts
         self._last = self._groups[first_of_last:]
+        # While the first process scans the last part, others write down what they have counted.
+        last = self._groups[-1]
+        self._for_the_first = last[-1] if len(last) > 1 else None
         self.processes = min(processes, len(self.all))
 
     def order(self, number: int) -> list[int]:
@@ -52,4 +55,5 @@ class Shards:
         the other, then comes to one process, which has cut it before.
         """
         groups = [*self._groups[number :: self.processes], *self._last, *self._groups]
-        return [place for group in groups for place in group]
+        kept = self._for_the_first if number else None
+        return [place for group in groups for place in group if place != kept]
