@@ -120,7 +120,8 @@ static uint64_t hash_before(const uint8_t *data, int64_t place)
 /* Move marks to where others end, and return where they end then. */
 static struct mark *moved(struct mark *to, const struct mark *first, const struct mark *stop)
 {
-    memmove(to, first, (size_t)(stop - first) * sizeof *first);
+    if (first < stop) /* where there is no room for marks, there is no place to move them to */
+        memmove(to, first, (size_t)(stop - first) * sizeof *first);
     return to + (stop - first);
 }
 
