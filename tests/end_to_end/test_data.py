@@ -1,6 +1,7 @@
 """``deduplab data``: datasets made as files, and verified, as a user does it."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -69,6 +70,19 @@ def test_a_file_too_few_or_too_many_is_a_sentence(made: tuple[Path, dict[str, An
     file.unlink()
     message = f"holds {manifest['objects'] - 1} objects, the manifest names {manifest['objects']}"
     assert message in deduplab("verify", directory, code=9).stderr
+
+
+def test_what_is_no_regular_file_is_a_sentence(made: tuple[Path, dict[str, Any]]) -> None:
+    directory, _ = made
+    file = next((directory / "objects").rglob("*.json"))
+    elsewhere = directory.parent / "elsewhere"
+    file.rename(elsewhere)
+    file.symlink_to(elsewhere)
+    said = f"{str(file)!r} is no regular file"
+    assert said in deduplab("verify", directory, code=9).stderr
+    file.unlink()
+    os.mkfifo(file)  # which nobody writes to
+    assert said in deduplab("verify", directory, code=9).stderr
 
 
 def test_a_total_far_below_the_asked_one_is_shown(tmp_path: Path) -> None:

@@ -191,6 +191,32 @@ def test_processes_have_the_same_answer(folder: Path, scan: Scan) -> None:
             assert one.grain(grain)[key] == two.grain(grain)[key]
 
 
+@pytest.mark.parametrize("processes", [1, 3])
+def test_no_memory_is_a_sentence(tmp_path: Path, processes: int) -> None:
+    for number in range(8):
+        (tmp_path / str(number)).write_bytes(random.Random(number).randbytes(2_000_000))
+    # The limit comes when all is imported that a scan needs.
+    program = (
+        "import resource, sys\n"
+        "import psutil\n"
+        "from deduplab.bound.scan import ScanSettings, scan_sources\n"
+        "from deduplab.bound.sources.files import FileSource\n"
+        "from deduplab.cli import scan_command\n"
+        "from deduplab.cli.main import main\n"
+        "scan_sources([FileSource(sys.argv[2] + '/0')], ScanSettings()).result()\n"
+        "most = psutil.Process().memory_info().vms + (1 << 20)\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (most, most))\n"
+        "main()\n"
+    )
+    arguments = ["scan", str(tmp_path), "-j", str(processes)]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (7, ""), done.stderr
+    assert "there is no memory for what is to be counted" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_copies_in_different_parts_have_no_distance(scan: Scan, tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).write_bytes(b"the same")

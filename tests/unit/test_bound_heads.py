@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
+from random import Random
 
 from deduplab.bound.compression import CompressionSample, Picked
 from deduplab.bound.heads import CODECS, Head, WaitingHeads
@@ -28,6 +30,17 @@ def test_heads_that_were_dropped_take_none() -> None:
 
 def test_what_does_not_get_smaller_is_left_as_it_is() -> None:
     assert Head(b"?").compressed_bytes == (1,) * len(CODECS)
+
+
+def test_threads_compress_at_the_same_time() -> None:
+    # A compressor must not be used by two threads at once, though nothing keeps them from it.
+    random = Random(1)
+    contents = [random.randbytes(100_000) + bytes(random.randrange(100_000)) for _ in range(100)]
+    alone = [Head(content).compressed_bytes for content in contents]
+    with ThreadPoolExecutor(4) as threads:
+        for _ in range(4):
+            heads = [Head(content) for content in contents]
+            assert list(threads.map(lambda head: head.compressed_bytes, heads)) == alone
 
 
 def test_samples_of_many_streams_share_the_memory() -> None:

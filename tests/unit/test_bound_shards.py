@@ -114,6 +114,25 @@ def test_a_process_with_many_open_files_forks_too(tmp_path: Path) -> None:
     assert two.result().objects == len(OBJECTS)
 
 
+def test_processes_that_cannot_be_begun_are_a_sentence(tmp_path: Path) -> None:
+    for number, content in enumerate(OBJECTS):
+        (tmp_path / str(number)).write_bytes(content)
+    source = FileSource(str(tmp_path))
+    scan_sources([source], ScanSettings(), processes=2)  # which imports what it needs
+    before = sorted(int(path.name) for path in Path("/proc/self/fd").iterdir())
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.dup(0)
+    os.close(lowest)
+    # Room for what the first of them needs, and for a half of the second.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 4, limits[1]))
+    try:
+        with pytest.raises(OperationFailed, match="can't be begun: Too many open files"):
+            scan_sources([source], ScanSettings(), processes=8)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert sorted(int(path.name) for path in Path("/proc/self/fd").iterdir()) == before
+
+
 @pytest.mark.parametrize("sample", [None, 1 / 2])
 def test_distances_are_those_within_each_shard(sample: float | None, tmp_path: Path) -> None:
     asked = ScanSettings(sample=sample, compress=False)

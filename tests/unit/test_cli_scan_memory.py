@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,13 +13,14 @@ from deduplab.bound.settings import ScanSettings
 from deduplab.bound.sources.files import FileSource
 from deduplab.bound.sources.raw import StandardInput
 from deduplab.cli import scan_memory
-from deduplab.units import MIB
+from deduplab.units import MIB, format_bytes
 
 
-def foretold(sources: list[FileSource | StandardInput], sample: float | None = None) -> str:
-    return "\n".join(
-        note.text for note in scan_memory.foretold(sources, ScanSettings(sample=sample))
-    )
+def foretold(
+    sources: list[FileSource | StandardInput], sample: float | None = None, processes: int = 1
+) -> str:
+    notes = scan_memory.foretold(sources, ScanSettings(sample=sample), processes)
+    return "\n".join(note.text for note in notes)
 
 
 def test_memory_is_said_beforehand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,3 +36,17 @@ def test_memory_is_said_beforehand(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     memory = SimpleNamespace(virtual_memory=lambda: SimpleNamespace(available=1024))
     monkeypatch.setattr("psutil.virtual_memory", memory.virtual_memory)
     assert "more than the 1.00 KiB" in foretold([FileSource(str(tmp_path))])
+
+
+def test_what_each_process_takes_is_said_too(tmp_path: Path) -> None:
+    asked, length = ScanSettings(), 512 * MIB
+    (tmp_path / "a").touch()
+    os.truncate(tmp_path / "a", length)
+    one, four = (exact_memory_bytes(length, asked, processes=count) for count in (1, 4))
+    # Each has samples of its own, and what three of them have counted is handed over.
+    samples_bytes = 4 * exact_memory_bytes(length, asked) - 4 * exact_memory_bytes(
+        length, ScanSettings(compress=False)
+    )
+    assert one + samples_bytes * 3 // 4 < four < 4 * one
+    assert format_bytes(four) in foretold([FileSource(str(tmp_path))], processes=4)
+    assert "each stream in each process" in foretold([FileSource(str(tmp_path))], 1 / 64, 4)

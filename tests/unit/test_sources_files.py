@@ -294,6 +294,21 @@ def test_files_that_vanish_after_the_listing_are_said(tmp_path: Path) -> None:
     assert "b: can't be read: No such file" in reasons(part)
 
 
+def test_a_folder_that_became_a_link_after_the_listing_is_not_followed(tmp_path: Path) -> None:
+    elsewhere, root = tmp_path / "elsewhere", tmp_path / "root"
+    for folder in (elsewhere, root / "a", root / "b"):
+        folder.mkdir(parents=True)
+        (folder / "file").write_bytes(folder.name.encode())
+    (part,) = FileSource(str(root)).shards(1)
+    shutil.rmtree(root / "a")
+    (root / "a").symlink_to(elsewhere)
+    assert rows_of(part) == [b"b"]
+    assert "a: can't be read: " in reasons(part)
+    # What was asked for may be a link all the same.
+    (tmp_path / "link").symlink_to(elsewhere)
+    assert rows_of(FileSource(str(tmp_path / "link"))) == [b"elsewhere"]
+
+
 def test_files_without_a_length_of_their_own_are_not_taken_for_empty() -> None:
     if not Path("/proc/self/status").exists():
         pytest.skip("there is no /proc here")

@@ -66,7 +66,7 @@ def scan_forked(
     Raises
     ------
     OperationFailed
-        If a process ends early.
+        If a process can't be begun, or ends early.
     """
     library = native()
     assert library is not None
@@ -185,12 +185,21 @@ class _Child:
     """A forked process: it scans until no shard is left, and writes down what it counted."""
 
     def __init__(self, share: Share, board: _Board, number: int) -> None:
-        self._file = os.memfd_create("deduplab-scan", os.MFD_CLOEXEC)
-        self._said, says = os.pipe()
-        with warnings.catch_warnings():
-            # Newer Pythons warn of threads that are no Python's: those of numpy wait for work.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            self._pid: int | None = os.fork()
+        opened: list[int] = []
+        try:
+            opened.append(os.memfd_create("deduplab-scan", os.MFD_CLOEXEC))
+            opened.extend(os.pipe())
+            with warnings.catch_warnings():
+                # Newer Pythons warn of threads that are no Python's: those of numpy wait for work.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                self._pid: int | None = os.fork()
+        except OSError as error:
+            for descriptor in opened:
+                os.close(descriptor)
+            raise OperationFailed(
+                f"process {number + 1} can't be begun: {error.strerror}; scan with fewer"
+            ) from error
+        self._file, self._said, says = opened
         if not self._pid:
             _be_child(share, board, number, self._file, says)
         os.close(says)
@@ -235,9 +244,9 @@ class _Child:
 
 def _be_child(share: Share, board: _Board, number: int, file: int, says: int) -> None:
     """Do the work of a forked process, which ends here."""
-    gc.freeze()  # what was there before is not looked through, and so stays common memory
     try:
         try:
+            gc.freeze()  # what was there before is not looked through, and so stays common memory
             _scan(share, board, number)
             handover.write_counts(share, file)
             said = _DONE

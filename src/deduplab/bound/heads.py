@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import threading
 from collections.abc import Callable
 from typing import Final
 from weakref import WeakSet
@@ -16,7 +17,21 @@ MOST_WAITING_BYTES: Final = 48 * MIB
 Sizes = tuple[int, ...]
 """What each codec makes of a head, in bytes."""
 
-_COMPRESSORS: list[Callable[[memoryview], int]] = []
+
+class _OfThread(threading.local):
+    """What one thread compresses with: two that use one compressor at once break each other's work.
+
+    Attributes
+    ----------
+    compressors
+        One a codec; none before the first head.
+    """
+
+    def __init__(self) -> None:
+        self.compressors: list[Callable[[memoryview], int]] = []
+
+
+_of_thread: Final = _OfThread()
 
 
 class Head:
@@ -79,9 +94,10 @@ class WaitingHeads:
 
 def _compressed(head: bytes) -> Sizes:
     """Return what each codec makes of bytes; what does not get smaller is left as it is."""
-    if not _COMPRESSORS:
-        _COMPRESSORS.extend(_compressors())
-    return tuple(min(len(head), compress(memoryview(head))) for compress in _COMPRESSORS)
+    if not _of_thread.compressors:
+        _of_thread.compressors = _compressors()
+    compressors = _of_thread.compressors
+    return tuple(min(len(head), compress(memoryview(head))) for compress in compressors)
 
 
 def _compressors() -> list[Callable[[memoryview], int]]:

@@ -23,15 +23,18 @@ DISTINCT_OBJECT_BYTES: Final = 4 * ROW_BYTES
 
 
 def exact_memory_bytes(
-    total_bytes: int, settings: ScanSettings, object_bytes: int = USUAL_OBJECT_BYTES
+    total_bytes: int,
+    settings: ScanSettings,
+    object_bytes: int = USUAL_OBJECT_BYTES,
+    processes: int = 1,
 ) -> int:
     """Return the memory that an exact scan takes at most.
 
     A unique chunk takes 40 bytes and as much again at most in slots that are free (one and a half
     times as much in a table below 2 MiB). Where these grow, or are merged and told at the end,
     another 80 are taken, at one grain at a time. Cuts that are remembered take 24 bytes a chunk
-    more, up to 256 MiB, and what is to be compressed its own length, up to 4 MiB a grain; both as
-    much again with each process.
+    more, up to 256 MiB, and what is to be compressed its own length, up to 4 MiB a grain; both may
+    come to as much in each process. What a process hands over lies in memory once more.
 
     Parameters
     ----------
@@ -41,6 +44,8 @@ def exact_memory_bytes(
         What is asked for.
     object_bytes
         The mean length of an object. No chunk is longer, and whole objects are counted by it.
+    processes
+        How many scan.
     """
     rows = []
     for name in settings.grains:
@@ -49,12 +54,14 @@ def exact_memory_bytes(
     objects = total_bytes // LEAST_KNOWN_LENGTH_BYTES + 1
     known_bytes = sum(rows) * KNOWN_CHUNK_BYTES + objects * ENTRY_BYTES
     counted_bytes = 2 * ROW_BYTES * (sum(rows) + max(rows))
-    sampled_bytes = sum(min(total_bytes, most) for most in _compressed_bytes(settings))
-    return counted_bytes + min(EXACT_KNOWN_BYTES, known_bytes) + sampled_bytes
+    handed_over_bytes = ROW_BYTES * sum(rows) * (processes - 1) // processes
+    remembered_bytes = min(processes * EXACT_KNOWN_BYTES, known_bytes)
+    sampled_bytes = sum(min(total_bytes, processes * most) for most in _compressed_bytes(settings))
+    return counted_bytes + handed_over_bytes + remembered_bytes + sampled_bytes
 
 
 def sampled_memory_bytes(settings: ScanSettings) -> int:
-    """Return the memory that a sampled scan of one stream takes at most, whatever its size."""
+    """Return what one process takes at most for a sampled scan of one stream, whatever its size."""
     tables_bytes = len(settings.grains) * MOST_ROWS * 2 * ROW_BYTES
     return tables_bytes + SAMPLED_KNOWN_BYTES + sum(_compressed_bytes(settings))
 

@@ -23,22 +23,25 @@ class Note(NamedTuple):
     is_warning: bool = False
 
 
-def foretold(sources: Sequence[Source], settings: ScanSettings) -> Iterator[Note]:
-    """Yield what is to be said to somebody who is about to scan these sources."""
+def foretold(
+    sources: Sequence[Source], settings: ScanSettings, processes: int = 1
+) -> Iterator[Note]:
+    """Yield what is to be said to somebody who is about to scan these sources by processes."""
     if settings.sample is not None:
         most = format_bytes(sampled_memory_bytes(settings))
-        yield Note(f"sampled: at most {most} of memory for each stream, whatever its length")
+        each = "each stream" if processes == 1 else "each stream in each process"
+        yield Note(f"sampled: at most {most} of memory for {each}, whatever its length")
         return
     logical_bytes = total_bytes(sources)
     if logical_bytes is None:
-        need = format_bytes(exact_memory_bytes(GIB, settings))
+        need = format_bytes(exact_memory_bytes(GIB, settings, processes=processes))
         yield Note(
             f"exact: at most about {need} of memory for each GiB of distinct data in objects of "
             f"64 KiB; smaller ones, such as rows and values, take {DISTINCT_OBJECT_BYTES} bytes "
             "each at a grain; --sample 1/64 takes little, whatever the length"
         )
         return
-    need_bytes = exact_memory_bytes(logical_bytes, settings)
+    need_bytes = exact_memory_bytes(logical_bytes, settings, processes=processes)
     yield Note(
         f"exact: at most about {format_bytes(need_bytes)} of memory for "
         f"{format_bytes(logical_bytes)} in objects of 64 KiB, less where they repeat"

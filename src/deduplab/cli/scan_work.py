@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -19,7 +21,12 @@ from deduplab.bound.stream import Source
 from deduplab.cli.scan_memory import foretold
 from deduplab.cli.scan_options import ScanOptions
 from deduplab.cli.scan_progress import shown_progress
-from deduplab.errors import DatasetError, PlanError
+from deduplab.errors import DatasetError, OperationFailed, PlanError
+
+_NO_MEMORY: Final = (
+    "there is no memory for what is to be counted, so nothing was; scan with fewer processes, "
+    "fewer grains or with --sample"
+)
 
 
 def account_of(options: ScanOptions) -> Account:
@@ -33,7 +40,7 @@ def account_of(options: ScanOptions) -> Account:
     sources = [options.opened(text) for text in options.sources]
     count_links_once(sources)
     orders = options.order_sources()
-    _foretell(sources, settings)
+    _foretell(sources, settings, options)
     began = time.perf_counter()
     sketch = _scan(sources, settings, options, "scanning")
     duration_s = time.perf_counter() - began
@@ -59,8 +66,13 @@ def _scan(
     options: ScanOptions,
     what: str,
 ) -> Sketch:
-    with shown_progress(sys.stderr, what, total_bytes(sources)) as advance:
-        return scan_sources(sources, settings, options.processes, options.dask, advance)
+    try:
+        with shown_progress(sys.stderr, what, total_bytes(sources)) as advance:
+            return scan_sources(sources, settings, options.processes, options.dask, advance)
+    except (MemoryError, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.ENOMEM:
+            raise
+        raise OperationFailed(_NO_MEMORY) from error
 
 
 # What only some scans need is imported by them: most of a short scan is its start.
@@ -72,7 +84,7 @@ def _on_disk(options: ScanOptions, directory: Path, settings: ScanSettings) -> A
     expected_bytes = None
     if directory.is_dir():
         files = FileSource(str(directory))
-        _foretell([files], settings)
+        _foretell([files], settings, options)
         expected_bytes = files.total_bytes()
     began = time.perf_counter()
     with shown_progress(sys.stderr, "scanning", expected_bytes) as advance:
@@ -116,8 +128,8 @@ def comparison_of(options: ScanOptions, names: tuple[str, str]) -> Comparison:
     return compare(first, second)
 
 
-def _foretell(sources: Sequence[Source], settings: ScanSettings) -> None:
-    for note in foretold(sources, settings):
+def _foretell(sources: Sequence[Source], settings: ScanSettings, options: ScanOptions) -> None:
+    for note in foretold(sources, settings, options.processes):
         click.secho(note.text, err=True, fg="yellow" if note.is_warning else None)
 
 

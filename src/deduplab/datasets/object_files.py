@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -112,6 +113,9 @@ class ObjectFiles:
                         f"{key + self._extension!r} was written"
                     )
                 try:
+                    # A pipe would be waited for, and a link's file lies elsewhere.
+                    if not stat.S_ISREG((folder / name).lstat().st_mode):
+                        raise DatasetError(f"{str(folder / name)!r} is no regular file")
                     payload = (folder / name).read_bytes()
                 except OSError as error:
                     raise unreadable(folder / name, error) from error

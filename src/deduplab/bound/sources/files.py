@@ -148,8 +148,10 @@ class _Reading:
         for folder, names in listing:
             if not names:
                 continue
+            # The source itself may be a link; a folder below it that is one now was none before.
+            flags = FOLDER_FLAGS if folder == self._source.path else FOLDER_FLAGS | os.O_NOFOLLOW
             try:
-                number = os.open(folder, FOLDER_FLAGS)
+                number = os.open(folder, flags)
             except OSError as error:
                 self._source.leave_out(shown(folder), unreadable(error))
                 continue
