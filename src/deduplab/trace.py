@@ -29,6 +29,7 @@ _DAMAGED: Final = (
 )
 
 FILES_COLUMN: Final = "files_allocated_bytes"
+REPLICAS_COLUMN: Final = "replicas_allocated_bytes"
 VOLUME_COLUMN: Final = "volume_used_bytes"
 SYSTEM_PREFIX: Final = "system_"
 CLIENT_PREFIX: Final = "client_"
@@ -72,7 +73,9 @@ class Trace:
         When each sample was begun, in nanoseconds since then; shape (samples,), int64.
     columns
         By name, float64 of the same shape; NaN is missing. Units are last in the names.
-        ``files_allocated_bytes`` and ``volume_used_bytes`` are sizes now, ``system_*`` is the
+        ``files_allocated_bytes``, of a replicated system the first member's alone,
+        ``replicas_allocated_bytes``, all members', and ``volume_used_bytes`` are sizes now,
+        ``system_*`` is the
         system's processes and all their children, ``client_*`` the process that drives them
         (of an embedded engine, that is the system), ``engine_*`` the adapter's counters. What
         ends in ``cpu_ns``, ``read_bytes`` and ``write_bytes`` counts from the processes' start.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -204,3 +205,9 @@ def test_a_member_that_was_killed_is_named(cluster: Cluster) -> None:
     assert str(cluster.server.ended()).startswith("standby-1: PostgreSQL was killed by SIGKILL")
     assert cluster.adapter.physical_copies() == 2
     soon(lambda: cluster.adapter.idle_signals()["standbys_behind"] == 1, "the killed one is behind")
+    begun_s = time.monotonic()
+    with pytest.raises(SystemUnavailable, match=r"standby 1 of 2 \(127.*\) has ended"):
+        cluster.adapter.put("key-9000", b"x")
+    assert time.monotonic() - begun_s < 20
+    with pytest.raises(SystemUnavailable):  # it does not go on as if nothing had been
+        cluster.adapter.count()

@@ -264,3 +264,29 @@ def test_what_was_flushed_is_on_the_disk_of_every_member(
 def _count_alone(endpoint: Endpoint) -> int:
     with RedisLook().opened(endpoint) as client:
         return len(set(client.scan_iter(match=f"deduplab:{NAMESPACE}:*")))
+
+
+@pytest.mark.parametrize("name", [*ENTRIES])
+def test_nothing_is_left_where_one_of_the_members_does_not_come_up(name: str) -> None:
+    recipe = ENTRIES[name].server_class()
+    with tempfile.TemporaryDirectory(prefix="deduplab-test-") as directory:
+        server = recipe.replicated(
+            Path(directory), variant="string", durability="fsync", replicas=4
+        )
+        second = server.members()[2].directory
+        second.mkdir()  # in the way of its own
+        with pytest.raises(FileExistsError, match=str(second)):
+            server.start()
+        assert server.processes() == ()
+        left = [
+            process
+            for process in psutil.Process().children(recursive=True)
+            if directory in " ".join(process.cmdline())
+        ]
+        assert not left
+        second.rmdir()
+        try:
+            assert len(server.start().members) == 3, "then all come up, as if nothing had been"
+            assert server.ended() is None
+        finally:
+            server.stop()

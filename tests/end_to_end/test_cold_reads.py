@@ -28,12 +28,12 @@ from deduplab.bench.proof import InvalidError
 from deduplab.bench.rig import Rig
 from deduplab.cell import CellResult, RemoteAddress
 from deduplab.errors import Unsupported
-from deduplab.model import Identity, Measurement, OutcomeKind, Stage
+from deduplab.model import Identity, Layer, Measurement, OutcomeKind, Ruler, Stage
 from deduplab.remote import RemoteServer
 from deduplab.server import Endpoint, Server
 from deduplab.store import Run
 from deduplab.testing import faulty_class
-from deduplab.trace import ENGINE_PREFIX, Trace
+from deduplab.trace import ENGINE_PREFIX, FILES_COLUMN, REPLICAS_COLUMN, Trace
 from deduplab.units import KIB
 from tests.end_to_end.conftest import Cli
 from tests.end_to_end.test_lifecycle import bring_up_with
@@ -276,6 +276,39 @@ def test_every_system_is_cold_and_holds_what_it_held(
             assert not name.startswith(ENGINE_PREFIX) or is_seen_again(trace, entry.position, name)
     page = (run.root / "report.html").read_text()
     assert 'id="cold"' in page
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("system", ["plain", "postgresql", "redis"])
+def test_every_member_of_a_replicated_system_is_cold_and_traced(
+    system: str, cli: Cli, tmp_path: Path, not_brought_up: Callable[[str, Exception], NoReturn]
+) -> None:
+    plan = tmp_path / "cold.toml"
+    text = PLAN.replace('"insert", "read", "cold-read", "delete"', '"delete"')
+    plan.write_text("replicas = 3\n" + text.format(system=system, durability="fsync"))
+    done = cli("run", plan, timeout_s=240)
+    if done.returncode == 3:
+        not_brought_up(system, Exception(done.stderr))
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = Run.open(next(root for root in (tmp_path / "runs").iterdir() if root.is_dir()))
+    (result,) = run.cells()
+    assert result.outcome.ok, result.outcome
+    bulk = result.measurements[0].moments[-1].footprint
+    members = bulk.reading(Layer.REPLICAS, Ruler.APPARENT)
+    assert members is not None
+    (entry,) = cold_reads(result)
+    assert entry.cold is not None
+    # Directories have a length, too, but no pages; of one member alone it would be a third.
+    assert 0.7 * members.total_bytes < entry.cold.file_bytes < 1.1 * members.total_bytes
+    assert entry.cold.resident_before_bytes > 3 * 512 * KIB
+    assert entry.cold.resident_after_bytes <= 64 * KIB
+    trace = run.trace(result.cell.cell_id)
+    assert trace is not None, result.no_trace
+    files, replicas = trace.columns[FILES_COLUMN], trace.columns[REPLICAS_COLUMN]
+    both = np.isfinite(files) & np.isfinite(replicas)
+    assert both.any()
+    # Of samples in which something is written, members may differ by what is under way.
+    assert np.median(replicas[both] / files[both]) == pytest.approx(3, rel=0.1)
 
 
 def test_cold_and_warm_reads_stand_side_by_side_and_are_never_put_together(

@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
+import psutil
+
 from deduplab.adapter import Adapter
 from deduplab.batch import Batch
 from deduplab.bench.rig import Rig, bring_up
@@ -32,11 +34,35 @@ _VERBS: Final = {
 """The operation of a stage that is hit: its verb, and which call of it, counted from 1."""
 
 
-class Doom:
-    """Kills all processes of a server while the chosen operation of a stage runs."""
+def kill(server: Server) -> None:
+    """Send SIGKILL to all processes of a server."""
+    for process in server.processes():
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
 
-    def __init__(self, stage: Stage) -> None:
+
+def kill_last_member(server: Server) -> None:
+    """Send SIGKILL to the process of a replicated server that was given the last directory."""
+    data = str(server.members()[-1].directory)
+    for process in server.processes():
+        with suppress(psutil.NoSuchProcess):
+            found = psutil.Process(process)
+            if data in found.cmdline():
+                found.kill()
+
+
+class Doom:
+    """Kills processes of a server while the chosen operation of a stage runs.
+
+    Parameters
+    ----------
+    kill
+        Kills them; all, unless told otherwise.
+    """
+
+    def __init__(self, stage: Stage, kill: Callable[[Server], None] = kill) -> None:
         self.stage = stage
+        self.kill = kill
         self.struck = False
         self._now: Stage | None = None
         self._calls = 0
@@ -62,13 +88,6 @@ class Doom:
         with bring_up(cell, workspace, record_type) as rig:
             adapter = cast("Adapter", _Doomed(rig.adapter, self, rig.server))
             yield dataclasses.replace(rig, adapter=adapter)
-
-
-def kill(server: Server) -> None:
-    """Send SIGKILL to all processes of a server."""
-    for process in server.processes():
-        with suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
 
 
 class _Doomed:
@@ -100,7 +119,7 @@ class _Doomed:
     def _under_way(self, verb: str, call: Callable[[], _Result]) -> _Result:
         if not self._doom.strikes(verb):
             return call()
-        killer = threading.Thread(target=kill, args=(self._server,))
+        killer = threading.Thread(target=self._doom.kill, args=(self._server,))
         killer.start()
         try:
             return call()

@@ -15,7 +15,13 @@ import pytest
 
 from deduplab import config
 from deduplab.bench import samples
-from deduplab.bench.gauges import FilesGauge, PacedGauge, ProcessGauge, VolumeGauge
+from deduplab.bench.gauges import (
+    FilesGauge,
+    PacedGauge,
+    ProcessGauge,
+    ReplicasGauge,
+    VolumeGauge,
+)
 from deduplab.bench.samples import Samples
 from deduplab.errors import PlanError, ProbeError, StoreError
 from deduplab.store import Run
@@ -127,6 +133,12 @@ def test_files_and_volume_are_read(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"x" * 8192)
     directories = (tmp_path / "a").stat().st_blocks * 512
     assert FilesGauge(tmp_path).read() == {"files_allocated_bytes": directories}
+    others = [tmp_path / "b", tmp_path / "c"]
+    for other in others:
+        other.mkdir()
+        (other / "a").write_bytes(b"x" * 8192)
+    alone = [FilesGauge(other).read()["files_allocated_bytes"] for other in others]
+    assert ReplicasGauge(others).read() == {"replicas_allocated_bytes": sum(alone)}
     status = os.statvfs(tmp_path)
     used = VolumeGauge(tmp_path).read()["volume_used_bytes"]
     assert used == pytest.approx((status.f_blocks - status.f_bfree) * status.f_frsize, rel=0.05)

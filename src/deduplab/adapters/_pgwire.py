@@ -13,7 +13,7 @@ import contextlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from deduplab.adapters._login import login_refused
 from deduplab.adapters._rights import advice
@@ -102,7 +102,7 @@ class Wire:
         pgconn.notice_handler = self._noticed
 
     @classmethod
-    def connect(cls, endpoint: Endpoint) -> Wire:
+    def connect(cls, endpoint: Endpoint) -> Self:
         """Connect to an endpoint and log in.
 
         Raises
@@ -164,7 +164,7 @@ class Wire:
     def query(self, statement: str) -> list[tuple[str, ...]]:
         """Run one statement without parameters and return its rows as text; NULL is ``''``."""
         with self._translating():
-            result = self._checked(self._pgconn.exec_params(statement.encode(), None))
+            result = self._checked(self._run(statement.encode()))
             return [
                 tuple(
                     (result.get_value(row, column) or b"").decode()
@@ -186,7 +186,7 @@ class Wire:
     def execute(self, statement: str) -> int:
         """Run one statement without parameters; return the rows that it changed."""
         with self._translating():
-            result = self._checked(self._pgconn.exec_params(statement.encode(), None))
+            result = self._checked(self._run(statement.encode()))
             return result.command_tuples or 0
 
     def transaction(self) -> AbstractContextManager[None]:
@@ -196,9 +196,7 @@ class Wire:
     def execute_prepared(self, name: bytes, parameters: Sequence[bytes | None]) -> PGresult:
         """Run a prepared statement with binary parameters (None: NULL) and a binary result."""
         try:
-            # The driver's own types do not tell that None is NULL.
-            values: Any = parameters
-            result = self._pgconn.exec_prepared(name, values, [_BINARY] * len(parameters), 1)
+            result = self._run_prepared(name, parameters)
         except self._driver_error as error:
             raise self._lost(error) from error
         if result.status not in self._ready:
@@ -218,10 +216,37 @@ class Wire:
             for chunk in chunks:
                 put(chunk)
             pgconn.put_copy_end()
-            result = self._checked(pgconn.get_result())
-            while pgconn.get_result() is not None:
-                pass
-            return result.command_tuples or 0
+            return self._checked(self._last_result()).command_tuples or 0
+
+    def has_ended(self) -> bool:
+        """Whether the server has closed the connection; what else it said unasked is dropped."""
+        try:
+            self._pgconn.consume_input()
+        except self._driver_error:
+            return True
+        return self._pgconn.status != self._good
+
+    @property
+    def descriptor(self) -> int:
+        """The socket, to be waited at."""
+        return self._pgconn.socket
+
+    def _run(self, statement: bytes) -> PGresult | None:
+        """Run a statement without parameters, and wait for its end."""
+        return self._pgconn.exec_params(statement, None)
+
+    def _run_prepared(self, name: bytes, parameters: Sequence[bytes | None]) -> PGresult:
+        """Run a prepared statement, and wait for its end."""
+        # The driver's own types do not tell that None is NULL.
+        values: Any = parameters
+        return self._pgconn.exec_prepared(name, values, [_BINARY] * len(parameters), _BINARY)
+
+    def _last_result(self) -> PGresult | None:
+        """Wait for the end of what was sent; return its result, the last of several."""
+        found = None
+        while (result := self._pgconn.get_result()) is not None:
+            found = result
+        return found
 
     @contextlib.contextmanager
     def _translating(self) -> Iterator[None]:

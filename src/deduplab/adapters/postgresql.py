@@ -15,6 +15,7 @@ from deduplab.adapters import _postgresql_reports as reports
 from deduplab.adapters._layout import LAYOUTS, Layout
 from deduplab.adapters._marker import MARKER
 from deduplab.adapters._pg_family import PgAdapter
+from deduplab.adapters._pg_watched_wire import connected
 from deduplab.adapters._pgwire import Wire
 from deduplab.adapters._postgresql_standbys import Standbys
 from deduplab.adapters._postgresql_tables import VARIANTS, Statements, statements_of
@@ -56,9 +57,10 @@ class PostgresqlAdapter(PgAdapter[Statements]):
         self._standbys = Standbys()
 
     def open(self, endpoint: Endpoint) -> None:
-        """Connect and log in; to standbys only when they are needed."""
-        super().open(endpoint)
+        """Connect and log in; to standbys, too, which are asked only when they are needed."""
+        self.close()
         self._standbys = Standbys(endpoint.members)
+        super().open(endpoint)
 
     def close(self) -> None:
         """Disconnect, from standbys too."""
@@ -144,7 +146,7 @@ class PostgresqlAdapter(PgAdapter[Statements]):
         return replace(found, configuration=found.configuration | self._layout.described())
 
     def _connect(self, endpoint: Endpoint) -> Wire:
-        return Wire.connect(endpoint)
+        return connected(endpoint)
 
     def _set_durability(self, durability: str) -> None:
         wanted = _SYNCHRONOUS_COMMIT[durability]

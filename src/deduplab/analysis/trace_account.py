@@ -12,6 +12,7 @@ from deduplab.trace import (
     CLIENT_PREFIX,
     ENGINE_PREFIX,
     FILES_COLUMN,
+    REPLICAS_COLUMN,
     SYSTEM_PREFIX,
     VOLUME_COLUMN,
     Trace,
@@ -19,6 +20,7 @@ from deduplab.trace import (
 
 _SOURCES: Final = {
     "files": FILES_COLUMN,
+    "replicas": REPLICAS_COLUMN,
     "volume": VOLUME_COLUMN,
     "system": SYSTEM_PREFIX,
     "client": CLIENT_PREFIX,
@@ -26,6 +28,7 @@ _SOURCES: Final = {
 }
 _WORDS: Final = {
     "files": "files",
+    "replicas": "files of all members",
     "volume": "volume",
     "system": "CPU of the system",
     "client": "CPU of the client",
@@ -34,6 +37,7 @@ _WORDS: Final = {
 _NOT_HERE: Final = "it has no directory or process of its own on this machine"
 _ABSENT: Final = {
     "files": _NOT_HERE,
+    "replicas": _NOT_HERE,
     "volume": "there was nothing to read",
     "system": _NOT_HERE,
     "client": "there was nothing to read",
@@ -52,7 +56,7 @@ class Lack:
     Attributes
     ----------
     source
-        ``files``, ``volume``, ``system``, ``client`` or ``engine``.
+        ``files``, ``replicas``, ``volume``, ``system``, ``client`` or ``engine``.
     share_known
         The share of samples that have it, 0 to below 1.
     reason
@@ -130,9 +134,10 @@ def _lacks(trace: Trace, *, has_volume: bool) -> tuple[Lack, ...]:
     found = []
     for source, start in _SOURCES.items():
         share = _share_known(trace, start)
-        if share == 1 or (source == "volume" and not has_volume):
-            continue
         reason = trace.reasons.get(source, "")
+        one_member = source == "replicas" and not share and not reason
+        if share == 1 or one_member or (source == "volume" and not has_volume):
+            continue
         if not share and not reason:
             reason = _EMBEDDED.get(source, _ABSENT[source]) if embedded else _ABSENT[source]
         found.append(Lack(source, share, reason))

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 import psutil
@@ -58,6 +59,9 @@ def made_cold(
 ) -> tuple[ColdStart, Identity]:
     """Restart an instance and drop its pages meanwhile; return how, and its identity from now on.
 
+    Of a replicated system all members are restarted and dropped, whoever of them will be read
+    from: that is the product's to choose, and each reads its own files when it starts.
+
     Parameters
     ----------
     expected
@@ -73,11 +77,10 @@ def made_cold(
     SystemUnavailable
         If it does not come up again.
     """
-    directory = rig.endpoint.directory
-    assert directory is not None
+    directories = rig.directories
     if rig.adapter.identity() != expected:
         raise InvalidError("another instance answers before the planned restart than at the start")
-    before_bytes = page_cache.resident_bytes(directory)
+    before_bytes = _resident_bytes(directories)
     processes = _processes(rig)
     dropping_ns = after_bytes = 0
 
@@ -87,8 +90,9 @@ def made_cold(
         _, running = psutil.wait_procs(processes, timeout=_GONE_S)
         if running:
             raise InvalidError(f"the instance was not shut down: process {running[0].pid} runs on")
-        page_cache.drop(directory)
-        after_bytes = page_cache.resident_bytes(directory)
+        for directory in directories:
+            page_cache.drop(directory)
+        after_bytes = _resident_bytes(directories)
         dropping_ns = time.perf_counter_ns() - begun_ns
 
     begun_ns = time.perf_counter_ns()
@@ -99,12 +103,16 @@ def made_cold(
     others(endpoint)
     found = ColdStart(
         restart_ns=restart_ns,
-        file_bytes=page_cache.file_bytes(directory),
+        file_bytes=sum(map(page_cache.file_bytes, directories)),
         resident_before_bytes=before_bytes,
         resident_after_bytes=after_bytes,
-        resident_at_read_bytes=page_cache.resident_bytes(directory),
+        resident_at_read_bytes=_resident_bytes(directories),
     )
     return found, _same_instance(rig.adapter.identity(), expected)
+
+
+def _resident_bytes(directories: Iterable[Path]) -> int:
+    return sum(map(page_cache.resident_bytes, directories))
 
 
 def _processes(rig: Rig) -> list[psutil.Process]:

@@ -20,6 +20,7 @@ from deduplab.trace import (
     CLIENT_PREFIX,
     ENGINE_PREFIX,
     FILES_COLUMN,
+    REPLICAS_COLUMN,
     SYSTEM_PREFIX,
     VOLUME_COLUMN,
 )
@@ -117,7 +118,7 @@ class EngineGauge:
 
 
 class FilesGauge:
-    """The allocated bytes of the system's files."""
+    """The allocated bytes of the system's files: of the first member, where there are several."""
 
     name = "files"
     share = _FILES_SHARE
@@ -129,6 +130,21 @@ class FilesGauge:
     def read(self) -> Mapping[str, float]:
         """Walk through the files."""
         return {FILES_COLUMN: self._probe.allocated_bytes()}
+
+
+class ReplicasGauge:
+    """The allocated bytes of the files of all members of a replicated system."""
+
+    name = "replicas"
+    share = _FILES_SHARE
+    cost_ns = staticmethod(time.thread_time_ns)
+
+    def __init__(self, directories: Sequence[Path]) -> None:
+        self._probes = [FilesProbe(directory) for directory in directories]
+
+    def read(self) -> Mapping[str, float]:
+        """Walk through the files of each."""
+        return {REPLICAS_COLUMN: sum(probe.allocated_bytes() for probe in self._probes)}
 
 
 class VolumeGauge:

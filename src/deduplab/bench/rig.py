@@ -81,7 +81,15 @@ class Rig:
             volume=self.volume.directory if self.volume else None,
             embedded=embedded,
             clients=self.clients,
+            members=tuple(member.directory for member in self.server.members()),
         )
+
+    @property
+    def directories(self) -> tuple[Path, ...]:
+        """The data directories of all members, or of the one instance; none that can't be seen."""
+        found = tuple(member.directory for member in self.server.members())
+        alone = self.endpoint.directory
+        return found or ((alone,) if alone is not None else ())
 
     def footprint(self, live_logical_bytes: int) -> Footprint:
         """Read every layer now; what can't be read is missing, with the reason."""

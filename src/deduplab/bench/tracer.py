@@ -25,6 +25,7 @@ from deduplab.bench.gauges import (
     Gauge,
     PacedGauge,
     ProcessGauge,
+    ReplicasGauge,
     VolumeGauge,
 )
 from deduplab.bench.samples import Samples
@@ -59,6 +60,8 @@ class Watched:
         Whether the engine runs in the process that drives it.
     clients
         The processes of its clients, where there are several beside the cell's own.
+    members
+        The data directories of all members of a replicated system; none without replication.
     """
 
     adapter_class: type[Adapter]
@@ -67,6 +70,7 @@ class Watched:
     volume: Path | None
     embedded: bool
     clients: tuple[int, ...] = ()
+    members: tuple[Path, ...] = ()
 
     def connect(self) -> Adapter:
         """Return an adapter with a connection of its own, which looks at the namespace."""
@@ -181,6 +185,8 @@ def _trace(connection: Connection, period_ns: int, tell: _Tell) -> None:
     if watched.endpoint.directory is not None:
         gauges.append(FilesGauge(watched.endpoint.directory))
         gauges.append(ProcessGauge.system(clients, embedded=watched.embedded))
+    if watched.members:
+        gauges.append(ReplicasGauge(watched.members))
     if watched.volume is not None:
         gauges.append(VolumeGauge(watched.volume))
     if not watched.embedded:

@@ -37,8 +37,9 @@ class KafkaFollower(KafkaServer):
 
     def stop(self) -> None:
         """Shut down in order; by force if the controller is gone, which it would wait for."""
-        if self._child is not None and not self._first.processes():
-            self._child.stop(())
+        child = self._child
+        if child is not None and not self._first.processes():
+            child.stop(())
             self._child = None
         super().stop()
 

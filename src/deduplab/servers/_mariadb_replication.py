@@ -109,4 +109,4 @@ def replicated(
         name = f"replica-{number}"
         following = Replication(primary, leading.secret, number)
         servers[name] = recipe(member_workspace(workspace, name), **options, replication=following)
-    return Members(workspace, **options, servers=servers)
+    return Members(workspace, variant=variant, durability=durability, servers=servers)

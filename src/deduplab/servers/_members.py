@@ -1,9 +1,15 @@
-"""A replicated system: several private servers of one product, which is up when all are."""
+"""A replicated system: several private servers of one product, which is up when all are.
+
+The first is started alone, for the others take its address or a copy of its data; then they start
+at once. Each of them is spawned by a thread that lives until all are shut down: the kernel ends a
+child with the *thread* that spawned it (PR_SET_PDEATHSIG).
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from deduplab.server import Endpoint, Member, Server
@@ -20,7 +26,7 @@ def member_workspace(workspace: Path, name: str) -> Path:
 
 
 class Members(Server):
-    """Members by name, in the order in which they start; clients are led to the first.
+    """Members by name; the first starts before all others, and clients are led to it.
 
     Each has a directory of its own below the workspace.
 
@@ -29,6 +35,8 @@ class Members(Server):
     servers
         Each in :func:`member_workspace`; one that follows another takes the other's address
         when it starts.
+    at_once
+        How many of the others may start at the same time; None for all.
     """
 
     def __init__(
@@ -38,12 +46,15 @@ class Members(Server):
         variant: str,
         durability: str,
         servers: Mapping[str, PrivateServer],
+        at_once: int | None = None,
     ) -> None:
         super().__init__(workspace, variant=variant, durability=durability)
         self._servers = dict(servers)
+        self._at_once = at_once or len(self._servers)
+        self._threads: ThreadPoolExecutor | None = None
 
     def start(self) -> Endpoint:
-        """Bring all members up, one after the other.
+        """Bring the first member up, then all others.
 
         Raises
         ------
@@ -56,6 +67,9 @@ class Members(Server):
         """Shut all members down, the first at last, so that the others lose nobody they follow."""
         for server in reversed(self._servers.values()):
             server.stop()
+        if self._threads is not None:
+            self._threads.shutdown()
+            self._threads = None
 
     def restart(self, while_down: Callable[[], None] = lambda: None) -> Endpoint:
         """Shut all down and start them again, each with its data and address."""
@@ -79,9 +93,22 @@ class Members(Server):
         return tuple(Member(name, server.data) for name, server in self._servers.items())
 
     def _started(self, start: Callable[[PrivateServer], Endpoint]) -> Endpoint:
+        first, *others = self._servers.values()
+        begun: list[Future[Endpoint]] = []
         try:
-            first, *others = [start(server) for server in self._servers.values()]
+            reached = start(first)
+            self._threads = ThreadPoolExecutor(self._at_once, "member")
+            begun += [self._threads.submit(start, server) for server in others]
+            return dataclasses.replace(reached, members=tuple(one.result() for one in begun))
         except BaseException:
-            self.stop()
+            self._give_up(begun)
             raise
-        return dataclasses.replace(first, members=tuple(others))
+
+    def _give_up(self, begun: list[Future[Endpoint]]) -> None:
+        """Leave none behind, neither of those that are up nor of those that come up just now."""
+        for one in begun:
+            one.cancel()
+        for server in reversed(self._servers.values()):
+            server.stop()  # whoever waits for it to be ready, or for its data, waits no more
+        wait(begun)  # each has a deadline of its own
+        self.stop()

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from deduplab.errors import SystemUnavailable
 from deduplab.server import Endpoint, Server
 from deduplab.servers._environment import server_environment
 from deduplab.servers._members import Members, member_workspace
@@ -20,6 +21,10 @@ _COPYING_S: Final = 120.0
 _STREAMS: Final = "SELECT status FROM pg_stat_wal_receiver"
 
 LEADER: Final = "primary"
+
+_AT_ONCE: Final = 2
+"""So many standbys may be copied at the same time: each takes two of the primary's
+``max_wal_senders`` meanwhile, by default ten, and one afterwards."""
 
 
 class PostgresqlStandby(PostgresqlServer):
@@ -49,6 +54,7 @@ class PostgresqlStandby(PostgresqlServer):
         write_private(password_file, line)
         if self._account:
             self._account.own(password_file)
+        self._reserve(primary)
         self._run_tool(
             "pg_basebackup",
             self._copying(primary),
@@ -56,6 +62,17 @@ class PostgresqlStandby(PostgresqlServer):
             environment=server_environment(LC_ALL="C", PGPASSFILE=str(password_file)),
         )
         self._secret = primary.secret
+
+    def _reserve(self, primary: Endpoint) -> None:
+        """Make the slot before the copy, which could do so itself, but only when it has begun.
+
+        By then the checkpoint of another copy may have removed log that this one needs.
+        """
+        made = "SELECT slot_name::text FROM pg_create_physical_replication_slot('{}', true)"
+        if not answers_with(primary, made.format(self._slot), self._slot):
+            raise SystemUnavailable(
+                f"the primary made no replication slot {self._slot}; see its log"
+            )
 
     def _copying(self, primary: Endpoint) -> Sequence[str]:
         return [
@@ -67,7 +84,6 @@ class PostgresqlStandby(PostgresqlServer):
             "--no-password",
             "--write-recovery-conf",
             "--wal-method=stream",
-            "--create-slot",
             f"--slot={self._slot}",
             "--checkpoint=fast",
             "--no-sync",
@@ -102,4 +118,6 @@ def replicated(workspace: Path, *, variant: str, durability: str, replicas: int)
         )
         for name in standbys
     }
-    return Members(workspace, **options, servers=servers)
+    return Members(
+        workspace, variant=variant, durability=durability, servers=servers, at_once=_AT_ONCE
+    )

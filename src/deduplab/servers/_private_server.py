@@ -88,8 +88,9 @@ class PrivateServer(Server):
 
     def stop(self) -> None:
         """Shut down in order, then by force."""
-        if self._child is not None:
-            self._child.stop(self.stop_steps)
+        child = self._child  # its start may be given up by another thread meanwhile
+        if child is not None:
+            child.stop(self.stop_steps)
             self._child = None
 
     def restart(self, while_down: Callable[[], None] = lambda: None) -> Endpoint:

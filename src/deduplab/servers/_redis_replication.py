@@ -86,7 +86,8 @@ class Replication:
         """Whether a member that answers has everything of the primary's, and gets what comes.
 
         The primary may hold back what comes for up to a second after the first copy, and says
-        so nowhere: so a write is made, and the replica has to acknowledge it.
+        so nowhere: so a write is made, and replicas have to acknowledge it, as many as this one's
+        number. The last has the highest: when all members are ready, all have acknowledged one.
         """
         if self._primary is None:
             return True
@@ -95,8 +96,10 @@ class Replication:
             return False
         primary = self._primary.endpoint
         assert primary is not None
+        tried = f"{_TRIED}-{self._number}"  # its own: else another's DEL would leave it no write
         wait = f"WAIT {self._number} {_ACKNOWLEDGED_MS}"
-        return answer(primary, f"SETNX {_TRIED} 1", f"DEL {_TRIED}", wait) == b":%d" % self._number
+        acknowledged = answer(primary, f"SETNX {tried} 1", f"DEL {tried}", wait)
+        return acknowledged.startswith(b":") and int(acknowledged[1:]) >= self._number
 
 
 def replicated(
@@ -115,4 +118,4 @@ def replicated(
         name = f"replica-{number}"
         following = Replication(primary, leading.secret, number)
         servers[name] = recipe(member_workspace(workspace, name), **options, replication=following)
-    return Members(workspace, **options, servers=servers)
+    return Members(workspace, variant=variant, durability=durability, servers=servers)

@@ -57,7 +57,8 @@ _FAMILIES: Final[dict[str, tuple[tuple[str, ...], str]]] = {
 }
 
 _SEEN: Final = {
-    "files_allocated_bytes": "Allocated bytes of the system's files now.",
+    "files_allocated_bytes": "Allocated bytes of the system's files now, of its first member.",
+    "replicas_allocated_bytes": "Allocated bytes of the files of all members now.",
     "volume_used_bytes": "Used bytes of the instance's own file system now.",
     "cpu_seconds_total": "CPU time.",
     "rss_bytes": "Resident memory now.",
