@@ -117,14 +117,15 @@ def test_a_directory_that_can_not_be_written_is_named(tmp_path: Path, cli: Cli) 
     (tmp_path / "watch").mkdir()
     (tmp_path / "watch" / "prometheus").write_text("")
     done = cli("ops", "monitoring", "-o", "watch")
-    assert done.returncode == 2
+    assert done.returncode == 5
     assert "watch/prometheus/prometheus.yml can't be written" in done.stderr
 
 
-def test_an_address_without_a_port_is_refused(tmp_path: Path, cli: Cli) -> None:
-    done = cli("ops", "monitoring", "-o", "watch", "--scrape", "lab")
+@pytest.mark.parametrize("option", ["--scrape", "--pushgateway"])
+def test_an_address_without_a_port_is_refused(tmp_path: Path, cli: Cli, option: str) -> None:
+    done = cli("ops", "monitoring", "-o", "watch", option, "lab")
     assert done.returncode == 2
-    assert "HOST:PORT" in done.stderr
+    assert f"'{option}': must be HOST:PORT" in done.stderr
     assert not (tmp_path / "watch").exists()
 
 

@@ -208,6 +208,10 @@ def test_a_threshold_is_broken_only_beyond_the_whole_interval() -> None:
     assert found.words == "u+10%: broken by 1 of 2 figures, 1 more can't be told"
     none = judged(limit, [untold])
     assert none.words == "u+10%: could not be judged, nothing can be told of 1 figures"
+    absent = judged(parse_threshold("backlog_s+1"), [near])
+    assert absent.words == (
+        "backlog_s+1: could not be judged, no cell that both have has this figure"
+    )
     fallen = parse_threshold("u-10%")
     assert fallen.broken_by(change(first, row_of([0.89] * 4)))
     assert not fallen.broken_by(change(first, row_of([0.91] * 4)))

@@ -175,6 +175,19 @@ def test_without_what_writes_yaml_the_extra_is_named(tmp_path: Path) -> None:
         (("--mount", "photos"), "is not CLAIM:PATH"),
         (("--node-label", "disk"), "is not KEY=VALUE"),
         (("--name", "My Name"), "is no name of an experiment"),
+        (("--image", ""), "--image: '' is not allowed"),
+        (("--image", "an image"), "--image: 'an image' is not allowed"),
+        (("--namespace", "My_Lab"), "--namespace: 'My_Lab' is not allowed"),
+        (("--secret", "a_secret"), "--secret: 'a_secret' is not allowed"),
+        (("--results-class", "Fast"), "--results-class: 'Fast' is not allowed"),
+        (("--workspace-class", "-"), "--workspace-class: '-' is not allowed"),
+        (("--node", "node 1"), "--node or --node-label: 'node 1' is not allowed"),
+        (("--node-label", "a b=c"), "--node-label: 'a b' is not allowed"),
+        (("--node-label", "a/b/c=d"), "--node-label: 'a/b/c' is not allowed"),
+        (("--mount", "Photos:/srv"), "--mount: 'Photos' is not allowed"),
+        (("--mount", "photos:srv"), "--mount: 'srv' is not allowed"),
+        (("--mount", "photos:/results/"), "something else is mounted at /results/"),
+        (("--mount", "a:/srv", "--mount", "b:/srv"), "something else is mounted at /srv"),
     ],
 )
 def test_bad_options_are_refused_in_words(
@@ -186,3 +199,19 @@ def test_bad_options_are_refused_in_words(
     )
     assert done.returncode == 2
     assert words in done.stderr
+    assert done.stdout == ""
+
+
+def test_what_a_cluster_allows_is_taken() -> None:
+    settings = Settings(
+        experiment="small-one",
+        namespace="7-lab",
+        image="[::1]:5000/Team/deduplab:1.0@sha256:0123456789abcdef",
+        secret="a.secret",
+        workspace_class="csi.local-nvme",
+        nodes={"example.org/pool_1": "Bench.2", "kubernetes.io/hostname": "10.0.0.7"},
+        mounts=(("photos", "/srv/My Photos"),),
+    )
+    pod = pod_of(rendered(SMALL, settings))
+    assert pod["nodeSelector"] == settings.nodes
+    assert pod["containers"][0]["volumeMounts"][-1]["mountPath"] == "/srv/My Photos"

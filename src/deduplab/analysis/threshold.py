@@ -53,6 +53,8 @@ class Judgement:
     def words(self) -> str:
         """The outcome in a sentence."""
         text = self.threshold.text
+        if not self.judged and not self.untold:
+            return f"{text}: could not be judged, no cell that both have has this figure"
         if not self.judged:
             return f"{text}: could not be judged, nothing can be told of {self.untold} figures"
         rest = f", {self.untold} more can't be told" if self.untold else ""

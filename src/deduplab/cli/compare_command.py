@@ -113,5 +113,5 @@ def _judge(limits: Sequence[Threshold], found: Sequence[Comparison], *, as_json:
     if unjudged:
         raise NothingJudged(
             f"--fail-on {', '.join(unjudged)} could not be judged, so it says nothing; see above "
-            "for the reasons (--all shows each)"
+            "for why (--all shows each figure that there is)"
         )

@@ -8,13 +8,24 @@ from typing import Final
 
 import click
 
-from deduplab.errors import PlanError
+from deduplab.errors import PlanError, unwritten
 from deduplab.ops.monitoring.dashboard import dashboard
 from deduplab.ops.monitoring.grafana_files import DASHBOARDS, data_source
 from deduplab.ops.monitoring.prometheus_files import RULES, RULES_NAME, configuration
 from deduplab.sinks.sinks_file import host_and_port
 
 _LISTENS: Final = "127.0.0.1:9464"
+
+
+def _addresses(
+    context: click.Context, option: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
+    for value in values:
+        try:
+            host_and_port(value)
+        except PlanError as error:
+            raise click.BadParameter(str(error), context, option) from error
+    return values
 
 
 @click.command(
@@ -36,10 +47,15 @@ _LISTENS: Final = "127.0.0.1:9464"
     "--scrape",
     metavar="HOST:PORT",
     multiple=True,
+    callback=_addresses,
     help=f"Where a run listens, as its sink prometheus says; {_LISTENS} if nothing is named.",
 )
 @click.option(
-    "--pushgateway", metavar="HOST:PORT", multiple=True, help="A Pushgateway that runs push to."
+    "--pushgateway",
+    metavar="HOST:PORT",
+    multiple=True,
+    callback=_addresses,
+    help="A Pushgateway that runs push to.",
 )
 @click.option(
     "--prometheus-url",
@@ -56,8 +72,6 @@ def command(
 
     Names and units of the metrics are in docs/monitoring.md.
     """
-    for address in (*scrape, *pushgateway):
-        host_and_port(address)
     if not scrape and not pushgateway:
         scrape = (_LISTENS,)
     files = {
@@ -73,5 +87,5 @@ def command(
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         except OSError as error:
-            raise PlanError(f"{path} can't be written: {error}") from error
+            raise unwritten(f"{path} can't be written", error) from error
         click.echo(path)

@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from deduplab.errors import PlanError
 from deduplab.ops.kubernetes.kinds import JOB, Object
 from deduplab.ops.kubernetes.manifests.claims import RESULTS, WORKSPACE
 from deduplab.ops.kubernetes.manifests.references import References
@@ -158,6 +159,8 @@ def _mounts(settings: Settings, files: Sequence[TextFile], references: Reference
         mount = {"name": "secrets", "mountPath": path, "subPath": key, "readOnly": True}
         mounts.append(mount)
     for number, (_, path) in enumerate(settings.mounts):
+        if any(path.rstrip("/") == one["mountPath"].rstrip("/") for one in mounts):
+            raise PlanError(f"--mount: something else is mounted at {path} in the pod already")
         mounts.append({"name": f"data-{number}", "mountPath": path, "readOnly": True})
     return mounts
 

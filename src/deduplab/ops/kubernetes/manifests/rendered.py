@@ -9,6 +9,7 @@ from deduplab.config import Plan
 from deduplab.errors import unwritten
 from deduplab.ops.kubernetes.extra import missing
 from deduplab.ops.kubernetes.kinds import NAMESPACE, Object, name_of
+from deduplab.ops.kubernetes.manifests import chosen
 from deduplab.ops.kubernetes.manifests.claims import claims
 from deduplab.ops.kubernetes.manifests.job import job
 from deduplab.ops.kubernetes.manifests.plan import plan_file
@@ -32,8 +33,9 @@ def manifests(plan: Plan, settings: Settings, sinks: Sinks | None = None) -> lis
     Raises
     ------
     PlanError
-        If the plan can't be run in a pod.
+        If the plan can't be run in a pod, or something that was chosen can't stand in a manifest.
     """
+    chosen.check(settings)
     read = plan_file(plan)
     return [
         *([_namespace(settings)] if settings.create_namespace else []),
