@@ -124,11 +124,7 @@ def build_classes(spec: DatasetSpec, lengths: Lengths) -> tuple[Class, ...]:
         return (Class(1, unique),)
     copies_bytes = _copies_bytes(spec, lengths, unique)
     if copies_bytes < lengths.sum_bytes(1):
-        least = -(-100 // spec.grade_percent)
-        raise PlanError(
-            f"a grade of {spec.grade_percent} % needs {least} objects, that is a logical_size of "
-            f"about {least * spec.object_bytes} bytes; the dataset has {unique}"
-        )
+        raise PlanError(_no_copy(spec, lengths, unique, copies_bytes))
     if spec.multiplicity == "equal":
         return _equal(lengths, unique, copies_bytes)
     if spec.multiplicity == "zipf":
@@ -144,6 +140,21 @@ def sum_bytes(classes: tuple[Class, ...], lengths: Lengths) -> int:
     """Return the sum of the lengths of all objects."""
     unique = sum(one.payloads for one in classes)
     return lengths.sum_bytes(unique) + _bytes_of_copies(classes, lengths)
+
+
+def _no_copy(spec: DatasetSpec, lengths: Lengths, unique: int, copies_bytes: int) -> str:
+    if lengths.fixed_bytes is None:
+        first_bytes = lengths.sum_bytes(1)
+        return (
+            f"a grade of {spec.grade_percent} % leaves {copies_bytes} bytes for copies, and the "
+            f"first object has {first_bytes}; raise logical_size to about "
+            f"{-(-100 * first_bytes // spec.grade_percent)} bytes"
+        )
+    least = -(-100 // spec.grade_percent)
+    return (
+        f"a grade of {spec.grade_percent} % needs {least} objects, that is a logical_size of "
+        f"about {least * spec.object_bytes} bytes; the dataset has {unique}"
+    )
 
 
 def _copies_bytes(spec: DatasetSpec, lengths: Lengths, unique: int) -> int:
