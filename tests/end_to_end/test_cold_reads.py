@@ -255,7 +255,7 @@ def test_every_system_is_cold_and_holds_what_it_held(
     offers = registry.system(system).capabilities()
     plan = tmp_path / "cold.toml"
     text = PLAN.replace('"insert", "read", "cold-read", "delete"', '"delete"')
-    text = text.replace("window_s = 0.1", "window_s = 1")  # time for the tracer to connect again
+    text = text.replace("window_s = 0.1", "window_s = 2")  # time for the tracer to connect again
     plan.write_text(text.format(system=system, durability=offers.durability[0]))
     done = cli("run", plan, timeout_s=240, columns=220)
     if done.returncode == 3:

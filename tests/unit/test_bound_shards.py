@@ -119,7 +119,7 @@ def test_processes_that_cannot_be_begun_are_a_sentence(tmp_path: Path) -> None:
         (tmp_path / str(number)).write_bytes(content)
     source = FileSource(str(tmp_path))
     scan_sources([source], ScanSettings(), processes=2)  # which imports what it needs
-    before = sorted(int(path.name) for path in Path("/proc/self/fd").iterdir())
+    before = {path.name for path in Path("/proc/self/fd").iterdir()}
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     lowest = os.dup(0)
     os.close(lowest)
@@ -130,7 +130,8 @@ def test_processes_that_cannot_be_begun_are_a_sentence(tmp_path: Path) -> None:
             scan_sources([source], ScanSettings(), processes=8)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-    assert sorted(int(path.name) for path in Path("/proc/self/fd").iterdir()) == before
+    # The memory of the scan before may have gone meanwhile, but nothing may have come.
+    assert {path.name for path in Path("/proc/self/fd").iterdir()} <= before
 
 
 @pytest.mark.parametrize("sample", [None, 1 / 2])
